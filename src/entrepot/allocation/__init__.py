@@ -1,0 +1,1 @@
+"""How much each channel may offer: strategies (pure) and their settings."""

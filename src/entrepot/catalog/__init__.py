@@ -1,0 +1,1 @@
+"""Products, variants, listings, matching, import and export."""

@@ -1,0 +1,80 @@
+"""Tables of products, variants and listings."""
+
+import sqlalchemy as sa
+
+from entrepot.database.schema import (
+    JSONB,
+    TEXT_ARRAY,
+    UUID,
+    created_at,
+    metadata,
+    reference,
+    tenant_table,
+    timestamp,
+    updated_at,
+)
+
+product = tenant_table(
+    "product",
+    sa.Column("handle", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False, server_default=""),
+    sa.Column("vendor", sa.Text, nullable=False, server_default=""),
+    sa.Column("product_type", sa.Text, nullable=False, server_default=""),
+    sa.Column("tags", TEXT_ARRAY, nullable=False, server_default="{}"),
+    sa.Column("option_names", TEXT_ARRAY, nullable=False, server_default="{}"),
+    sa.Column("image_url", sa.Text, nullable=False, server_default=""),
+    sa.Column("status", sa.Text, nullable=False, server_default="active"),
+    created_at(),
+    updated_at(),
+    sa.CheckConstraint("status in ('draft', 'active', 'archived')", name="status"),
+    sa.UniqueConstraint("organisation_id", "handle"),
+)
+variant = tenant_table(
+    "variant",
+    sa.Column("product_id", UUID, nullable=False),
+    sa.Column("sku", sa.Text, nullable=False),
+    sa.Column("barcode", sa.Text, nullable=False, server_default=""),
+    sa.Column("title", sa.Text, nullable=False, server_default=""),
+    sa.Column("option_values", TEXT_ARRAY, nullable=False, server_default="{}"),
+    sa.Column("price_minor", sa.BigInteger, nullable=False),
+    sa.Column("compare_at_minor", sa.BigInteger),
+    sa.Column("cost_minor", sa.BigInteger),
+    sa.Column("currency", sa.CHAR(3), nullable=False),
+    sa.Column("weight_g", sa.Integer),
+    sa.Column("position", sa.Integer, nullable=False, server_default="1"),
+    created_at(),
+    updated_at(),
+    reference("product", "product_id"),
+    sa.UniqueConstraint("organisation_id", "sku"),
+    sa.CheckConstraint("price_minor >= 0", name="price"),
+)
+sa.Index("ix_variant_product", variant.c.organisation_id, variant.c.product_id)
+sa.Index(
+    "ix_variant_barcode",
+    variant.c.organisation_id,
+    variant.c.barcode,
+    postgresql_where=variant.c.barcode != "",
+)
+listing = tenant_table(
+    "listing",
+    sa.Column("connection_id", UUID, nullable=False),
+    sa.Column("variant_id", UUID),
+    sa.Column("external_id", sa.Text, nullable=False),
+    sa.Column("keys", JSONB, nullable=False, server_default="{}"),
+    sa.Column("sku", sa.Text),
+    sa.Column("title", sa.Text, nullable=False, server_default=""),
+    sa.Column("price_minor", sa.BigInteger),
+    sa.Column("currency", sa.CHAR(3)),
+    sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
+    timestamp("seen_at", nullable=False),
+    created_at(),
+    updated_at(),
+    reference("connection", "connection_id", on_delete="CASCADE"),
+    reference("variant", "variant_id"),
+    sa.UniqueConstraint("organisation_id", "connection_id", "external_id"),
+)
+sa.Index("ix_listing_variant", listing.c.organisation_id, listing.c.variant_id)
+sa.Index("ix_listing_sku", listing.c.organisation_id, listing.c.connection_id, listing.c.sku)
+
+__all__ = ["metadata"]

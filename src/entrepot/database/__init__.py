@@ -1,0 +1,1 @@
+"""PostgreSQL: transactions with the organisation set, schema helpers, migrations, the embedded server."""

@@ -1,0 +1,1 @@
+"""Background work: outbox and reactions, lanes, queued jobs, schedules, the worker."""

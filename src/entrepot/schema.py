@@ -1,0 +1,15 @@
+"""The whole schema: imports every room's tables. Used by migrations and their tests only."""
+
+from entrepot.allocation import tables as _allocation
+from entrepot.catalog import tables as _catalog
+from entrepot.channels import tables as _channels
+from entrepot.database.schema import metadata
+from entrepot.identity import tables as _identity
+from entrepot.jobs import tables as _jobs
+from entrepot.orders import tables as _orders
+from entrepot.stock import tables as _stock
+from entrepot.sync import tables as _sync
+
+ROOMS = (_identity, _jobs, _channels, _catalog, _stock, _allocation, _orders, _sync)
+
+__all__ = ["ROOMS", "metadata"]

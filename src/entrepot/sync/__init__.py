@@ -1,0 +1,1 @@
+"""Reconcilers: pull, push, drift, runs."""

@@ -1,0 +1,98 @@
+"""Tables of the reconcilers."""
+
+import sqlalchemy as sa
+
+from entrepot.database.schema import (
+    JSONB,
+    UUID,
+    created_at,
+    metadata,
+    reference,
+    tenant_table,
+    timestamp,
+    updated_at,
+)
+
+listing_quantity = tenant_table(
+    "listing_quantity",
+    sa.Column("listing_id", UUID, nullable=False),
+    sa.Column("connection_id", UUID, nullable=False),
+    sa.Column("variant_id", UUID, nullable=False),
+    # What we want it to show, and why.
+    sa.Column("desired", sa.BigInteger),
+    sa.Column("desired_reason", JSONB),
+    timestamp("desired_at"),
+    # What we believe it shows: the last acknowledged value less the sales there that we know of. Null: unknown.
+    sa.Column("expected", sa.BigInteger),
+    # What was last acknowledged.
+    sa.Column("published", sa.BigInteger),
+    timestamp("published_at"),
+    # What the channel last said.
+    sa.Column("reported", sa.BigInteger),
+    timestamp("reported_at"),
+    sa.Column("state", sa.Text, nullable=False, server_default="pending"),
+    sa.Column("detail", sa.Text, nullable=False, server_default=""),
+    sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
+    timestamp("next_attempt_at"),
+    timestamp("closed_at"),
+    sa.Column("batch_id", UUID),
+    updated_at(),
+    reference("listing", "listing_id", on_delete="CASCADE"),
+    sa.CheckConstraint(
+        "state in ('in_step', 'pending', 'sending', 'waiting', 'differs', 'parked')", name="state"
+    ),
+    key=("listing_id",),
+)
+sa.Index(
+    "ix_listing_quantity_work",
+    listing_quantity.c.organisation_id,
+    listing_quantity.c.connection_id,
+    listing_quantity.c.next_attempt_at,
+    postgresql_where=listing_quantity.c.state.in_(["pending", "waiting"]),
+)
+sa.Index("ix_listing_quantity_variant", listing_quantity.c.organisation_id, listing_quantity.c.variant_id)
+sa.Index(
+    "ix_listing_quantity_trouble",
+    listing_quantity.c.organisation_id,
+    listing_quantity.c.state,
+    postgresql_where=listing_quantity.c.state.in_(["differs", "parked"]),
+)
+push_batch = tenant_table(
+    "push_batch",
+    sa.Column("connection_id", UUID, nullable=False),
+    sa.Column("idempotency_key", sa.Text, nullable=False),
+    sa.Column("changes", JSONB, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, server_default="sending"),
+    sa.Column("handle", sa.Text),
+    sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="1"),
+    sa.Column("detail", sa.Text, nullable=False, server_default=""),
+    timestamp("next_attempt_at"),
+    created_at(),
+    timestamp("finished_at"),
+    sa.CheckConstraint("state in ('sending', 'following', 'done')", name="state"),
+)
+sa.Index(
+    "ix_push_batch_open",
+    push_batch.c.organisation_id,
+    push_batch.c.connection_id,
+    postgresql_where=push_batch.c.state != "done",
+)
+sync_run = tenant_table(
+    "sync_run",
+    sa.Column("connection_id", UUID),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("trigger", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, server_default="running"),
+    timestamp("started_at", nullable=False),
+    timestamp("finished_at"),
+    sa.Column("done", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("expected_total", sa.BigInteger),
+    sa.Column("counts", JSONB, nullable=False, server_default="{}"),
+    sa.Column("error", sa.Text, nullable=False, server_default=""),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False, server_default=sa.false()),
+    timestamp("seen_at"),
+    sa.CheckConstraint("state in ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
+)
+sa.Index("ix_sync_run_started", sync_run.c.organisation_id, sync_run.c.started_at.desc())
+
+__all__ = ["metadata"]
