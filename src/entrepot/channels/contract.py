@@ -362,10 +362,14 @@ class QuantityChange:
 
 @dataclass(frozen=True, slots=True)
 class QuantityBatch:
-    """Changes sent together. Sent again after a lost answer, it is the same batch with the same key."""
+    """Changes sent together. Sent again after a lost answer, it is the same batch with the same key and time.
+
+    `at`: when the hub made the batch (aware UTC); channels that keep a ledger want to know.
+    """
 
     idempotency_key: str
     changes: tuple[QuantityChange, ...]
+    at: datetime
 
 
 class PushOutcome(StrEnum):
