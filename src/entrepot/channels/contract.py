@@ -129,6 +129,10 @@ class Manifest:
     push_batch_max: int = 1
     """Most changes in one `push_quantities` call."""
     webhook_topics: tuple[str, ...] = ()
+    webhook_secret_field: str = ""
+    """The credential that signs deliveries (entered, or learned by `subscribe_webhooks`)."""
+    webhook_account: tuple[str, str] | None = None
+    """(header, setting): a delivery that names no connection belongs to the one whose setting the header carries."""
     order_feed_lag: timedelta = timedelta(0)
     """How long after a sale the channel's order feed may still not show it."""
 
@@ -498,6 +502,8 @@ class Connector(Protocol):
 
 @runtime_checkable
 class PullsOrders(Protocol):
+    """Reads orders as they change."""
+
     async def pull_orders(self, api: Api, cursor: str | None) -> Page[ChannelOrder]:
         """Return orders changed since the cursor (None: from `settings["orders_since"]`, ISO time, or all)."""
 
@@ -507,36 +513,48 @@ class PullsOrders(Protocol):
 
 @runtime_checkable
 class PullsListings(Protocol):
+    """Reads what is listed."""
+
     async def pull_listings(self, api: Api, cursor: str | None) -> Page[ChannelListing]:
         """Return the listings page by page; None starts over."""
 
 
 @runtime_checkable
 class PushesQuantities(Protocol):
+    """Writes quantities."""
+
     async def push_quantities(self, api: Api, batch: QuantityBatch) -> PushReceipt:
         """Write the batch; one result per change. Raises only where nothing at all was written, or OutcomeUnknown."""
 
 
 @runtime_checkable
 class FollowsPushes(Protocol):
+    """Follows quantity batches that the channel finishes later."""
+
     async def follow_push(self, api: Api, handle: str) -> tuple[PushResult, ...] | None:
         """Return the end of a PENDING batch (results only for what was pending), or None if it is still going on."""
 
 
 @runtime_checkable
 class ReadsQuantities(Protocol):
+    """Reads what listings show."""
+
     async def read_quantities(self, api: Api, refs: Sequence[ListingRef]) -> tuple[ReportedQuantity, ...]:
         """Return what these listings show now, read at the source (not from a cache or an index)."""
 
 
 @runtime_checkable
 class PushesFulfilment(Protocol):
+    """Tells of parcels."""
+
     async def push_fulfilment(self, api: Api, fulfilment: Fulfilment) -> str:
         """Tell the channel of a parcel and return its id there. Sending the same one again is harmless."""
 
 
 @runtime_checkable
 class HandlesWebhooks(Protocol):
+    """Takes deliveries from the channel."""
+
     def verify_webhook(self, body: bytes, headers: Mapping[str, str], url: str, secret: str) -> bool:
         """Return whether the channel signed this delivery for us. False for an empty secret. Pure, constant time.
 
@@ -561,6 +579,8 @@ class HandlesWebhooks(Protocol):
 
 @runtime_checkable
 class RefreshesToken(Protocol):
+    """Fetches access tokens that end."""
+
     async def refresh_token(self, api: Api, credentials: Credentials) -> Token:
         """Fetch a new access token. The hub holds a lock and stores the result before anything else."""
 

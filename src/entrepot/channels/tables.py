@@ -37,16 +37,33 @@ connection_route = directory_table(
     sa.Column("connection_id", UUID, primary_key=True),
     sa.Column("organisation_id", UUID, nullable=False),
     sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("account_key", sa.Text, nullable=False, server_default=""),
 )
+sa.Index("ix_connection_route_channel", connection_route.c.channel, connection_route.c.account_key)
 credential = tenant_table(
     "credential",
     sa.Column("connection_id", UUID, nullable=False),
     sa.Column("key_id", sa.Text, nullable=False),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     timestamp("token_expires_at"),
+    timestamp("token_fetched_at"),
+    sa.Column("refresh_lease_by", UUID),
+    timestamp("refresh_lease_until"),
     updated_at(),
     reference("connection", "connection_id", on_delete="CASCADE"),
     key=("connection_id",),
+)
+rate_bucket = tenant_table(
+    "rate_bucket",
+    sa.Column("connection_id", UUID, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("capacity", sa.Double, nullable=False),
+    sa.Column("refill_per_s", sa.Double, nullable=False),
+    sa.Column("available", sa.Double, nullable=False),
+    timestamp("at", nullable=False),
+    timestamp("blocked_until"),
+    reference("connection", "connection_id", on_delete="CASCADE"),
+    key=("connection_id", "name"),
 )
 pull_cursor = tenant_table(
     "pull_cursor",
@@ -91,6 +108,8 @@ connection_health = tenant_table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("latency_ms", sa.Integer),
     sa.Column("error_rate", sa.Numeric(5, 4)),
+    sa.Column("sync_age_s", sa.Integer),
+    timestamp("token_expires_at"),
     reference("connection", "connection_id", on_delete="CASCADE"),
     sa.CheckConstraint("status in ('healthy', 'degraded', 'down')", name="status"),
 )

@@ -1,0 +1,132 @@
+"""Values of the channels room that cross its wall."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from entrepot.channels.contract import Connector
+
+FindConnector = Callable[[str], Connector]
+"""Channel key -> its connector; raises NotFound."""
+
+
+class ConnectionState(StrEnum):
+    """Whether the hub works with a connection."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    """A person stopped it: webhooks are still stored, nothing is pulled or pushed."""
+    NEEDS_ATTENTION = "needs_attention"
+    """The channel refuses us (credentials, permissions): nothing works until a person acts."""
+    DISCONNECTED = "disconnected"
+    """Ended by a person: credentials deleted, history kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One account of one organisation on a channel. No secrets.
+
+    `priority`: the lower is served first. `buffer`: units kept back from it. `share`: its part of the pool, 0 to 1.
+    """
+
+    id: UUID
+    organisation_id: UUID
+    channel: str
+    name: str
+    environment: str
+    settings: Mapping[str, str]
+    state: ConnectionState
+    state_reason: str
+    priority: int
+    buffer: int
+    share: Decimal | None
+    fulfilment_only: bool
+    sync_interval_s: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewConnection:
+    """What a person enters to connect a channel: `values` by field name of the manifest, secret ones among them."""
+
+    channel: str
+    name: str
+    environment: str
+    values: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChanges:
+    """What to change of a connection; None leaves it. `clear_share` takes the share away."""
+
+    name: str | None = None
+    priority: int | None = None
+    buffer: int | None = None
+    share: Decimal | None = None
+    clear_share: bool = False
+    fulfilment_only: bool | None = None
+    sync_interval_s: int | None = None
+    paused: bool | None = None
+    settings: Mapping[str, str] | None = None
+    """New values of non-secret fields of the manifest; the others stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far an incremental pull got. `complete_until`: everything changed up to then has been seen."""
+
+    kind: str
+    value: str | None
+    complete_until: datetime | None
+    pulled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxEvent:
+    """A stored, verified webhook delivery. `attempts`: how often processing it has failed."""
+
+    id: UUID
+    connection_id: UUID
+    event_id: str
+    topic: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class InboxCounts:
+    """How many deliveries of a connection wait and how many were put aside with a reason."""
+
+    connection_id: UUID
+    pending: int
+    parked: int
+    oldest_pending_at: datetime | None
+
+
+class HealthStatus(StrEnum):
+    """How a connection does."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionHealth:
+    """How a connection did at a time; None where nothing is known. `error_rate` 0 to 1 of the calls looked at."""
+
+    connection_id: UUID
+    at: datetime
+    status: HealthStatus
+    reason: str
+    latency_ms: int | None
+    error_rate: Decimal | None
+    sync_age_s: int | None
+    token_expires_at: datetime | None
