@@ -1,0 +1,521 @@
+"""The tests that every connector inherits. A subclass supplies the scripts (answers as the channel would give them).
+
+    class TestSquare(ConnectorContract):
+        connector = CONNECTOR
+        settings = {...}; credentials = {...}      # every credential a long, unmistakable text
+        payloads = Path(__file__).parent / "payloads"
+        def check_call(self, call): openapi("square/api-....json").check_call(call)
+        def order_pages(self): return [self.recorded("orders_1.json"), self.recorded("orders_2.json")]
+        ...
+
+Set UPDATE_SNAPSHOTS=1 to write the snapshots anew; read the difference before you commit it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+from tests.connectors.scripted import AT, Answer, ScriptedApi, reply
+
+from entrepot.channels.contract import (
+    PROTOCOL_OF,
+    Call,
+    Capability,
+    ChannelListing,
+    ChannelOrder,
+    ConnectorError,
+    CredentialsRejected,
+    ListingRef,
+    OutcomeUnknown,
+    Page,
+    QuantityBatch,
+    QuantitySemantics,
+    RateLimited,
+    Reply,
+    RequestRejected,
+    TemporarilyUnavailable,
+    UnexpectedAnswer,
+)
+from entrepot.connectors import registry
+
+STATUSES: Sequence[tuple[int, type[ConnectorError]]] = (
+    (301, UnexpectedAnswer),
+    (302, UnexpectedAnswer),
+    (400, RequestRejected),
+    (401, CredentialsRejected),
+    (403, CredentialsRejected),
+    (404, RequestRejected),
+    (408, TemporarilyUnavailable),
+    (409, RequestRejected),
+    (422, RequestRejected),
+    (429, RateLimited),
+    (500, TemporarilyUnavailable),
+    (502, TemporarilyUnavailable),
+    (503, TemporarilyUnavailable),
+    (504, TemporarilyUnavailable),
+)
+PAGES_MAX = 50
+URL = "https://hub.example/webhooks/in/abc"
+SECRET = "our-webhook-secret-4711"
+
+
+class ConnectorContract:
+    """What must hold of every connector."""
+
+    connector: ClassVar[Any]
+    settings: ClassVar[Mapping[str, str]]
+    credentials: ClassVar[Mapping[str, str]]
+    payloads: ClassVar[Path]
+    status_errors: ClassVar[Mapping[int, type[ConnectorError]]] = {}
+    """Where this channel's documentation gives a status another meaning than STATUSES has."""
+    optional_fields: ClassVar[Sequence[str]] = ()
+    """Names of fields of orders and listings that the channel may leave out or send as null."""
+
+    # ---- what a subclass supplies ----------------------------------------------------------------------
+
+    def check_call(self, call: Call) -> None:
+        """Assert that the call is valid by the official specification."""
+        raise NotImplementedError
+
+    def order_pages(self) -> list[Answer]:
+        """Return the answers that lead pull_orders from no cursor to its last page; one order on two pages."""
+        raise NotImplementedError
+
+    def listing_pages(self) -> list[Answer]:
+        """Return the answers that lead pull_listings from no cursor to its last page, over at least two pages."""
+        raise NotImplementedError
+
+    def push(self) -> tuple[QuantityBatch, list[Answer]]:
+        """Return a batch of at least two changes and the answers that accept it."""
+        raise NotImplementedError
+
+    def read(self) -> tuple[Sequence[ListingRef], list[Answer]]:
+        """Return listings to read (the last one unknown to the channel) and the answers."""
+        raise NotImplementedError
+
+    def healthy(self) -> list[Answer]:
+        """Return the answers to a check where all is well."""
+        raise NotImplementedError
+
+    def sign(self, body: bytes, url: str, secret: str) -> Mapping[str, str]:
+        """Return the headers with which the channel would deliver this body."""
+        raise NotImplementedError
+
+    def webhooks(self) -> Mapping[str, tuple[bytes, Mapping[str, str]]]:
+        """Return name -> (body, headers without signature): at least one order and what else is parsed."""
+        raise NotImplementedError
+
+    # ---- helpers ---------------------------------------------------------------------------------------
+
+    def api(self, answers: Sequence[Answer], *, repeat_last: bool = False) -> ScriptedApi:
+        """Return a scripted connection that checks every call against the specification."""
+        return ScriptedApi(
+            self.connector,
+            answers,
+            settings=self.settings,
+            credentials=self.credentials,
+            check_call=self.check_call,
+            repeat_last=repeat_last,
+        )
+
+    def recorded(self, name: str, **headers: str) -> Reply:
+        """Return a payload file as an answer."""
+        return reply((self.payloads / name).read_bytes(), 200, **headers)
+
+    def snapshot(self, name: str, value: Any) -> None:
+        """Assert that mapped values equal the stored ones."""
+        path = self.payloads / f"{name}.snapshot.json"
+        text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=1).decode() + "\n"
+        if os.environ.get("UPDATE_SNAPSHOTS"):
+            path.write_text(text)
+        assert path.exists(), f"no snapshot {path.name}: run once with UPDATE_SNAPSHOTS=1 and read it"
+        assert text == path.read_text()
+
+    def needs(self, capability: Capability) -> None:
+        """Leave the test out where the connector does not claim the capability."""
+        if capability not in self.connector.manifest.capabilities:
+            pytest.skip(f"{self.connector.manifest.key} does not declare {capability.value}")
+
+    async def all_orders(self, answers: Sequence[Answer]) -> tuple[list[ChannelOrder], Page[ChannelOrder]]:
+        """Pull orders to the last page; return them all and that page."""
+        api, orders = self.api(answers), list[ChannelOrder]()
+        cursor: str | None = None
+        for _ in range(PAGES_MAX):
+            page: Page[ChannelOrder] = await self.connector.pull_orders(api, cursor)
+            orders.extend(page.items)
+            if not page.more:
+                assert api.unused == 0, f"{api.unused} answers were never asked for"
+                return orders, page
+            assert page.cursor is not None
+            assert page.cursor != cursor, "a page leads to itself"
+            assert page.complete_until is None, "complete_until is for the last page only"
+            cursor = page.cursor
+        raise AssertionError("the pages do not end")
+
+    async def all_listings(self, answers: Sequence[Answer]) -> list[ChannelListing]:
+        """Pull listings to the last page."""
+        api, listings = self.api(answers), list[ChannelListing]()
+        cursor: str | None = None
+        for _ in range(PAGES_MAX):
+            page: Page[ChannelListing] = await self.connector.pull_listings(api, cursor)
+            listings.extend(page.items)
+            if not page.more:
+                assert api.unused == 0, f"{api.unused} answers were never asked for"
+                return listings
+            assert page.cursor is not None
+            assert page.cursor != cursor, "a page leads to itself"
+            cursor = page.cursor
+        raise AssertionError("the pages do not end")
+
+    def secrets_in(self, *texts: object) -> list[str]:
+        """Return the names of credentials whose value occurs in any of the texts."""
+        joined = "\n".join(f"{text!r}\n{text!s}" for text in texts)
+        return [name for name, value in self.credentials.items() if value and value in joined]
+
+    # ---- what it declares ------------------------------------------------------------------------------
+
+    def test_declares_exactly_what_it_implements(self) -> None:
+        implemented = {c for c, protocol in PROTOCOL_OF.items() if isinstance(self.connector, protocol)}
+        assert implemented == set(self.connector.manifest.capabilities)
+
+    def test_is_in_the_registry_under_its_key(self) -> None:
+        assert registry.connector_of(self.connector.manifest.key) is self.connector
+
+    def test_manifest_is_whole(self) -> None:
+        manifest = self.connector.manifest
+        names = [f.name for f in manifest.fields]
+        assert len(names) == len(set(names))
+        assert any(f.secret for f in manifest.fields)
+        assert all(f.title for f in manifest.fields)
+        assert all(not f.default for f in manifest.fields if f.secret)
+        environments = {e.name: e.base_urls for e in manifest.environments}
+        assert {"production", "simulated"} <= environments.keys()
+        public = {f.name for f in manifest.fields if not f.secret}
+        for environment, urls in environments.items():
+            assert "api" in urls
+            for url in urls.values():
+                assert set(re.findall(r"\{(\w+)\}", url)) <= public, url
+                assert not url.endswith("/")
+                assert url.startswith("{simulator_url}/" if environment == "simulated" else "https://")
+        assert (manifest.quantity_semantics is not None) == (Capability.PUSH_QUANTITIES in manifest.capabilities)
+        assert manifest.push_batch_max >= 1
+        assert bool(manifest.webhook_topics) == (Capability.WEBHOOKS in manifest.capabilities)
+
+    def test_declares_its_rate_limits(self) -> None:
+        limits = self.connector.manifest.rate_limits
+        assert limits
+        assert len({limit.name for limit in limits}) == len(limits)
+        for limit in limits:
+            assert limit.capacity > 0
+            assert limit.refill_per_s > 0 or limit.window_s
+            assert limit.operations
+
+    # ---- statuses --------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize(("status", "error"), STATUSES, ids=[str(s) for s, _ in STATUSES])
+    @pytest.mark.parametrize("body", [b"", b"<html>down</html>", b"null", b"[]", b'{"errors": "no"}'])
+    def test_every_status_means_its_error(self, status: int, error: type[ConnectorError], body: bytes) -> None:
+        found = self.connector.classify(reply(body, status))
+        assert type(found) is self.status_errors.get(status, error)
+        assert str(found)
+
+    def test_success_is_no_error(self) -> None:
+        assert self.connector.classify(reply({})) is None
+
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_retry_after_is_honoured(self, status: int) -> None:
+        for value, seconds in (("7", 7.0), ("2.5", 2.5), ("Fri, 20 Nov 2026 12:01:30 GMT", 90.0)):
+            error = self.connector.classify(reply({}, status, retry_after=value))
+            assert isinstance(error, TemporarilyUnavailable)
+            assert error.retry_after_s == seconds
+
+    # ---- credentials -----------------------------------------------------------------------------------
+
+    def test_authorise_is_pure_and_only_for_the_channels_own_base(self) -> None:
+        call = Call("probe", "GET", "/probe", query=(("a", "1"),), headers={"accept": "application/json"})
+        before = repr(call)
+        once = self.connector.authorise(call, dict(self.credentials), AT)
+        assert once == self.connector.authorise(call, dict(self.credentials), AT)
+        assert repr(call) == before
+        assert self.secrets_in(once), "the call carries no credential"
+        assert once.headers["accept"] == "application/json"
+        assert (once.operation, once.method, once.path, once.base) == (
+            call.operation,
+            call.method,
+            call.path,
+            call.base,
+        )
+        elsewhere = self.connector.authorise(
+            replace(call, absolute_url="https://elsewhere.example/doc"), dict(self.credentials), AT
+        )
+        assert not self.secrets_in(elsewhere), "credentials leave for another host"
+
+    async def test_secrets_are_in_no_text(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        texts: list[object] = [self.connector, self.connector.manifest]
+        for answers in (self.healthy(), [reply({"error": "no"}, 401)], [reply(b"\xff", 200)], [reply({}, 500)]):
+            api = self.api(answers, repeat_last=True)
+            texts.append(await self.connector.check(api))
+            texts.extend(api.calls)
+            if Capability.PULL_ORDERS in self.connector.manifest.capabilities and len(answers) == 1:
+                with pytest.raises(ConnectorError) as caught:
+                    await self.connector.pull_orders(api, None)
+                texts += [caught.value, caught.value.args, caught.value.detail]
+        assert not self.secrets_in(*texts, caplog.text)
+
+    # ---- check -----------------------------------------------------------------------------------------
+
+    async def test_check_is_content_where_all_is_well(self) -> None:
+        report = await self.connector.check(self.api(self.healthy()))
+        assert report.ok, report
+        assert report.summary
+
+    @pytest.mark.parametrize(
+        "answer",
+        [reply({}, s) for s, _ in STATUSES] + [reply(b"\xff"), reply({}), reply([]), reply(b"null"), OutcomeUnknown()],
+        ids=[str(s) for s, _ in STATUSES] + ["binary", "empty", "list", "null", "lost"],
+    )
+    async def test_check_says_what_is_wrong_and_never_raises(self, answer: Answer) -> None:
+        report = await self.connector.check(self.api([answer], repeat_last=True))
+        assert not report.ok
+        assert len(report.summary) > 10
+        assert "Traceback" not in report.summary
+
+    # ---- orders ----------------------------------------------------------------------------------------
+
+    async def test_orders_end_and_make_no_doubles(self) -> None:
+        self.needs(Capability.PULL_ORDERS)
+        orders, last = await self.all_orders(self.order_pages())
+        assert last.cursor is not None, "the last page says where the next pull starts"
+        assert last.complete_until is None or last.complete_until <= AT
+        by_version: dict[tuple[str, int], ChannelOrder] = {}
+        for order in orders:
+            assert by_version.setdefault((order.external_id, order.version), order) == order
+        assert len(by_version) < len(orders), "the script has no order on two pages"
+        again, _ = await self.all_orders(self.order_pages())
+        assert again == orders
+
+    async def test_orders_are_sound(self) -> None:
+        self.needs(Capability.PULL_ORDERS)
+        orders, _ = await self.all_orders(self.order_pages())
+        for order in orders:
+            assert order.external_id
+            assert order.version > 0
+            assert order.lines
+            assert re.fullmatch(r"[A-Z]{3}", order.currency)
+            assert order.placed_at.tzinfo is UTC
+            assert order.updated_at.tzinfo is UTC
+            assert len({line.external_id for line in order.lines}) == len(order.lines)
+            for line in order.lines:
+                assert line.external_id
+                assert line.quantity > 0
+                assert line.cancelled >= 0
+                assert line.shipped >= 0
+                assert line.cancelled + line.shipped <= line.quantity
+
+    async def test_orders_map_to_the_snapshot(self) -> None:
+        self.needs(Capability.PULL_ORDERS)
+        orders, _ = await self.all_orders(self.order_pages())
+        self.snapshot("orders", orders)
+
+    async def test_the_next_pull_starts_from_the_last_cursor(self) -> None:
+        self.needs(Capability.PULL_ORDERS)
+        _, last = await self.all_orders(self.order_pages())
+        fresh, later = self.api(self.order_pages(), repeat_last=True), self.api(self.order_pages(), repeat_last=True)
+        await self.connector.pull_orders(fresh, None)
+        await self.connector.pull_orders(later, last.cursor)
+        assert (fresh.calls[0].query, fresh.calls[0].body) != (later.calls[0].query, later.calls[0].body)
+
+    @pytest.mark.parametrize("cursor", ["", "nonsense", "{}", '{"a": 1}', "[]", "null", "\x00"])
+    async def test_a_damaged_cursor_is_an_unexpected_answer_or_starts_over(self, cursor: str) -> None:
+        self.needs(Capability.PULL_ORDERS)
+        api = self.api(self.order_pages(), repeat_last=True)
+        try:
+            page = await self.connector.pull_orders(api, cursor)
+        except UnexpectedAnswer:
+            return
+        assert isinstance(page, Page)
+
+    async def test_unknown_fields_change_nothing(self) -> None:
+        if Capability.PULL_ORDERS in self.connector.manifest.capabilities:
+            expected, _ = await self.all_orders(self.order_pages())
+            found, _ = await self.all_orders([_with_unknown_fields(each) for each in self.order_pages()])
+            assert found == expected
+        if Capability.PULL_LISTINGS in self.connector.manifest.capabilities:
+            plain = await self.all_listings(self.listing_pages())
+            assert await self.all_listings([_with_unknown_fields(each) for each in self.listing_pages()]) == plain
+
+    async def test_optional_fields_may_be_missing(self) -> None:
+        for name in self.optional_fields:
+            for change in (_without(name), _null(name)):
+                if Capability.PULL_ORDERS in self.connector.manifest.capabilities:
+                    await self.all_orders([_changed(each, change) for each in self.order_pages()])
+                if Capability.PULL_LISTINGS in self.connector.manifest.capabilities:
+                    await self.all_listings([_changed(each, change) for each in self.listing_pages()])
+
+    @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"null", b"[]", b"{}", b'"text"', b'{"data": null}'])
+    async def test_a_nonsense_answer_is_a_connector_error(self, body: bytes) -> None:
+        if Capability.PULL_LISTINGS in self.connector.manifest.capabilities:
+            try:
+                page = await self.connector.pull_listings(self.api([reply(body)], repeat_last=True), None)
+            except ConnectorError:
+                pass
+            else:
+                assert not page.items
+        if Capability.PULL_ORDERS in self.connector.manifest.capabilities:
+            try:
+                found = await self.connector.pull_orders(self.api([reply(body)], repeat_last=True), None)
+            except ConnectorError:
+                pass
+            else:
+                assert not found.items
+
+    # ---- listings --------------------------------------------------------------------------------------
+
+    async def test_listings_end_and_map_to_the_snapshot(self) -> None:
+        self.needs(Capability.PULL_LISTINGS)
+        listings = await self.all_listings(self.listing_pages())
+        assert listings
+        assert len({each.ref.external_id for each in listings}) == len(listings)
+        self.snapshot("listings", listings)
+
+    # ---- quantities ------------------------------------------------------------------------------------
+
+    async def test_a_push_answers_for_every_change(self) -> None:
+        self.needs(Capability.PUSH_QUANTITIES)
+        batch, answers = self.push()
+        assert len(batch.changes) > 1
+        assert len(batch.changes) <= self.connector.manifest.push_batch_max
+        if self.connector.manifest.quantity_semantics is not QuantitySemantics.ABSOLUTE:
+            assert all(change.from_quantity is not None for change in batch.changes)
+        receipt = await self.connector.push_quantities(self.api(answers), batch)
+        assert sorted(r.external_id for r in receipt.results) == sorted(c.ref.external_id for c in batch.changes)
+
+    async def test_a_push_sent_again_is_the_same_to_the_byte(self) -> None:
+        self.needs(Capability.PUSH_QUANTITIES)
+        sent = []
+        for _ in range(2):
+            batch, answers = self.push()
+            api = self.api(answers)
+            await self.connector.push_quantities(api, batch)
+            sent.append(api.calls)
+        assert sent[0] == sent[1]
+
+    async def test_a_lost_answer_to_a_push_is_not_hidden(self) -> None:
+        self.needs(Capability.PUSH_QUANTITIES)
+        batch, _ = self.push()
+        lost = self.api([OutcomeUnknown()], repeat_last=True)
+        try:
+            receipt = await self.connector.push_quantities(lost, batch)
+        except OutcomeUnknown:
+            return
+        assert {r.outcome.value for r in receipt.results} <= {"unknown", "failed"}
+
+    async def test_an_empty_push_calls_nobody(self) -> None:
+        self.needs(Capability.PUSH_QUANTITIES)
+        receipt = await self.connector.push_quantities(self.api([]), QuantityBatch("key-1", ()))
+        assert receipt.results == ()
+        assert receipt.handle is None
+
+    async def test_quantities_are_read_for_every_listing(self) -> None:
+        self.needs(Capability.READ_QUANTITIES)
+        refs, answers = self.read()
+        found = await self.connector.read_quantities(self.api(answers), refs)
+        assert [each.external_id for each in found] == [ref.external_id for ref in refs]
+        assert found[-1].quantity is None
+        assert all(each.quantity is not None for each in found[:-1])
+        assert await self.connector.read_quantities(self.api([]), ()) == ()
+
+    # ---- webhooks --------------------------------------------------------------------------------------
+
+    def test_webhooks_pass_only_with_our_secret(self) -> None:
+        self.needs(Capability.WEBHOOKS)
+        verify = self.connector.verify_webhook
+        for body, headers in self.webhooks().values():
+            signed = {**headers, **self.sign(body, URL, SECRET)}
+            assert verify(body, signed, URL, SECRET)
+            assert not verify(body + b" ", signed, URL, SECRET)
+            assert not verify(body, signed, URL, SECRET + "x")
+            assert not verify(body, headers, URL, SECRET)
+            assert not verify(body, {**headers, **self.sign(body, URL, "")}, URL, "")
+            for name, value in self.sign(body, URL, SECRET).items():
+                for forged in ("", value[:-2], value + "=", "ü", value.swapcase()):
+                    assert not verify(body, {**signed, name: forged}, URL, SECRET)
+
+    def test_webhooks_are_told_apart_and_mapped(self) -> None:
+        self.needs(Capability.WEBHOOKS)
+        events, topics = {}, self.connector.manifest.webhook_topics
+        for name, (body, headers) in self.webhooks().items():
+            event_id, topic = self.connector.webhook_event_id(body, headers)
+            assert event_id
+            assert topic in topics
+            event = self.connector.parse_webhook(body, headers)
+            assert (event.event_id, event.topic) == (event_id, topic)
+            assert event == self.connector.parse_webhook(body, headers)
+            events[name] = event
+        assert any(event.order is not None or event.order_ids for event in events.values())
+        self.snapshot("webhooks", events)
+
+    @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"null", b"[]", b"{}", b'{"id": {}}', b"[" * 100_000])
+    def test_a_webhook_that_cannot_be_read_is_an_unexpected_answer(self, body: bytes) -> None:
+        self.needs(Capability.WEBHOOKS)
+        for _, headers in self.webhooks().values():
+            with pytest.raises(UnexpectedAnswer):
+                self.connector.parse_webhook(body, headers)
+
+    def test_a_webhook_with_unknown_fields_maps_the_same(self) -> None:
+        self.needs(Capability.WEBHOOKS)
+        for body, headers in self.webhooks().values():
+            more = msgspec.json.encode(_add_unknown(msgspec.json.decode(body)))
+            assert self.connector.parse_webhook(more, headers) == self.connector.parse_webhook(body, headers)
+
+
+# ---- changing recorded answers -------------------------------------------------------------------------
+
+
+def _changed(answer: Answer, change: Any) -> Answer:
+    if not isinstance(answer, Reply):
+        return answer
+    return replace(answer, body=msgspec.json.encode(change(msgspec.json.decode(answer.body))))
+
+
+def _with_unknown_fields(answer: Answer) -> Answer:
+    return _changed(answer, _add_unknown)
+
+
+def _add_unknown(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {**{name: _add_unknown(each) for name, each in value.items()}, "unheard_of": {"new": [1, None]}}
+    return [_add_unknown(each) for each in value] if isinstance(value, list) else value
+
+
+def _without(name: str) -> Any:
+    def change(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: change(each) for key, each in value.items() if key != name}
+        return [change(each) for each in value] if isinstance(value, list) else value
+
+    return change
+
+
+def _null(name: str) -> Any:
+    def change(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: None if key == name else change(each) for key, each in value.items()}
+        return [change(each) for each in value] if isinstance(value, list) else value
+
+    return change
+
+
+def utc(text: str) -> datetime:
+    """Return an ISO time as UTC, for tests."""
+    return datetime.fromisoformat(text).astimezone(UTC)
