@@ -208,7 +208,12 @@ class ConnectorContract:
                 assert url.startswith("{simulator_url}/" if environment == "simulated" else "https://")
         assert (manifest.quantity_semantics is not None) == (Capability.PUSH_QUANTITIES in manifest.capabilities)
         assert manifest.push_batch_max >= 1
-        assert bool(manifest.webhook_topics) == (Capability.WEBHOOKS in manifest.capabilities)
+        takes_webhooks = Capability.WEBHOOKS in manifest.capabilities
+        assert bool(manifest.webhook_topics) == bool(manifest.webhook_secret_field) == takes_webhooks
+        if manifest.webhook_account is not None:
+            header, setting = manifest.webhook_account
+            assert header == header.lower()
+            assert setting in public
 
     def test_declares_its_rate_limits(self) -> None:
         limits = self.connector.manifest.rate_limits
@@ -422,7 +427,7 @@ class ConnectorContract:
 
     async def test_an_empty_push_calls_nobody(self) -> None:
         self.needs(Capability.PUSH_QUANTITIES)
-        receipt = await self.connector.push_quantities(self.api([]), QuantityBatch("key-1", ()))
+        receipt = await self.connector.push_quantities(self.api([]), QuantityBatch("key-1", (), AT))
         assert receipt.results == ()
         assert receipt.handle is None
 
