@@ -30,6 +30,7 @@ product = tenant_table(
     sa.CheckConstraint("status in ('draft', 'active', 'archived')", name="status"),
     sa.UniqueConstraint("organisation_id", "handle"),
 )
+sa.Index("ix_product_title", product.c.organisation_id, product.c.title, product.c.id)
 variant = tenant_table(
     "variant",
     sa.Column("product_id", UUID, nullable=False),

@@ -100,6 +100,13 @@ sa.Index(
     webhook_inbox.c.id,
     postgresql_where=webhook_inbox.c.state == "pending",
 )
+sa.Index(
+    "ix_webhook_inbox_parked",
+    webhook_inbox.c.organisation_id,
+    webhook_inbox.c.connection_id,
+    webhook_inbox.c.id,
+    postgresql_where=webhook_inbox.c.state == "parked",
+)
 connection_health = tenant_table(
     "connection_health",
     sa.Column("connection_id", UUID, nullable=False),

@@ -48,6 +48,32 @@ sa.Index(
     sales_order.c.placed_at.desc(),
     sales_order.c.id.desc(),
 )
+sa.Index(
+    "ix_sales_order_connection",
+    sales_order.c.organisation_id,
+    sales_order.c.connection_id,
+    sales_order.c.placed_at.desc(),
+    sales_order.c.id.desc(),
+)
+sa.Index(
+    "ix_sales_order_trouble",
+    sales_order.c.organisation_id,
+    sales_order.c.placed_at.desc(),
+    sales_order.c.id.desc(),
+    postgresql_where=sa.or_(sales_order.c.has_exception, sales_order.c.has_shortage),
+)
+sa.Index(
+    "ix_sales_order_number",
+    sales_order.c.organisation_id,
+    sales_order.c.number,
+    postgresql_ops={"number": "text_pattern_ops"},
+)
+sa.Index(
+    "ix_sales_order_email",
+    sales_order.c.organisation_id,
+    sales_order.c.buyer_email,
+    postgresql_where=sales_order.c.buyer_email != "",
+)
 order_line = tenant_table(
     "order_line",
     sa.Column("order_id", UUID, nullable=False),
@@ -73,6 +99,7 @@ sa.Index(
     order_line.c.sku,
     postgresql_where=order_line.c.exception.is_not(None),
 )
+sa.Index("ix_order_line_variant", order_line.c.organisation_id, order_line.c.variant_id)
 order_event = tenant_table(
     "order_event",
     sa.Column("order_id", UUID, nullable=False),
@@ -98,6 +125,12 @@ shipment = tenant_table(
     sa.Column("external_id", sa.Text),
     reference("sales_order", "order_id"),
     sa.CheckConstraint("push_state in ('pending', 'done', 'parked')", name="push_state"),
+)
+sa.Index(
+    "ix_shipment_parked",
+    shipment.c.organisation_id,
+    shipment.c.id,
+    postgresql_where=shipment.c.push_state == "parked",
 )
 sa.Index("ix_shipment_order", shipment.c.organisation_id, shipment.c.order_id)
 

@@ -54,7 +54,7 @@ sa.Index("ix_listing_quantity_variant", listing_quantity.c.organisation_id, list
 sa.Index(
     "ix_listing_quantity_trouble",
     listing_quantity.c.organisation_id,
-    listing_quantity.c.state,
+    listing_quantity.c.connection_id,
     postgresql_where=listing_quantity.c.state.in_(["differs", "parked"]),
 )
 push_batch = tenant_table(
@@ -94,5 +94,11 @@ sync_run = tenant_table(
     sa.CheckConstraint("state in ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
 )
 sa.Index("ix_sync_run_started", sync_run.c.organisation_id, sync_run.c.started_at.desc())
+sa.Index(
+    "ix_sync_run_open",
+    sync_run.c.organisation_id,
+    sync_run.c.started_at.desc(),
+    postgresql_where=sync_run.c.state.in_(["queued", "running"]),
+)
 
 __all__ = ["metadata"]

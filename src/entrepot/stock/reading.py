@@ -1,0 +1,220 @@
+"""What pages and the API read of stock. Select statements only; lists are paged by key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from entrepot.database.pool import Tx
+from entrepot.kernel.errors import NotFound
+from entrepot.kernel.paging import Slice, bounded, decode_cursor, slice_of
+
+LOW_ATS = 5
+"""At or below this many available to sell, the filter `low` shows a variant."""
+STATES = ("all", "low", "out", "short")
+
+
+@dataclass(frozen=True, slots=True)
+class StockFilter:
+    """Which variants: `state` all, low (few to sell), out (none to sell), short (sold more than there is)."""
+
+    search: str = ""
+    state: str = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class StockRow:
+    """A variant's stock, summed over its locations, in units."""
+
+    variant_id: UUID
+    product_id: UUID
+    sku: str
+    title: str
+    on_hand: int
+    reserved: int
+    held: int
+    unavailable: int
+    incoming: int
+    safety_stock: int
+    shortage: int
+    locations: int
+
+    @property
+    def ats(self) -> int:
+        """Available to sell."""
+        return self.on_hand - self.reserved - self.held - self.unavailable - self.safety_stock
+
+
+@dataclass(frozen=True, slots=True)
+class LevelView:
+    """A variant's stock at one location, in units."""
+
+    variant_id: UUID
+    location_id: UUID
+    location: str
+    on_hand: int
+    reserved: int
+    held: int
+    unavailable: int
+    incoming: int
+    safety_stock: int
+
+    @property
+    def ats(self) -> int:
+        """Available to sell here."""
+        return self.on_hand - self.reserved - self.held - self.unavailable - self.safety_stock
+
+
+@dataclass(frozen=True, slots=True)
+class MovementView:
+    """One ledger line."""
+
+    id: UUID
+    at: datetime
+    kind: str
+    location: str
+    on_hand_delta: int
+    reserved_delta: int
+    held_delta: int
+    on_hand_after: int
+    reserved_after: int
+    reference_kind: str
+    reference_id: UUID | None
+    reason: str
+    actor: str
+
+
+_SELECT = """
+    select v.id as variant_id, v.product_id, v.sku,
+           case when v.title = '' or v.title = p.title then p.title else p.title || ' · ' || v.title end as title,
+           s.on_hand, s.reserved, s.held, s.unavailable, s.incoming, s.safety_stock, s.locations,
+           coalesce((select sum(quantity) from shortage h where h.organisation_id = v.organisation_id
+                     and h.variant_id = v.id and h.state = 'open'), 0)::bigint as shortage
+    from {source} v
+    join product p on p.organisation_id = v.organisation_id and p.id = v.product_id
+    cross join lateral (
+        select coalesce(sum(on_hand), 0)::bigint as on_hand, coalesce(sum(reserved), 0)::bigint as reserved,
+               coalesce(sum(held), 0)::bigint as held, coalesce(sum(unavailable), 0)::bigint as unavailable,
+               coalesce(sum(incoming), 0)::bigint as incoming, coalesce(sum(safety_stock), 0)::bigint as safety_stock,
+               count(*) as locations
+        from stock_level l where l.organisation_id = v.organisation_id and l.variant_id = v.id) s
+    where v.organisation_id = $1
+"""
+
+
+def _row(record: asyncpg.Record) -> StockRow:
+    return StockRow(**{name: record[name] for name in StockRow.__slots__})
+
+
+async def list_stock(tx: Tx, chosen: StockFilter, cursor: str | None = None, limit: int = 50) -> Slice[StockRow]:
+    """Return variants with their stock by SKU. Raises InvalidCursor."""
+    limit = bounded(limit)
+    after = decode_cursor(cursor, str)
+    args: list[Any] = [tx.organisation]
+    where = []
+    if after:
+        args.append(after[0])
+        where.append(f"v.sku > ${len(args)}")
+    text = chosen.search.strip()
+    if text:
+        args += [text.upper(), text.lower()]
+        where.append(
+            f"""(upper(v.sku) ^@ ${len(args) - 1} or position(${len(args)} in lower(p.title)) > 0
+                 or v.barcode = ${len(args)})"""
+        )
+    if chosen.state in ("low", "out"):
+        args.append(LOW_ATS if chosen.state == "low" else 0)
+        where.append(f"s.on_hand - s.reserved - s.held - s.unavailable - s.safety_stock <= ${len(args)}")
+    if chosen.state == "short":
+        where.append("""v.id in (select variant_id from shortage where organisation_id = $1 and state = 'open')""")
+    args.append(limit + 1)
+    extra = "".join(f" and {condition}" for condition in where)
+    rows = await tx.fetch(f"{_SELECT.format(source='variant')}{extra} order by v.sku limit ${len(args)}", *args)
+    items = [_row(row) for row in rows]
+    return slice_of(items, limit, (items[limit - 1].sku,) if len(items) > limit else None)
+
+
+async def stock_rows(tx: Tx, variant_ids: Sequence[UUID]) -> tuple[StockRow, ...]:
+    """Return the stock of these variants, by SKU."""
+    rows = await tx.fetch(
+        f"{_SELECT.format(source='variant')} and v.id = any($2) order by v.sku", tx.organisation, list(variant_ids)
+    )
+    return tuple(_row(row) for row in rows)
+
+
+async def stock_row(tx: Tx, variant_id: UUID) -> StockRow:
+    """Return the stock of one variant. Raises NotFound."""
+    rows = await stock_rows(tx, [variant_id])
+    if not rows:
+        raise NotFound("There is no such variant.")
+    return rows[0]
+
+
+async def levels_of(tx: Tx, variant_ids: Sequence[UUID]) -> tuple[LevelView, ...]:
+    """Return the stock of these variants by location, the preferred location first."""
+    rows = await tx.fetch(
+        """select s.variant_id, s.location_id, l.name as location, s.on_hand, s.reserved, s.held, s.unavailable,
+                  s.incoming, s.safety_stock
+           from stock_level s join location l on l.organisation_id = s.organisation_id and l.id = s.location_id
+           where s.organisation_id = $1 and s.variant_id = any($2) order by s.variant_id, l.priority, l.name""",
+        tx.organisation,
+        list(variant_ids),
+    )
+    return tuple(LevelView(**dict(row)) for row in rows)
+
+
+async def locations(tx: Tx) -> tuple[tuple[UUID, str], ...]:
+    """Return (id, name) of the locations, the preferred first."""
+    rows = await tx.fetch(
+        "select id, name from location where organisation_id = $1 order by priority, name", tx.organisation
+    )
+    return tuple((row["id"], row["name"]) for row in rows)
+
+
+async def movements_of(tx: Tx, variant_id: UUID, cursor: str | None = None, limit: int = 50) -> Slice[MovementView]:
+    """Return the ledger of a variant, newest first. Raises InvalidCursor."""
+    limit = bounded(limit)
+    after = decode_cursor(cursor, UUID)
+    rows = await tx.fetch(
+        """select m.id, m.at, m.kind, l.name as location, m.on_hand_delta, m.reserved_delta, m.held_delta,
+                  m.on_hand_after, m.reserved_after, m.reference_kind, m.reference_id, m.reason, m.actor
+           from stock_movement m join location l on l.organisation_id = m.organisation_id and l.id = m.location_id
+           where m.organisation_id = $1 and m.variant_id = $2 and ($3::uuid is null or m.id < $3)
+           order by m.id desc limit $4""",
+        tx.organisation,
+        variant_id,
+        after[0] if after else None,
+        limit + 1,
+    )
+    items = [MovementView(**dict(row)) for row in rows]
+    return slice_of(items, limit, (items[limit - 1].id,) if len(items) > limit else None)
+
+
+async def moved_variants(tx: Tx, since_id: UUID, limit: int = 500) -> dict[UUID, UUID]:
+    """Return the variants whose stock moved after that id was made: variant -> its newest movement."""
+    rows = await tx.fetch(
+        """select distinct on (variant_id) variant_id, id from (
+               select variant_id, id from stock_movement where organisation_id = $1 and id > $2
+               order by id desc limit $3) recent
+           order by variant_id, id desc""",
+        tx.organisation,
+        since_id,
+        limit * 4,
+    )
+    return dict(list({row["variant_id"]: row["id"] for row in rows}.items())[:limit])
+
+
+async def open_shortages(tx: Tx, limit: int = 999) -> int:
+    """Return how many variants are short, counting no further than `limit`."""
+    found: int = await tx.fetch_value(
+        """select count(distinct variant_id) from (
+               select variant_id from shortage where organisation_id = $1 and state = 'open' limit $2) s""",
+        tx.organisation,
+        limit,
+    )
+    return found
