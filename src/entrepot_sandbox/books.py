@@ -199,6 +199,16 @@ class Shop:
         self._journal.write(Placed(at=at, channel=self.channel, order_id=order_id))
         return order
 
+    def shown(self, sku: str) -> int:
+        """Return what the channel shows for a SKU, 0 where it is not listed."""
+        return self.by_sku[sku].quantity if sku in self.by_sku else 0
+
+    def turn_away(self, sku: str, wanted: int) -> None:
+        """Note that a shopper did not get what they wanted."""
+        self._journal.write(
+            SaleLost(at=self._clock.monotonic(), channel=self.channel, sku=sku, wanted=wanted, shown=self.shown(sku))
+        )
+
     def cancel(self, order: Order, units: Mapping[str, int] | None = None, *, restock: bool) -> int:
         """Cancel unshipped units by line id (None: all that are open) and return how many were cancelled.
 

@@ -95,13 +95,24 @@ class QuantityWritten(Event, frozen=True, kw_only=True, tag=True):
     requested_at: float
 
 
+class ToldBy(StrEnum):
+    """How the hub came to know of an order."""
+
+    WEBHOOK = "webhook"
+    """It acknowledged a webhook that carries the order."""
+    NOTICE = "notice"
+    """It acknowledged a webhook that only names the order."""
+    ANSWER = "answer"
+    """An answer that contains the order was delivered whole."""
+
+
 class OrderTold(Event, frozen=True, kw_only=True, tag=True):
-    """The hub has version `version` of an order: a webhook was acknowledged or an answer was delivered whole."""
+    """The hub was told of version `version` of an order."""
 
     channel: str
     order_id: str
     version: int
-    by: str
+    by: ToldBy
 
 
 class NotAnswering(Event, frozen=True, kw_only=True, tag=True):

@@ -66,7 +66,8 @@ class Hook:
     """One webhook event for one subscription.
 
     `headers(attempt)` makes the headers of a delivery (signature and all); attempts count from 1. The event id and the
-    body are the same for every attempt. `tells`: orders (id, version) that an acknowledgement proves to be known.
+    body are the same for every attempt. `tells`: orders (id, version) that an acknowledgement proves to be known;
+    `whole` False where the body only names them, so that the hub still has to fetch what was sold.
     `retry_after_s`: the real channel's waits before each further attempt; the hook is given up after the last.
     """
 
@@ -77,6 +78,7 @@ class Hook:
     body: bytes
     headers: Callable[[int], Mapping[str, str]]
     tells: tuple[tuple[str, int], ...] = ()
+    whole: bool = True
     retry_after_s: Sequence[float] = (1, 5, 30, 120, 600)
     timeout_s: float = 10.0
 

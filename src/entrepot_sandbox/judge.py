@@ -1,0 +1,425 @@
+"""The judge: what went wrong, by the sandbox's own books and never by the hub's word. Pure over the journal.
+
+Definitions:
+
+- Truth of a SKU = opening stock - units sold over all channels + units of orders cancelled before they shipped.
+- An **oversold** unit is one that a channel sold while truth had none left.
+- It is **avoidable** if, when it was sold, the hub had for more than 2 s known that the SKU was gone (by the sales and
+  cancellations it knew of, nothing was left) while that channel was answering and within its rate limit; or if it comes
+  of a **lost update**: the last write that set this listing (absolute or compare-and-set, not a delta) raised it
+  although the channel's own books already held sales of it that the hub did not know when it asked, and this unit is
+  one of those that the write thereby offered a second time.
+- A sale is **known** from when a webhook that carries the order was acknowledged, or an answer that contains it was
+  delivered whole. A webhook that only names the order does not tell what was sold; it starts the publish lag.
+- Time does not count as answering while a fault kept the channel from answering, while a limit that quantity writes use
+  was empty, or while the channel was still processing a lowering write of this listing that it had accepted.
+- **publish lag**: from when the hub was told of a sale, for each listing of the SKU on another channel that then showed
+  something else than the strategy gives, until the next write of that listing took effect.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from entrepot_sandbox.journal import (
+    Cancelled,
+    Event,
+    HookFault,
+    LimitEmpty,
+    NotAnswering,
+    OrderTold,
+    Placed,
+    QuantityWritten,
+    Requested,
+    SaleLost,
+    Sold,
+    ToldBy,
+    WriteKind,
+)
+from entrepot_sandbox.strategy import Strategy
+
+GRACE_S = 2.0
+"""How long the hub may know that something is gone before an oversold unit counts as avoidable."""
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Oversold:
+    """Units of one line sold while none was left in truth; `avoidable` of them by the rules above."""
+
+    at: float
+    channel: str
+    order_id: str
+    sku: str
+    units: int
+    avoidable: int
+    why: str
+
+
+@dataclass(slots=True)
+class Account:
+    """What the journal holds, arranged for judging."""
+
+    sold: defaultdict[str, list[Sold]] = field(default_factory=lambda: defaultdict(list))
+    cancelled: defaultdict[str, list[Cancelled]] = field(default_factory=lambda: defaultdict(list))
+    writes: defaultdict[tuple[str, str], list[QuantityWritten]] = field(default_factory=lambda: defaultdict(list))
+    told: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When the hub first knew what an order holds."""
+    named: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When the hub first heard of an order at all."""
+    versions: defaultdict[tuple[str, str], list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
+    blocked: defaultdict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
+    placed: list[Placed] = field(default_factory=list)
+    lost_units: int = 0
+    requests: Counter[str] = field(default_factory=Counter)
+    limited: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+
+
+def arrange(events: Iterable[Event]) -> Account:
+    """Sort the events into what the judge looks up."""
+    account = Account()
+    for event in events:
+        match event:
+            case Sold():
+                account.sold[event.sku].append(event)
+            case Placed():
+                account.placed.append(event)
+            case Cancelled():
+                account.cancelled[event.sku].append(event)
+            case QuantityWritten():
+                account.writes[event.channel, event.listing_id].append(event)
+            case OrderTold():
+                _note_told(account, event)
+            case NotAnswering():
+                account.blocked[event.channel].append((event.at, event.until))
+                account.faults[event.fault] += 1
+            case LimitEmpty() if event.writes:
+                account.blocked[event.channel].append((event.at, event.until))
+            case SaleLost():
+                account.lost_units += event.wanted
+            case Requested():
+                account.requests[event.channel] += 1
+                account.limited[event.channel] += event.status == 429
+            case HookFault():
+                account.faults[f"webhook_{event.fault}"] += 1
+            case _:
+                pass
+    for spans in account.blocked.values():
+        spans[:] = merged(spans)
+    return account
+
+
+def _note_told(account: Account, event: OrderTold) -> None:
+    key = (event.channel, event.order_id)
+    account.named.setdefault(key, event.at)
+    if event.by is not ToldBy.NOTICE:
+        account.told.setdefault(key, event.at)
+        account.versions[key].append((event.version, event.at))
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Return the spans sorted, with overlapping ones joined."""
+    result: list[Span] = []
+    for start, end in sorted(spans):
+        if result and start <= result[-1][1]:
+            result[-1] = (result[-1][0], max(end, result[-1][1]))
+        elif end > start:
+            result.append((start, end))
+    return result
+
+
+def free_time(since: float, until: float, blocked: Sequence[Span]) -> float:
+    """Return the seconds of [since, until] outside of the (merged) blocked spans."""
+    total = until - since
+    first = max(0, bisect_right(blocked, (since, since)) - 1)
+    for start, end in blocked[first:]:
+        if start >= until:
+            break
+        total -= max(0.0, min(end, until) - max(start, since))
+    return max(0.0, total)
+
+
+# ---- oversold ------------------------------------------------------------------------------------------------
+
+
+def oversold(account: Account, opening: Mapping[str, int]) -> list[Oversold]:
+    """Return every line with units that were sold while none was left in truth, oldest first."""
+    found = [item for sku, sales in account.sold.items() for item in _oversold_of(account, opening[sku], sku, sales)]
+    return sorted(found, key=lambda item: item.at)
+
+
+def _oversold_of(account: Account, opening: int, sku: str, sales: Sequence[Sold]) -> Iterable[Oversold]:
+    left = opening
+    cancelled = iter(account.cancelled.get(sku, ()))
+    back = next(cancelled, None)
+    for sale in sales:
+        while back is not None and back.at <= sale.at:
+            left += back.quantity
+            back = next(cancelled, None)
+        units = min(sale.quantity, sale.quantity - left) if left < sale.quantity else 0
+        left -= sale.quantity
+        if units > 0:
+            avoidable, why = _avoidable(account, opening, sale, units)
+            yield Oversold(sale.at, sale.channel, sale.order_id, sku, units, avoidable, why)
+
+
+def _avoidable(account: Account, opening: int, sale: Sold, units: int) -> tuple[int, str]:
+    known_for = _known_gone_for(account, opening, sale)
+    if known_for > GRACE_S:
+        return units, f"known to be gone for {known_for:.1f} s while the channel was answering"
+    twice = min(units, _offered_twice(account, sale))
+    return (twice, "a raise overwrote a sale that the hub did not know") if twice else (0, "not known in time")
+
+
+def _known_gone_for(account: Account, opening: int, sale: Sold) -> float:
+    """Return for how long, when the sale was made, the hub had known that none was left (answering time only)."""
+    steps: list[tuple[float, int]] = []
+    for other in account.sold[sale.sku]:
+        known = account.told.get((other.channel, other.order_id))
+        if known is not None and known < sale.at:
+            steps.append((known, -other.quantity))
+    for back in account.cancelled.get(sale.sku, ()):
+        known = _knew_version(account, back)
+        if known is not None and known < sale.at:
+            steps.append((known, back.quantity))
+    left, gone_since = opening, None if opening > 0 else 0.0
+    for at, change in sorted(steps):
+        left += change
+        gone_since = (at if gone_since is None else gone_since) if left <= 0 else None
+    if gone_since is None:
+        return 0.0
+    under_way = [
+        (write.requested_at, min(write.at, sale.at))
+        for write in account.writes.get((sale.channel, sale.listing_id), ())
+        if write.after < write.before and write.requested_at < min(write.at, sale.at)
+    ]
+    blocked = account.blocked.get(sale.channel, [])
+    return free_time(gone_since, sale.at, merged([*blocked, *under_way]) if under_way else blocked)
+
+
+def _knew_version(account: Account, back: Cancelled) -> float | None:
+    times = [at for version, at in account.versions.get((back.channel, back.order_id), ()) if version >= back.version]
+    return min(times, default=None)
+
+
+def _offered_twice(account: Account, sale: Sold) -> int:
+    """Return how many units of this sale a lost update had offered a second time."""
+    writes = account.writes.get((sale.channel, sale.listing_id), ())
+    place = bisect_right(writes, sale.at, key=lambda write: write.at)
+    setting = next((write for write in reversed(writes[:place]) if write.kind is not WriteKind.DELTA), None)
+    if setting is None or setting.after <= setting.before:
+        return 0
+    here = []
+    for other in account.sold[sale.sku]:
+        if other is sale:
+            break
+        if (other.channel, other.listing_id) == (sale.channel, sale.listing_id):
+            here.append(other)
+    unknown = sum(
+        other.quantity
+        for other in here
+        if other.at < setting.requested_at
+        and account.told.get((other.channel, other.order_id), float("inf")) >= setting.requested_at
+    )
+    unknown = min(unknown, setting.after - setting.before)
+    if not unknown:
+        return 0
+    sold_since = sum(other.quantity for other in here if other.at >= setting.at)
+    legitimate = max(0, setting.after - unknown - sold_since)
+    return max(0, sale.quantity - legitimate)
+
+
+# ---- publish lag and staleness -----------------------------------------------------------------------------------
+
+
+class Shown:
+    """What each listing showed at any time, from the journal."""
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self._times: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        self._values: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for event in events:
+            if isinstance(event, QuantityWritten | Sold | Cancelled):
+                key = (event.channel, event.sku)
+                self._times[key].append(event.at)
+                self._values[key].append(event.after if isinstance(event, QuantityWritten) else event.shown)
+
+    def at(self, channel: str, sku: str, moment: float) -> int:
+        """Return what the listing showed at that moment (0 before anything was written)."""
+        key = (channel, sku)
+        place = bisect_right(self._times[key], moment)
+        return self._values[key][place - 1] if place else 0
+
+
+def remaining(account: Account, opening: Mapping[str, int], sku: str, moment: float = float("inf")) -> int:
+    """Return the true stock left at a moment; below zero by what was oversold."""
+    sold = sum(sale.quantity for sale in account.sold.get(sku, ()) if sale.at <= moment)
+    back = sum(item.quantity for item in account.cancelled.get(sku, ()) if item.at <= moment)
+    return opening[sku] - sold + back
+
+
+def publish_lags(
+    account: Account, shown: Shown, opening: Mapping[str, int], strategy: Strategy, listed: Mapping[str, Sequence[str]]
+) -> list[float]:
+    """Return the lag in seconds of every (known sale, listing elsewhere) that a write then closed."""
+    writes: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for (channel, _), items in account.writes.items():
+        for write in items:
+            writes[channel, write.sku].append(write.at)
+    lags = []
+    for sku, sales in account.sold.items():
+        for sale in sales:
+            known = account.named.get((sale.channel, sale.order_id))
+            if known is None:
+                continue
+            expected = strategy.quantities(remaining(account, opening, sku, known), listed[sku])
+            for channel in listed[sku]:
+                if channel == sale.channel or shown.at(channel, sku, known) == expected[channel]:
+                    continue
+                times = writes[channel, sku]
+                place = bisect_right(times, known)
+                if place < len(times):
+                    lags.append(times[place] - known)
+    return lags
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Return the nearest-rank percentile, None of nothing."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedNow:
+    """What a channel's own book shows for a listing now."""
+
+    channel: str
+    listing_id: str
+    sku: str
+    quantity: int
+
+
+def stale_listings(
+    account: Account, opening: Mapping[str, int], strategy: Strategy, listings: Sequence[ListedNow]
+) -> list[dict[str, object]]:
+    """Return the listings that do not show what the strategy gives for the true stock left."""
+    channels: defaultdict[str, list[str]] = defaultdict(list)
+    for listing in listings:
+        channels[listing.sku].append(listing.channel)
+    stale: list[dict[str, object]] = []
+    for listing in listings:
+        left = remaining(account, opening, listing.sku)
+        expected = strategy.quantities(left, channels[listing.sku])[listing.channel]
+        if listing.quantity != expected:
+            stale.append(
+                {
+                    "channel": listing.channel,
+                    "sku": listing.sku,
+                    "shown": listing.quantity,
+                    "expected": expected,
+                    "remaining": left,
+                }
+            )
+    return stale
+
+
+# ---- the verdict -----------------------------------------------------------------------------------------------
+
+
+def verdict(
+    events: Iterable[Event],
+    opening: Mapping[str, int],
+    listings: Sequence[ListedNow],
+    strategy: Strategy | None,
+    hub_orders: Sequence[tuple[str, str]] | None = None,
+) -> dict[str, object]:
+    """Return all figures. Those that need a strategy are None without one; `hub_orders` adds lost and duplicated."""
+    journal = tuple(events)
+    account = arrange(journal)
+    found = oversold(account, opening)
+    by_channel = Counter(event.channel for event in account.placed)
+    figures: dict[str, object] = {
+        "orders_placed": len(account.placed),
+        "orders_by_channel": dict(by_channel),
+        "units_sold": sum(sale.quantity for sales in account.sold.values() for sale in sales),
+        "units_cancelled": sum(item.quantity for items in account.cancelled.values() for item in items),
+        "lost_sales_units": account.lost_units,
+        "oversold_units": sum(item.units for item in found),
+        "avoidable_oversold_units": sum(item.avoidable for item in found),
+        "oversold_detail": [_told(item) for item in sorted(found, key=lambda item: (-item.avoidable, item.at))[:20]],
+        "skus_sold_out": sum(1 for sku in opening if remaining(account, opening, sku) <= 0),
+        "listings": len(listings),
+        "writes": sum(len(items) for items in account.writes.values()),
+        "requests": dict(account.requests),
+        "answers_429": dict(account.limited),
+        "faults_injected": dict(account.faults),
+        "publish_lag_ms": {"p50": None, "p99": None},
+        "stale_listings_at_end": None,
+        "stale_detail": [],
+    }
+    if strategy is not None:
+        figures |= _with_strategy(journal, account, opening, listings, strategy)
+    if hub_orders is not None:
+        figures |= _against_hub(account.placed, hub_orders)
+    return figures
+
+
+def _told(item: Oversold) -> dict[str, object]:
+    return {
+        "at_s": round(item.at, 3),
+        "channel": item.channel,
+        "order_id": item.order_id,
+        "sku": item.sku,
+        "units": item.units,
+        "avoidable": item.avoidable,
+        "why": item.why,
+    }
+
+
+def _with_strategy(
+    journal: Sequence[Event],
+    account: Account,
+    opening: Mapping[str, int],
+    listings: Sequence[ListedNow],
+    strategy: Strategy,
+) -> dict[str, object]:
+    listed: defaultdict[str, list[str]] = defaultdict(list)
+    for listing in listings:
+        listed[listing.sku].append(listing.channel)
+    lags = publish_lags(account, Shown(journal), opening, strategy, listed)
+    p50, p99 = percentile(lags, 0.5), percentile(lags, 0.99)
+    stale = stale_listings(account, opening, strategy, listings)
+    return {
+        "publish_lag_ms": {
+            "p50": None if p50 is None else round(p50 * 1000, 1),
+            "p99": None if p99 is None else round(p99 * 1000, 1),
+        },
+        "stale_listings_at_end": len(stale),
+        "stale_detail": stale[:20],
+    }
+
+
+def _against_hub(placed: Sequence[Placed], hub_orders: Sequence[tuple[str, str]]) -> dict[str, object]:
+    """Compare by channel and the last part of the id, so that a global id equals the plain one."""
+    ours = {(event.channel, _plain(event.order_id)) for event in placed}
+    theirs = Counter((channel, _plain(external_id)) for channel, external_id in hub_orders)
+    lost = sorted(ours - set(theirs))
+    return {
+        "orders_in_hub": len(hub_orders),
+        "lost": len(lost),
+        "lost_detail": lost[:20],
+        "duplicated": sum(count - 1 for count in theirs.values()),
+        "unknown_in_hub": sum(1 for key in theirs if key not in ours),
+    }
+
+
+def _plain(order_id: str) -> str:
+    return order_id.rsplit("/", 1)[-1]
