@@ -96,6 +96,9 @@ class Vault:
     def __repr__(self) -> str:
         return f"Vault(keys={sorted(self._ciphers)}, active={self.active!r})"
 
+    def __contains__(self, key_id: object) -> bool:
+        return key_id in self._ciphers
+
     def seal(self, organisation_id: UUID, connection_id: UUID, secrets: Mapping[str, str]) -> Sealed:
         """Encrypt the secrets of a connection; they open for this organisation and connection only."""
         nonce = os.urandom(NONCE_BYTES)
