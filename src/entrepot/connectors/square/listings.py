@@ -8,7 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 from entrepot.channels.contract import ChannelListing, ListingRef, Payload
-from entrepot.connectors.square.reading import decimal, inner, listing_id, money, objects, optional_text, text, title_of, variation_name
+from entrepot.connectors.square.reading import (
+    decimal,
+    inner,
+    listing_id,
+    money,
+    objects,
+    optional_text,
+    text,
+    title_of,
+    variation_name,
+)
 
 
 def listings_of(objects_: Iterable[Mapping[str, Any]], location_id: str) -> tuple[ChannelListing, ...]:

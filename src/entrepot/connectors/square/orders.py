@@ -21,7 +21,17 @@ from entrepot.channels.contract import (
     UnexpectedAnswer,
 )
 from entrepot.channels.replies import parse_time
-from entrepot.connectors.square.reading import decimal, inner, listing_id, money, objects, optional_text, text, title_of, variation_name
+from entrepot.connectors.square.reading import (
+    decimal,
+    inner,
+    listing_id,
+    money,
+    objects,
+    optional_text,
+    text,
+    title_of,
+    variation_name,
+)
 
 _NOT_GOODS = frozenset({"CUSTOM_AMOUNT", "GIFT_CARD"})
 _DETAILS = ("shipment_details", "delivery_details", "pickup_details")
