@@ -1,9 +1,10 @@
-"""Fixtures that every test may use: a real PostgreSQL with a database per worker, copied from a template."""
+"""Fixtures that every test may use: a real PostgreSQL with a database per test process."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from uuid import UUID, uuid4
 
 import psycopg
@@ -26,23 +27,25 @@ def server_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def template_database(server_url: str, worker_id: str) -> Iterator[str]:
-    """The name of a migrated, empty database to copy from."""
-    name = f"entrepot_template_{worker_id}_{os.getpid()}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'create database "{name}" template template0')
-    migrate.upgrade(_with_database(server_url, name))
-    yield name
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'drop database if exists "{name}" with (force)')
+def database_url(server_url: str) -> Iterator[str]:
+    """The URL of a migrated database of this test process. Tests keep apart by using an organisation each."""
+    with _new_database(server_url) as url:
+        migrate.upgrade(url)
+        yield url
 
 
 @pytest.fixture
-def database_url(server_url: str, template_database: str) -> Iterator[str]:
-    """The URL of a fresh, migrated database of this test."""
+def empty_database_url(server_url: str) -> Iterator[str]:
+    """The URL of an empty database, not migrated. Costs a second or more: only for tests that need it."""
+    with _new_database(server_url) as url:
+        yield url
+
+
+@contextmanager
+def _new_database(server_url: str) -> Iterator[str]:
     name = f"entrepot_test_{uuid4().hex[:12]}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'create database "{name}" template "{template_database}"')
+        connection.execute(f'create database "{name}" template template0')
     yield _with_database(server_url, name)
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f'drop database if exists "{name}" with (force)')
@@ -50,7 +53,7 @@ def database_url(server_url: str, template_database: str) -> Iterator[str]:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """A pool on a fresh, migrated database, as the application role."""
+    """A pool on the migrated database of this test process, as the application role."""
     database = await Database.connect(database_url)
     yield database
     await database.close()

@@ -218,7 +218,7 @@ class Shop:
         wanted = {line.id: line.open if units is None else units.get(line.id, 0) for line in order.lines}
         if not any(wanted.values()):
             return 0
-        self._touch(order)
+        self.touch(order)
         total = 0
         for line in order.lines:
             asked = wanted[line.id]
@@ -296,7 +296,7 @@ class Shop:
             assert line is not None
             line.shipped += units
         order.parcels.append(parcel)
-        self._touch(order)
+        self.touch(order)
         self._journal.write(
             Shipped(
                 at=self._clock.monotonic(),
@@ -306,7 +306,8 @@ class Shop:
             )
         )
 
-    def _touch(self, order: Order) -> None:
+    def touch(self, order: Order) -> None:
+        """Note that something about an order changed: a new version, as of now."""
         order.version += 1
         order.updated_at = self._clock.now(self.channel)
         self._changed.pop(order.id, None)

@@ -10,11 +10,15 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
+from asyncpg.pool import PoolConnectionProxy
 
 from entrepot.kernel.errors import Unavailable
 
 APP_ROLE = "entrepot_app"
 """The role the hub works as: owns nothing, bypasses nothing, so that row level security holds."""
+
+
+HintSink = Callable[["UUID | None", set[str]], None]
 
 
 class DatabaseUnavailable(Unavailable):
@@ -27,12 +31,14 @@ class Tx:
     Thin over asyncpg: positional `$1` parameters, rows as `asyncpg.Record`, jsonb as Python values.
     """
 
-    __slots__ = ("_after_commit", "connection", "organisation_id")
+    __slots__ = ("connection", "hints", "organisation_id")
 
-    def __init__(self, connection: asyncpg.Connection[Any], organisation_id: UUID | None) -> None:
+    def __init__(
+        self, connection: asyncpg.Connection[Any] | PoolConnectionProxy[Any], organisation_id: UUID | None
+    ) -> None:
         self.connection = connection
         self.organisation_id = organisation_id
-        self._after_commit: list[Callable[[], None]] = []
+        self.hints: set[str] = set()
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         """Run a statement and return its rows."""
@@ -63,9 +69,9 @@ class Tx:
             raise LookupError("this transaction has no organisation")
         return self.organisation_id
 
-    def after_commit(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once this transaction is committed (never if it is rolled back). For hints only."""
-        self._after_commit.append(callback)
+    def hint(self, name: str) -> None:
+        """Tell the workers, once this is committed, that there may be work under `name`. It may be lost."""
+        self.hints.add(name)
 
 
 async def _prepare(connection: asyncpg.Connection[Any]) -> None:
@@ -84,6 +90,8 @@ class Database:
     def __init__(self, url: str, pool: asyncpg.Pool[Any]) -> None:
         self.url = url
         self.pool = pool
+        self.hint_sink: HintSink | None = None
+        """Where hints of committed transactions go; set by the process that wants them (see jobs.hints)."""
 
     @classmethod
     async def connect(cls, url: str, *, min_size: int = 1, max_size: int = 10, role: str = APP_ROLE) -> Database:
@@ -109,16 +117,18 @@ class Database:
             self.pool.terminate()
 
     @asynccontextmanager
-    async def transaction(self, organisation_id: UUID | None) -> AsyncIterator[Tx]:
+    async def transaction(self, organisation_id: UUID | None, *, one_snapshot: bool = False) -> AsyncIterator[Tx]:
         """Open a transaction that sees the rows of `organisation_id` only; commit at the end, roll back on an error.
 
-        With None it sees directory tables and no tenant row at all.
+        With None it sees directory tables and no tenant row at all. With `one_snapshot` (repeatable read) all its
+        statements see the same moment; a concurrent change of a row that it changes raises SerializationError.
         """
         async with self.pool.acquire() as connection:
             tx = Tx(connection, organisation_id)
             # One round trip. The id is a UUID object, so its text cannot carry SQL.
             name = "" if organisation_id is None else str(UUID(str(organisation_id)))
-            await connection.execute(f"begin; set local app.organisation_id = '{name}'")
+            begin = "begin isolation level repeatable read" if one_snapshot else "begin"
+            await connection.execute(f"{begin}; set local app.organisation_id = '{name}'")
             try:
                 yield tx
             except BaseException:
@@ -126,5 +136,5 @@ class Database:
                     await connection.execute("rollback")
                 raise
             await connection.execute("commit")
-        for callback in tx._after_commit:
-            callback()
+        if tx.hints and self.hint_sink is not None:
+            self.hint_sink(organisation_id, tx.hints)

@@ -42,9 +42,21 @@ browser_session = directory_table(
     sa.Column("token_hash", sa.LargeBinary, primary_key=True),
     sa.Column("organisation_id", UUID, sa.ForeignKey("organisation.id"), nullable=False),
     sa.Column("person_id", UUID, sa.ForeignKey("person.id"), nullable=False),
+    sa.Column("id", UUID, nullable=False, unique=True),
+    # browser: its token is in a cookie; bearer: its id is in a signed token (JWT).
+    sa.Column("kind", sa.Text, nullable=False, server_default="browser"),
     sa.Column("csrf_token", sa.Text, nullable=False),
     timestamp("expires_at", nullable=False),
     created_at(),
+    sa.CheckConstraint("kind in ('browser', 'bearer')", name="kind"),
+)
+sa.Index("ix_browser_session_person", browser_session.c.organisation_id, browser_session.c.person_id)
+sign_in_attempt = directory_table(
+    "sign_in_attempt",
+    # A hash of the email, or of the email with the address it came from.
+    sa.Column("subject", sa.LargeBinary, primary_key=True),
+    timestamp("window_started_at", nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
 )
 sign_in_link = directory_table(
     "sign_in_link",
@@ -70,6 +82,7 @@ access_key = directory_table(
     timestamp("last_used_at"),
     sa.CheckConstraint("kind in ('api_key', 'agent')", name="kind"),
 )
+sa.Index("ix_access_key_organisation", access_key.c.organisation_id, access_key.c.created_at)
 audit_log = tenant_table(
     "audit_log",
     timestamp("at", nullable=False),
@@ -89,10 +102,12 @@ idempotency_key = tenant_table(
     sa.Column("key", sa.Text, nullable=False),
     sa.Column("actor_id", sa.Text, nullable=False),
     sa.Column("request_hash", sa.LargeBinary, nullable=False),
+    # Null while the work is going on outside a transaction.
     sa.Column("status", sa.SmallInteger),
     sa.Column("body", sa.LargeBinary),
     created_at(),
     key=("actor_id", "key"),
 )
+sa.Index("ix_idempotency_key_created", idempotency_key.c.organisation_id, idempotency_key.c.created_at)
 
 __all__ = ["metadata"]

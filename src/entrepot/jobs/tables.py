@@ -12,6 +12,7 @@ outbox = directory_table(
     sa.Column("payload", JSONB, nullable=False),
     created_at(),
 )
+sa.Index("ix_outbox_organisation", outbox.c.organisation_id, outbox.c.id)
 worker = directory_table(
     "worker",
     sa.Column("id", UUID, primary_key=True),

@@ -46,8 +46,9 @@ class StockRow:
 
     @property
     def ats(self) -> int:
-        """Available to sell."""
-        return self.on_hand - self.reserved - self.held - self.unavailable - self.safety_stock
+        """Available to sell: what is on hand less every claim, and less what is owed already."""
+        claimed = self.reserved + self.held + self.unavailable + self.safety_stock
+        return self.on_hand - claimed - self.shortage
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,22 @@ class MovementView:
     reference_id: UUID | None
     reason: str
     actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecentMovement:
+    """A ledger line with its SKU, for the list of what moves now."""
+
+    id: UUID
+    variant_id: UUID
+    sku: str
+    at: datetime
+    kind: str
+    on_hand_delta: int
+    reserved_delta: int
+    held_delta: int
+    on_hand_after: int
+    reserved_after: int
 
 
 _SELECT = """
@@ -207,6 +224,22 @@ async def moved_variants(tx: Tx, since_id: UUID, limit: int = 500) -> dict[UUID,
         limit * 4,
     )
     return dict(list({row["variant_id"]: row["id"] for row in rows}.items())[:limit])
+
+
+async def recent_movements(tx: Tx, since_id: UUID | None = None, limit: int = 12) -> tuple[RecentMovement, ...]:
+    """Return the newest ledger lines (made after `since_id`), newest first."""
+    rows = await tx.fetch(
+        """select m.id, m.variant_id, v.sku, m.at, m.kind, m.on_hand_delta, m.reserved_delta, m.held_delta,
+                  m.on_hand_after, m.reserved_after
+           from (select * from stock_movement where organisation_id = $1 and ($2::uuid is null or id > $2)
+                 order by id desc limit $3) m
+           join variant v on v.organisation_id = m.organisation_id and v.id = m.variant_id
+           order by m.id desc""",
+        tx.organisation,
+        since_id,
+        limit,
+    )
+    return tuple(RecentMovement(**dict(row)) for row in rows)
 
 
 async def open_shortages(tx: Tx, limit: int = 999) -> int:

@@ -96,6 +96,13 @@ sa.Index(
     reservation.c.reference_id,
     postgresql_where=sa.and_(reservation.c.state == "active", reservation.c.reference_id.is_not(None)),
 )
+sa.Index(
+    "ix_reservation_level",
+    reservation.c.organisation_id,
+    reservation.c.variant_id,
+    reservation.c.location_id,
+    postgresql_where=reservation.c.state == "active",
+)
 shortage = tenant_table(
     "shortage",
     sa.Column("variant_id", UUID, nullable=False),
@@ -112,6 +119,12 @@ sa.Index(
     "ix_shortage_open",
     shortage.c.organisation_id,
     shortage.c.variant_id,
+    postgresql_where=shortage.c.state == "open",
+)
+sa.Index(
+    "ix_shortage_reference",
+    shortage.c.organisation_id,
+    shortage.c.reference_id,
     postgresql_where=shortage.c.state == "open",
 )
 

@@ -1,0 +1,109 @@
+"""Square's catalog and stock counts, mapped. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from entrepot.channels.contract import ChannelListing, ListingRef, Payload
+from entrepot.connectors.square.reading import (
+    decimal,
+    inner,
+    listing_id,
+    money,
+    objects,
+    optional_text,
+    text,
+    title_of,
+    variation_name,
+)
+
+
+def listings_of(objects_: Iterable[Mapping[str, Any]], location_id: str) -> tuple[ChannelListing, ...]:
+    """Return a listing for every variation of the items; other objects are passed over."""
+    found = []
+    for item in objects_:
+        if item.get("type") != "ITEM" or item.get("is_deleted") is True:
+            continue
+        found += [
+            _listing(item, variation, location_id)
+            for variation in objects(inner(item, "item_data"), "variations")
+            if variation.get("is_deleted") is not True
+        ]
+    return tuple(found)
+
+
+def with_quantities(listings: Sequence[ChannelListing], counts: Mapping[str, int]) -> tuple[ChannelListing, ...]:
+    """Return the listings with their counts.
+
+    A tracked one without a count has never been counted: Square starts from zero. One that is not tracked has none.
+    """
+    return tuple(replace(each, quantity=_quantity(each.ref, counts)) for each in listings)
+
+
+def _quantity(ref: ListingRef, counts: Mapping[str, int]) -> int | None:
+    tracked = ref.keys.get("tracked")
+    if tracked == "false":
+        return None
+    return counts.get(ref.external_id, 0 if tracked == "true" else None)
+
+
+def counts_of(counts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return units in stock by listing id; fractions are cut off, as half a unit cannot be sold."""
+    return {
+        listing_id(text(each, "catalog_object_id"), text(each, "location_id")): math.floor(
+            decimal(each.get("quantity"))
+        )
+        for each in counts
+        if each.get("state") == "IN_STOCK"
+    }
+
+
+def _listing(item: Payload, variation: Payload, location_id: str) -> ChannelListing:
+    data, own = inner(item, "item_data"), inner(variation, "item_variation_data")
+    here = _override(own, location_id)
+    variation_id, product = text(variation, "id"), optional_text(data, "name")
+    name = variation_name(own, "name")
+    price = here.get("price_money") or own.get("price_money")
+    tracks = here["track_inventory"] if isinstance(here.get("track_inventory"), bool) else own.get("track_inventory")
+    return ChannelListing(
+        ref=ListingRef(
+            listing_id(variation_id, location_id),
+            {
+                "variation_id": variation_id,
+                "item_id": text(item, "id"),
+                "tracked": str(tracks).lower() if isinstance(tracks, bool) else "",
+            },
+        ),
+        sku=optional_text(own, "sku").strip() or None,
+        title=title_of(product, name),
+        product_external_id=text(item, "id"),
+        product_title=product,
+        barcode=optional_text(own, "upc"),
+        price=money({"price": price}, "price") if price else None,
+        currency=optional_text(price, "currency") if isinstance(price, dict) else "",
+        active=_on_sale(item, variation, location_id),
+        options=(("Variation", name),) if name else (),
+        product_type=optional_text(data, "product_type"),
+        description=optional_text(data, "description_plaintext") or optional_text(data, "description"),
+    )
+
+
+def _override(own: Payload, location_id: str) -> Mapping[str, Any]:
+    return next((each for each in objects(own, "location_overrides") if each.get("location_id") == location_id), {})
+
+
+def _on_sale(item: Payload, variation: Payload, location_id: str) -> bool:
+    if inner(item, "item_data").get("is_archived") is True:
+        return False
+    if inner(variation, "item_variation_data").get("sellable") is False:
+        return False
+    return all(_present(each, location_id) for each in (item, variation))
+
+
+def _present(thing: Payload, location_id: str) -> bool:
+    if thing.get("present_at_all_locations") is False:
+        return location_id in (thing.get("present_at_location_ids") or ())
+    return location_id not in (thing.get("absent_at_location_ids") or ())

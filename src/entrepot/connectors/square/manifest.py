@@ -1,0 +1,75 @@
+"""What the hub must know of Square before it speaks to it."""
+
+from __future__ import annotations
+
+from entrepot.channels.contract import (
+    AuthKind,
+    Capability,
+    Environment,
+    Field,
+    LimitKind,
+    Manifest,
+    QuantitySemantics,
+    RateLimit,
+)
+
+API_VERSION = "2025-08-20"
+CHANGES_MAX = 100
+"""Most changes in one inventory request (Square's documented limit)."""
+TOPICS = ("inventory.count.updated", "order.created", "order.updated")
+
+MANIFEST = Manifest(
+    key="square",
+    title="Square",
+    api_version=API_VERSION,
+    capabilities=frozenset(
+        {
+            Capability.PULL_ORDERS,
+            Capability.PULL_LISTINGS,
+            Capability.PUSH_QUANTITIES,
+            Capability.READ_QUANTITIES,
+            Capability.PUSH_FULFILMENT,
+            Capability.WEBHOOKS,
+        }
+    ),
+    auth=AuthKind.STATIC_TOKEN,
+    fields=(
+        Field(
+            "location_id",
+            "Location ID",
+            help="Square Dashboard, Settings, Locations: the one whose stock and orders count.",
+            pattern=r"[A-Za-z0-9_-]{1,32}",
+        ),
+        Field(
+            "access_token",
+            "Access token",
+            help="Square Developer Console, your application, Credentials: the production access token.",
+            secret=True,
+        ),
+        Field(
+            "signature_key",
+            "Webhook signature key",
+            help="Leave empty: the hub learns it when it subscribes to Square's webhooks.",
+            secret=True,
+            required=False,
+        ),
+        Field(
+            "orders_since",
+            "Import orders changed since",
+            help="ISO 8601 time with offset. Empty: all orders.",
+            required=False,
+        ),
+        Field("simulator_url", "Simulator address", help="Only for the simulated environment.", required=False),
+    ),
+    environments=(
+        Environment("production", {"api": "https://connect.squareup.com"}),
+        Environment("sandbox", {"api": "https://connect.squareupsandbox.com"}),
+        Environment("simulated", {"api": "{simulator_url}/square"}),
+    ),
+    # Square does not publish its limits; this stays below what its staff call normal use, and 429 is obeyed.
+    rate_limits=(RateLimit("calls", LimitKind.TOKEN_BUCKET, capacity=20, refill_per_s=10),),
+    quantity_semantics=QuantitySemantics.DELTA,
+    push_batch_max=CHANGES_MAX,
+    webhook_topics=TOPICS,
+    webhook_secret_field="signature_key",
+)

@@ -1,0 +1,113 @@
+"""Holds: expiring claims on stock for carts and proposals, all lines or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from entrepot.database.pool import Tx
+from entrepot.jobs import facade as jobs
+from entrepot.kernel.errors import NotFound
+from entrepot.stock import rules, store
+from entrepot.stock.contracts import MAX_QUANTITY, Hold, InvalidQuantity, NotEnoughStock, Shortfall
+from entrepot.stock.shortages import fill_shortages
+
+STOCK_CHANGED = "stock.changed"
+
+
+class HoldNotFound(NotFound):
+    """There is no such reservation, or it has ended."""
+
+
+async def tell_changed(tx: Tx, variant_ids: Sequence[UUID]) -> None:
+    """Emit that the stock of these variants changed."""
+    if variant_ids:
+        await jobs.emit(tx, STOCK_CHANGED, {"variant_ids": [str(v) for v in variant_ids]})
+
+
+def check_quantities(hold: Hold) -> None:
+    """Raise InvalidQuantity unless the hold asks for 1 to MAX_QUANTITY units on each of 1 to 500 lines."""
+    if not 1 <= len(hold.lines) <= 500:
+        raise InvalidQuantity("A reservation has 1 to 500 lines.")
+    for line in hold.lines:
+        if not 1 <= line.quantity <= MAX_QUANTITY:
+            raise InvalidQuantity(f"The quantity {line.quantity} is not between 1 and {MAX_QUANTITY}.")
+
+
+async def place_holds(tx: Tx, holds: Sequence[Hold]) -> list[NotEnoughStock | None]:
+    """Set stock aside for each hold in turn, all its lines or none; return its refusal or None for each.
+
+    One lock query and a fixed number of writes for the whole batch. Holds are served in the order given.
+    """
+    for hold in holds:
+        check_quantities(hold)
+    variant_ids = list({line.variant_id for hold in holds for line in hold.lines})
+    levels = await store.lock_levels(tx, variant_ids)
+    if any(len(found) > 1 for found in levels.values()):
+        rank = await store.location_order(tx)
+        levels = {variant_id: rules.in_order(found, rank) for variant_id, found in levels.items()}
+    outcome: list[NotEnoughStock | None] = []
+    rows: list[store.ReservationRow] = []
+    actor = holds[0].actor if len({hold.actor for hold in holds}) == 1 else "several"
+    ledger = store.Ledger(levels, actor)
+    at = {(level.variant_id, level.location_id): level for found in levels.values() for level in found}
+    for hold in holds:
+        takes, short = rules.take_all_or_nothing([(v.variant_id, v.quantity) for v in hold.lines], levels)
+        if short:
+            outcome.append(NotEnoughStock(tuple(Shortfall(*line) for line in short)))
+            continue
+        outcome.append(None)
+        for number, take in enumerate(takes):
+            ledger.apply(
+                at[take.variant_id, take.location_id],
+                store.Movement("hold", held=take.quantity, reference_kind="reservation", reference_id=hold.id),
+            )
+            rows.append(
+                (hold.id, number, "hold", take.variant_id, take.location_id, take.quantity, hold.reference_id,
+                 hold.expires_at)
+            )  # fmt: skip
+    if rows:
+        await ledger.write(tx)
+        await store.insert_reservations(tx, rows)
+        await tell_changed(tx, ledger.changed_variants)
+    return outcome
+
+
+async def end_holds(tx: Tx, ids: Sequence[UUID], *, state: str, actor: str) -> int:
+    """Give back what these holds set aside; return how many lines that were. Ended ones are left as they are.
+
+    `state` is `released` or `expired`. What comes free first goes to open shortages.
+    """
+    variant_ids = await store.variants_of_reservations(tx, ids)
+    if not variant_ids:
+        return 0
+    levels = await store.lock_levels(tx, variant_ids)
+    found = [line for line in await store.active_reservations(tx, ids) if line.kind == "hold"]
+    if not found:
+        return 0
+    ledger = store.Ledger(levels, actor)
+    at = {(level.variant_id, level.location_id): level for group in levels.values() for level in group}
+    for line in found:
+        ledger.apply(
+            at[line.variant_id, line.location_id],
+            store.Movement("release", held=-line.quantity, reference_kind="reservation", reference_id=line.id,
+                           reason=state),
+        )  # fmt: skip
+    await fill_shortages(tx, ledger)
+    await ledger.write(tx)
+    await store.end_reservations(tx, [(line.id, line.line) for line in found], state)
+    await tell_changed(tx, ledger.changed_variants)
+    return len(found)
+
+
+async def release_hold(tx: Tx, hold_id: UUID, *, actor: str) -> None:
+    """Release a hold. Raises HoldNotFound if it does not exist or has ended."""
+    if not await end_holds(tx, [hold_id], state="released", actor=actor):
+        raise HoldNotFound()
+
+
+async def expire_holds(tx: Tx, now: datetime, *, limit: int = 500) -> int:
+    """Give back holds whose time is over by `now`; return how many lines that were."""
+    ids = await store.expired_reservations(tx, now, limit)
+    return await end_holds(tx, ids, state="expired", actor="system") if ids else 0

@@ -1,0 +1,90 @@
+"""How claims are met from locked levels. Pure: no clock, no database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+
+class Stocked(Protocol):
+    """A level that units can be taken from."""
+
+    @property
+    def variant_id(self) -> UUID: ...
+    @property
+    def location_id(self) -> UUID: ...
+    @property
+    def free(self) -> int: ...
+    @property
+    def available_to_sell(self) -> int: ...
+
+
+L = TypeVar("L", bound=Stocked)
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """So many units of a line from one level; `line` counts from 0."""
+
+    line: int
+    variant_id: UUID
+    location_id: UUID
+    quantity: int
+
+
+def in_order(levels: Iterable[L], rank: Mapping[UUID, int]) -> list[L]:
+    """Return levels in the order in which stock is taken: by the location's priority."""
+    return sorted(levels, key=lambda level: rank.get(level.location_id, len(rank)))
+
+
+def take_all_or_nothing(
+    lines: Sequence[tuple[UUID, int]], levels: Mapping[UUID, Sequence[Stocked]]
+) -> tuple[list[Take], list[tuple[UUID, int, int]]]:
+    """Meet all lines from what is available to sell, or none.
+
+    `levels` are in the order in which stock is taken. Returns (takes, []) or ([], [(variant, asked, available)]), where
+    a variant that several lines ask for is judged by their sum.
+    """
+    asked: dict[UUID, int] = {}
+    for variant_id, quantity in lines:
+        asked[variant_id] = asked.get(variant_id, 0) + quantity
+    short = []
+    for variant_id, quantity in asked.items():
+        available = sellable(levels.get(variant_id, ()))
+        if available < quantity:
+            short.append((variant_id, quantity, max(0, available)))
+    if short:
+        return [], short
+    takes: list[Take] = []
+    left = {id(level): level.available_to_sell for variant_id in asked for level in levels.get(variant_id, ())}
+    for number, (variant_id, quantity) in enumerate(lines):
+        wanted = quantity
+        for level in levels[variant_id]:
+            part = min(wanted, left[id(level)])
+            if part > 0:
+                takes.append(Take(number, variant_id, level.location_id, part))
+                left[id(level)] -= part
+                wanted -= part
+            if not wanted:
+                break
+    return takes, []
+
+
+def sellable(levels: Iterable[Stocked]) -> int:
+    """Return the units that all levels together can sell; a level in deficit takes nothing from the others."""
+    return sum(max(0, level.available_to_sell) for level in levels)
+
+
+def take_what_is_there(quantity: int, levels: Iterable[L]) -> tuple[list[tuple[L, int]], int]:
+    """Meet a sale that has been made already, down to the last free unit; return (parts by level, units short)."""
+    parts: list[tuple[L, int]] = []
+    for level in levels:
+        part = min(quantity, level.free)
+        if part > 0:
+            parts.append((level, part))
+            quantity -= part
+        if not quantity:
+            break
+    return parts, quantity

@@ -1,0 +1,36 @@
+"""All pages and their static files as routes, for the composition to mount."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from entrepot.web.assets import STATIC, ensure_htmx
+from entrepot.web.routes import live, now, signin
+from entrepot.web.services import PageServices
+
+
+class _Static(StaticFiles):
+    """Static files; their addresses change with what is in them, so they may be kept for a year."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def keep(message: object) -> None:
+            if isinstance(message, dict) and message["type"] == "http.response.start" and message["status"] == 200:
+                kept = b"public, max-age=31536000, immutable" if scope.get("query_string") else b"no-cache"
+                message["headers"] = [*message["headers"], (b"cache-control", kept)]
+                message["headers"].append((b"x-content-type-options", b"nosniff"))
+            await send(message)  # type: ignore[arg-type]
+
+        await super().__call__(scope, receive, keep)
+
+
+def build_pages(services: PageServices) -> list[BaseRoute]:
+    """Return the routes of all pages, the live data and the static files."""
+    ensure_htmx()
+    return [
+        *signin.routes(services),
+        *now.routes(services),
+        *live.routes(services),
+        Mount("/static", app=_Static(directory=STATIC), name="static"),
+    ]
