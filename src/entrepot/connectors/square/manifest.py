@@ -71,5 +71,5 @@ MANIFEST = Manifest(
     quantity_semantics=QuantitySemantics.DELTA,
     push_batch_max=CHANGES_MAX,
     webhook_topics=TOPICS,
-    webhook_secret_field="signature_key",
+    webhook_secret_field="signature_key",  # noqa: S106 - a name
 )
