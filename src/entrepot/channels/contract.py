@@ -413,10 +413,15 @@ class PushReceipt:
 
 @dataclass(frozen=True, slots=True)
 class ReportedQuantity:
-    """What the channel shows for a listing now; None: it does not know the listing."""
+    """What the channel shows for a listing now; None: it does not know the listing.
+
+    A webhook may name a listing by further ids only: then `external_id` is empty, and the listing is the one whose
+    `ref.keys` contain all of `keys` (none of ours, perhaps).
+    """
 
     external_id: str
     quantity: int | None
+    keys: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -58,7 +58,7 @@ _envelope = msgspec.json.Decoder(_Envelope)
 
 @cache
 def _answer_decoder(shape: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(msgspec.defstruct(f"Answer{shape.__name__}", [("data", shape)]))
+    return msgspec.json.Decoder(msgspec.defstruct("Answer", [("data", shape)]))
 
 
 async def ask(api: Api, operation: Operation, shape: type[T], variables: dict[str, Any]) -> tuple[T, Reply]:
@@ -77,7 +77,7 @@ async def ask(api: Api, operation: Operation, shape: type[T], variables: dict[st
     )
     reply = await api.send(call)
     try:
-        answer = _answer_decoder(shape).decode(reply.body)
+        answer = _answer_decoder(cast(Any, shape)).decode(reply.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnexpectedAnswer(f"Shopify's answer to {operation.name} is not as documented: {error}") from error
     data: T = answer.data

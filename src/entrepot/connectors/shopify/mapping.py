@@ -243,7 +243,9 @@ def order_of_webhook(order: shapes.RestOrder) -> ChannelOrder:
         is_cancelled=is_cancelled,
         financial_status=order.financial_status or "",
         currency=order.currency,
-        lines=tuple(_webhook_line(line, moves, refunded, is_cancelled) for line in order.line_items if line.quantity > 0),
+        lines=tuple(
+            _webhook_line(line, moves, refunded, is_cancelled) for line in order.line_items if line.quantity > 0
+        ),
         total=_first(order.current_total_price, order.total_price),
         tax=_first(order.current_total_tax, order.total_tax),
         discount=_first(order.current_total_discounts, order.total_discounts),

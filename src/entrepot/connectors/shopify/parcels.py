@@ -109,7 +109,10 @@ async def _open_lines(api: Api, order: shapes.ParcelsNode) -> list[Open]:
         while info.has_next_page and info.end_cursor is not None:
             variables = {"id": work.id, "after": info.end_cursor}
             data, _ = await ask(api, queries.PARCEL_LINES, shapes.ParcelLines, variables)
-            if data.fulfillment_order is None or data.fulfillment_order.line_items.page_info.end_cursor == info.end_cursor:
+            if (
+                data.fulfillment_order is None
+                or data.fulfillment_order.line_items.page_info.end_cursor == info.end_cursor
+            ):
                 break
             nodes += data.fulfillment_order.line_items.nodes
             info = data.fulfillment_order.line_items.page_info

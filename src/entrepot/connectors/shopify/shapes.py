@@ -1,5 +1,7 @@
-"""Shopify's JSON as typed values: GraphQL answers (camelCase) and webhook bodies (snake_case). Unknown fields are passed
-over; what the documentation allows to be absent has a default."""
+"""Shopify's JSON as typed values: GraphQL answers (camelCase) and webhook bodies (snake_case).
+
+Unknown fields are passed over; what the documentation allows to be absent has a default.
+"""
 
 from __future__ import annotations
 
