@@ -7,6 +7,10 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("channels", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("channels")
 
 
 @pytest.fixture(scope="session")

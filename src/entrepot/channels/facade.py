@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from entrepot.channels.check import Checked, check_connection, check_new
 from entrepot.channels.connections import (
     Audit,
     ConnectionNotFound,
@@ -25,19 +26,29 @@ from entrepot.channels.connections import (
     update,
 )
 from entrepot.channels.rules import InvalidFields
+from entrepot.channels.signals import Signals
+from entrepot.channels.transport import CallOutcome, ChannelApi, ChannelTransport, TransportSettings
 from entrepot.channels.vault import Secrets, Vault, new_vault_key, parse_vault_keys
 
 __all__ = [
     "Audit",
+    "CallOutcome",
+    "ChannelApi",
+    "ChannelTransport",
+    "Checked",
     "ConnectionNotFound",
     "InvalidFields",
     "NameTaken",
     "NoCredentials",
     "Secrets",
+    "Signals",
+    "TransportSettings",
     "Vault",
     "WrongState",
     "add_credentials",
     "advance_cursor",
+    "check_connection",
+    "check_new",
     "connect",
     "disconnect",
     "get",

@@ -62,6 +62,11 @@ def check_fields(manifest: Manifest, values: Mapping[str, str]) -> Entered:
     return Entered(settings, secrets)
 
 
+def with_defaults(manifest: Manifest, settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings with the defaults of non-secret fields filled in."""
+    return {**{each.name: each.default for each in manifest.fields if each.default and not each.secret}, **settings}
+
+
 def check_name(name: str) -> str:
     """Return the trimmed name of a connection. Raises InvalidFields."""
     name = " ".join(name.split())
