@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from entrepot.database import migrate
+from entrepot.database.embedded import EmbeddedServer
+from entrepot.database.embedded_program import temporary_data_dir
 from entrepot.database.pool import Database
 from entrepot.kernel.ids import new_id
 
@@ -20,10 +23,37 @@ def _with_database(url: str, name: str) -> str:
     return f"{head}/{name}"
 
 
+_servers: list[tuple[ExitStack, str]] = []
+
+
+def _embedded_url() -> str:
+    """Return the URL of this test run's own embedded server, started at the first call."""
+    if not _servers:
+        stack = ExitStack()
+        server = EmbeddedServer(stack.enter_context(temporary_data_dir("entrepot-tests-")), durable=False)
+        stack.callback(server.stop)
+        _servers.append((stack, server.start()))
+    return _servers[0][1]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """With several test workers, the process that leads them runs one server for all."""
+    if not os.environ.get("DATABASE_URL"):
+        node.workerinput["server_url"] = _embedded_url()
+
+
+def pytest_unconfigure() -> None:
+    """Stop the server that this process started, if it did."""
+    while _servers:
+        _servers.pop()[0].close()
+
+
 @pytest.fixture(scope="session")
-def server_url() -> Iterator[str]:
+def server_url(request: pytest.FixtureRequest) -> str:
     """The URL of a PostgreSQL that tests may create databases on: DATABASE_URL, else an embedded one."""
-    yield os.environ["DATABASE_URL"]
+    given = os.environ.get("DATABASE_URL") or getattr(request.config, "workerinput", {}).get("server_url")
+    return given or _embedded_url()
 
 
 @pytest.fixture(scope="session")

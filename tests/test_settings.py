@@ -1,0 +1,107 @@
+"""Settings from environment and file, with errors that say where, and the list that the documentation shows."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from entrepot.secret_key import secret_keys
+from entrepot.settings import Settings, SettingsNotValid, load, reference_page
+
+CLIENTS_FILE = """\
+platforms:
+  shopify: {priority: 80, primary: true, sync_frequency: 5min, inventory_allocation: 40%, fulfillment_only: false}
+  printful: {fulfillment_only: true}
+inventory:
+  low_stock_threshold: 5
+  auto_reorder: true
+  overselling_protection: true
+  reservation_timeout: 20min
+sync: {retry_attempts: 4, retry_backoff: 2s, batch_size: 50, parallel_syncs: 3}
+error_handling: {alert_threshold: 9, alert_channels: [email], auto_recovery: true}
+"""
+
+
+def write(folder: Path, text: str) -> dict[str, str]:
+    path = folder / "hub.yaml"
+    path.write_text(text)
+    return {"ENTREPOT_CONFIG": str(path)}
+
+
+def test_a_client_file_with_every_known_word_loads_and_says_what_has_no_effect(tmp_path: Path) -> None:
+    settings = load(write(tmp_path, CLIENTS_FILE))
+    assert settings.inventory.reservation_timeout_s == 1200
+    assert settings.sync.batch_size == 50
+    assert settings.platforms["shopify"].inventory_allocation == 0.4
+    assert settings.platforms["shopify"].sync_frequency_s == 300
+    assert "inventory.auto_reorder" in settings.without_effect
+    assert "sync.batch_size" not in settings.without_effect
+
+
+def test_environment_wins_over_the_file_and_the_command_line_over_both(tmp_path: Path) -> None:
+    env = {**write(tmp_path, "port: 8100\nhost: 0.0.0.0\n"), "ENTREPOT_PORT": "8200", "DATABASE_URL": ""}
+    assert load(env).port == 8200
+    assert load(env, port=8300, demo=False).port == 8300
+    assert load(env, demo=False).demo.enabled is False
+    assert load(env).database_url is None
+    assert load(env).address == "http://127.0.0.1:8200"
+    assert load({}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("port: 8000\nsync:\n  batch_size: 0\n", "hub.yaml, line 3, sync.batch_size: 0 is too small, the least is 1."),
+        ("inventory: {reservation_timeout: soon}", "line 1, inventory.reservation_timeout: 'soon' is not a duration"),
+        ("sync: {retries: 3}", "line 1, sync.retries: there is no such setting (known: batch_size"),
+        ("platforms:\n  shopify:\n    inventory_allocation: 140%\n", "line 3, platforms.shopify.inventory_allocation"),
+        ("colour: red", "line 1, colour: there is no such setting"),
+        ("port: [", "line 1: this is not YAML"),
+        ("- port", "line 1, the file: must be a section with keys"),
+        ("database_url: mysql://x/y", "line 1, database_url: must look like postgresql://"),
+        ("demo: {orders_per_s: .nan}", "line 1, demo.orders_per_s: nan is not a number"),
+    ],
+)
+def test_a_wrong_value_is_named_with_file_line_and_key(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SettingsNotValid) as caught:
+        load(write(tmp_path, text))
+    assert said in caught.value.detail
+
+
+def test_a_wrong_variable_is_named_and_its_password_is_not_shown() -> None:
+    with pytest.raises(SettingsNotValid, match=r"^The environment variable ENTREPOT_PORT: 70000 is not a port"):
+        load({"ENTREPOT_PORT": "70000"})
+    with pytest.raises(SettingsNotValid) as caught:
+        load({"DATABASE_URL": "mysql://me:hush@host/db"})
+    assert "hush" not in caught.value.detail
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SettingsNotValid, match="cannot be read"):
+        load({"ENTREPOT_CONFIG": str(tmp_path / "none.yaml")})
+
+
+def test_the_documentation_lists_exactly_the_settings() -> None:
+    page = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
+    assert page.read_text() == reference_page(), (
+        "make it anew: python -m entrepot.settings > docs/reference/settings.md"
+    )
+
+
+def test_the_secret_key_is_made_once_and_private(tmp_path: Path) -> None:
+    settings = load({"ENTREPOT_DATA_DIR": str(tmp_path / "hub")})
+    first = secret_keys(settings)
+    assert secret_keys(settings).newest == first.newest
+    assert (tmp_path / "hub" / "secret.key").stat().st_mode & 0o777 == 0o600
+    assert base64.b64encode(first.newest).decode() not in repr(first)
+
+
+def test_a_new_secret_key_in_front_keeps_the_old_one_readable() -> None:
+    old, new = base64.b64encode(b"o" * 32).decode(), base64.b64encode(b"n" * 32).decode()
+    keys = secret_keys(load({"ENTREPOT_SECRET_KEY": f"2027:{new},first:{old}"}))
+    assert keys.active == "2027"
+    assert keys.keys == {"2027": b"n" * 32, "first": b"o" * 32}
+    with pytest.raises(SettingsNotValid, match="ENTREPOT_SECRET_KEY: .* 3 bytes long, not 32"):
+        secret_keys(load({"ENTREPOT_SECRET_KEY": base64.b64encode(b"abc").decode()}))
