@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -10,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -20,7 +20,7 @@ from entrepot.database.embedded import EmbeddedServer, answers
 from entrepot.database.embedded_failures import DamagedData
 from entrepot.database.embedded_lock import DataDirectoryInUse, announced_url
 from entrepot.database.embedded_orphans import clear_orphans, processes_on
-from entrepot.database.embedded_program import find_place, server_user
+from entrepot.database.embedded_program import DiskFull, find_place, server_user
 
 HUB = Path(__file__).with_name("hub_stand_in.py")
 
@@ -43,7 +43,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-@contextmanager
+@contextlib.contextmanager
 def hub(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
     """Run the stand-in hub; yield it with the server's URL and process id."""
     process = subprocess.Popen([sys.executable, str(HUB), str(data_dir)], stdout=subprocess.PIPE, text=True)
@@ -219,23 +219,24 @@ def test_damaged_files_are_one_plain_sentence(data_dir: Path, victim: str) -> No
     assert announced_url(data_dir) is None
 
 
-def test_a_full_disk_is_one_plain_sentence(tmp_path: Path) -> None:
+def test_a_full_disk_is_one_plain_sentence(empty_data_dir: Path) -> None:
     """On a tiny file system of its own, where this user may mount one."""
-    from entrepot.database.embedded_program import DiskFull
-
     mount = shutil.which("mount")
-    small = tmp_path / "small"
-    small.mkdir()
-    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=2m", "none", small], check=False).returncode:
+    small = empty_data_dir / "small"
+    small.mkdir(mode=0o711)
+    options = ["-t", "tmpfs", "-o", "size=2m,mode=711", "none", str(small)]
+    if mount is None or subprocess.run([mount, *options], check=False, capture_output=True).returncode:
         pytest.skip("this user may not mount a file system")
     try:
         with pytest.raises(DiskFull, match=r"MB are free on the disk that holds .*: free at least"):
             EmbeddedServer(small / "data").start()
-        (small / "filler").write_bytes(bytes(1_900_000))
-        with pytest.raises(DiskFull), (small / "filler2").open("wb") as _:
-            EmbeddedServer(small / "other").start()
+        with (small / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while filler.write(bytes(4096)):
+                pass
+        with pytest.raises(DiskFull, match=r"The disk that holds .* is full: free some space"):
+            EmbeddedServer(small / "data").start()
     finally:
-        subprocess.run(["umount", small], check=True)
+        subprocess.run(["umount", str(small)], check=True)
 
 
 @pytest.mark.skipif(server_user() is None, reason="only for root")
@@ -268,20 +269,28 @@ def test_it_runs_for_an_ordinary_user(empty_data_dir: Path) -> None:
         "assert s.place.home.parent == s.data_dir\n"
         "s.stop(); print('fine')"
     )
-    if not _importable_by(user):
-        pytest.skip("that user cannot read this installation")
+    python = _python_for(user)
+    if python is None:
+        pytest.skip("that user cannot run Python with this installation")
     done = subprocess.run(
-        [sys.executable, "-c", script], user=user[0], group=user[1], extra_groups=[], capture_output=True, text=True,
-        env={**os.environ, "HOME": str(empty_data_dir)}, cwd=empty_data_dir, check=False,
+        [python, "-c", script], user=user[0], group=user[1], extra_groups=[], capture_output=True, text=True,
+        env=_env(HOME=str(empty_data_dir)), cwd=empty_data_dir, check=False,
     )  # fmt: skip
     assert done.stdout.strip() == "fine", done.stderr
 
 
-def _importable_by(user: tuple[int, int]) -> bool:
-    return (
-        subprocess.run(
-            [sys.executable, "-c", "import entrepot.database.embedded"],
-            user=user[0], group=user[1], extra_groups=[], capture_output=True, check=False, cwd="/",
-        ).returncode
-        == 0
-    )  # fmt: skip
+def _env(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), **more}
+
+
+def _python_for(user: tuple[int, int]) -> str | None:
+    """Return a Python that this user can run with our packages: this one may live in a private home."""
+    for python in (sys.executable, f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"):
+        with contextlib.suppress(OSError):
+            done = subprocess.run(
+                [python, "-c", "import entrepot.database.embedded"], user=user[0], group=user[1], extra_groups=[],
+                capture_output=True, check=False, cwd="/", env=_env(),
+            )  # fmt: skip
+            if done.returncode == 0:
+                return python
+    return None

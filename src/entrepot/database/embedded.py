@@ -150,13 +150,13 @@ class EmbeddedServer:
             announce_url(self.data_dir, self.url)
 
     def _check_space(self, place: Place) -> None:
-        folder = place.home if place.home.exists() else self.data_dir
-        free_mb = shutil.disk_usage(folder).free // 1_000_000
-        if free_mb < FREE_SPACE_MINIMUM_MB:
-            raise DiskFull(
-                f"Only {free_mb} MB are free on the disk that holds {folder}: "
-                f"free at least {FREE_SPACE_MINIMUM_MB} MB, then start again."
-            )
+        for folder in {self.data_dir, place.home if place.home.exists() else self.data_dir}:
+            free_mb = shutil.disk_usage(folder).free // 1_000_000
+            if free_mb < FREE_SPACE_MINIMUM_MB:
+                raise DiskFull(
+                    f"Only {free_mb} MB are free on the disk that holds {folder}: "
+                    f"free at least {FREE_SPACE_MINIMUM_MB} MB, then start again."
+                )
 
     def _create_cluster(self) -> None:
         """Make the server's files if there are none, in a folder that gets its name only when complete."""

@@ -59,6 +59,16 @@ def revisions(url: str) -> tuple[str | None, str]:
     return current, str(newest)
 
 
+def ensure_role(url: str) -> None:
+    """Create the application role on that server if it is missing: a backup that is restored names it."""
+    engine = _engine(url)
+    try:
+        with engine.connect() as connection:
+            _ensure_role(connection)
+    finally:
+        engine.dispose()
+
+
 def _ensure_role(connection: sa.Connection) -> None:
     """Create the role that owns nothing and let this user become it."""
     exists = connection.scalar(sa.text("select 1 from pg_roles where rolname = :name"), {"name": APP_ROLE})
