@@ -103,5 +103,5 @@ def test_a_new_secret_key_in_front_keeps_the_old_one_readable() -> None:
     keys = secret_keys(load({"ENTREPOT_SECRET_KEY": f"2027:{new},first:{old}"}))
     assert keys.active == "2027"
     assert keys.keys == {"2027": b"n" * 32, "first": b"o" * 32}
-    with pytest.raises(SettingsNotValid, match="ENTREPOT_SECRET_KEY: .* 3 bytes long, not 32"):
+    with pytest.raises(SettingsNotValid, match=r"ENTREPOT_SECRET_KEY: .* 3 bytes long, not 32"):
         secret_keys(load({"ENTREPOT_SECRET_KEY": base64.b64encode(b"abc").decode()}))
