@@ -1,0 +1,122 @@
+"""Writing and reading quantities at Amazon: a few one by one, many as a feed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from entrepot.channels.contract import (
+    Api,
+    ConnectorError,
+    ListingRef,
+    PushOutcome,
+    PushReceipt,
+    PushResult,
+    QuantityBatch,
+    QuantityChange,
+    RateLimited,
+    Reply,
+    ReportedQuantity,
+    RequestRejected,
+    TemporarilyUnavailable,
+    UnexpectedAnswer,
+)
+from entrepot.connectors.amazon import calls, feeds
+from entrepot.connectors.amazon.errors import AmazonRejected
+from entrepot.connectors.amazon.listings import quantity_of
+from entrepot.connectors.amazon.manifest import FEED_MESSAGES_MAX
+from entrepot.connectors.amazon.reading import body_of, objects, optional_text, text
+
+PATCHES_MAX = 20
+"""Up to so many changes go one by one (5 at once, then 5 a second: three seconds); a feed takes minutes."""
+GETS_MAX = 5
+"""Up to so many listings are read one by one."""
+NOT_FOUND = 404
+_NOT_OURS = "The listing is shipped from Amazon's own stock: its quantity is not ours to write."
+
+
+async def push(api: Api, batch: QuantityBatch) -> PushReceipt:
+    """Write the batch. Raises as the contract says."""
+    if len(batch.changes) > FEED_MESSAGES_MAX:
+        raise RequestRejected(f"At most {FEED_MESSAGES_MAX} changes go in one feed, not {len(batch.changes)}.")
+    ours = [change for change in batch.changes if change.ref.keys.get("fulfilled_by") != "amazon"]
+    refused = tuple(
+        PushResult(change.ref.external_id, PushOutcome.REFUSED, code="fulfilled_by_amazon", detail=_NOT_OURS)
+        for change in batch.changes
+        if change.ref.keys.get("fulfilled_by") == "amazon"
+    )
+    if not ours:
+        return PushReceipt(refused)
+    if len(ours) <= PATCHES_MAX:
+        return PushReceipt(refused + tuple(await _patch_each(api, ours)))
+    receipt = await feeds.push(api, ours)
+    return PushReceipt(refused + receipt.results, receipt.handle)
+
+
+async def _patch_each(api: Api, changes: Sequence[QuantityChange]) -> list[PushResult]:
+    """Patch one by one; after trouble the rest is not sent, and each item tells what is known of it."""
+    seller_id, marketplace_id = api.settings["seller_id"], api.settings["marketplace_id"]
+    results: list[PushResult] = []
+    for number, change in enumerate(changes):
+        try:
+            reply = await api.send(calls.patch_quantity(seller_id, marketplace_id, change))
+        except RequestRejected as error:
+            results.append(_result(change, PushOutcome.REFUSED, error))
+            continue
+        except ConnectorError as error:
+            perhaps = isinstance(error, TemporarilyUnavailable) and not isinstance(error, RateLimited)
+            if number == 0 and not perhaps:
+                raise
+            first = PushOutcome.UNKNOWN if perhaps else PushOutcome.FAILED
+            results.append(_result(change, first, error))
+            results += [_result(each, PushOutcome.FAILED, error) for each in changes[number + 1 :]]
+            break
+        results.append(submission_of(reply, change))
+    return results
+
+
+def submission_of(reply: Reply, change: QuantityChange) -> PushResult:
+    """Return what Amazon answered to a patch. Pure. An answer that cannot be read leaves the outcome unknown."""
+    listing = change.ref.external_id
+    try:
+        body = body_of(reply)
+        status, issues = text(body, "status"), objects(body, "issues")
+    except UnexpectedAnswer as error:
+        return _result(change, PushOutcome.UNKNOWN, error)
+    errors = [each for each in issues if each.get("severity") == "ERROR"]
+    if status == "ACCEPTED" and not errors:
+        return PushResult(listing, PushOutcome.APPLIED)
+    if status in ("ACCEPTED", "INVALID"):
+        words = " ".join(optional_text(each, "message") for each in (errors or issues)[:3])[:500]
+        code = optional_text((errors or issues or [{}])[0], "code") or status
+        return PushResult(listing, PushOutcome.REFUSED, code=code, detail=words or "Amazon calls the change invalid.")
+    return PushResult(listing, PushOutcome.UNKNOWN, code=status, detail=f"Amazon answered {status[:30]}.")
+
+
+def _result(change: QuantityChange, outcome: PushOutcome, error: ConnectorError) -> PushResult:
+    return PushResult(change.ref.external_id, outcome, code=error.code, detail=error.detail)
+
+
+async def read(api: Api, refs: Sequence[ListingRef]) -> tuple[ReportedQuantity, ...]:
+    """Return what these listings show of the seller's own stock; None: unknown, or it does not say."""
+    seller_id, marketplace_id = api.settings["seller_id"], api.settings["marketplace_id"]
+    skus = [ref.external_id for ref in refs]
+    # A comma separates SKUs in a search, so one that has a comma is read by itself.
+    searched = [sku for sku in skus if "," not in sku] if len(skus) > GETS_MAX else []
+    found: dict[str, int | None] = {}
+    for start in range(0, len(searched), calls.LISTINGS_PAGE):
+        part = searched[start : start + calls.LISTINGS_PAGE]
+        body = body_of(await api.send(calls.search_quantities(seller_id, marketplace_id, part)))
+        found |= {text(item, "sku"): quantity_of(item) for item in objects(body, "items")}
+    for sku in skus:
+        if sku not in searched:
+            found[sku] = await _quantity(api, seller_id, marketplace_id, sku)
+    return tuple(ReportedQuantity(sku, found.get(sku)) for sku in skus)
+
+
+async def _quantity(api: Api, seller_id: str, marketplace_id: str, sku: str) -> int | None:
+    try:
+        return quantity_of(body_of(await api.send(calls.get_quantity(seller_id, marketplace_id, sku))))
+    except AmazonRejected as error:
+        if error.status == NOT_FOUND:
+            return None
+        raise
