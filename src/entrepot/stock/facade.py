@@ -19,6 +19,7 @@ from entrepot.stock.claims import (
 from entrepot.stock.contracts import Level, Mismatch
 from entrepot.stock.gate import HoldGate
 from entrepot.stock.sales import claim_sales, release_sales, ship_sales
+from entrepot.stock.store import claims_of_lines
 
 __all__ = [
     "STOCK_CHANGED",
@@ -28,6 +29,7 @@ __all__ = [
     "available_to_sell",
     "change_on_hand",
     "claim_sales",
+    "claims_of_lines",
     "end_holds",
     "expire_holds",
     "levels",

@@ -34,8 +34,15 @@ listing_quantity = tenant_table(
     sa.Column("detail", sa.Text, nullable=False, server_default=""),
     sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
     timestamp("next_attempt_at"),
-    timestamp("closed_at"),
     sa.Column("batch_id", UUID),
+    # The last write may or may not have overwritten a sale (absolute channels): write again before anything else.
+    sa.Column("uncertain", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Since when a raise waits because it could overwrite a sale that we do not know of (absolute channels).
+    timestamp("raise_wanted_at"),
+    # When to compare with the channel; what that said less what we expected then, and when that was.
+    timestamp("check_at"),
+    sa.Column("gap", sa.BigInteger),
+    timestamp("gap_at"),
     updated_at(),
     reference("listing", "listing_id", on_delete="CASCADE"),
     sa.CheckConstraint(
@@ -49,6 +56,13 @@ sa.Index(
     listing_quantity.c.connection_id,
     listing_quantity.c.next_attempt_at,
     postgresql_where=listing_quantity.c.state.in_(["pending", "waiting"]),
+)
+sa.Index(
+    "ix_listing_quantity_check",
+    listing_quantity.c.organisation_id,
+    listing_quantity.c.connection_id,
+    listing_quantity.c.check_at,
+    postgresql_where=listing_quantity.c.check_at.is_not(None),
 )
 sa.Index("ix_listing_quantity_variant", listing_quantity.c.organisation_id, listing_quantity.c.variant_id)
 sa.Index(

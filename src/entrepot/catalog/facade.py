@@ -1,0 +1,104 @@
+"""What other rooms may ask of the catalog. Every function works in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from entrepot.catalog import store
+from entrepot.catalog.contracts import InvalidProduct, NewProduct, SkuTaken
+from entrepot.channels.contract import ChannelListing
+from entrepot.database.pool import Tx
+from entrepot.jobs import facade as jobs
+from entrepot.kernel.ids import new_id
+
+LISTINGS_MATCHED = "catalog.listings_matched"
+"""Event: {"listings": [id]}: these listings have a variant now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Which variant (and listing) each external variant id and each SKU means."""
+
+    by_external_id: dict[str, tuple[UUID, UUID]]
+    by_sku: dict[str, UUID]
+
+    def variant(self, external_variant_id: str | None, sku: str | None) -> UUID | None:
+        """Return the variant: the listing's where it is matched, else by SKU, else None."""
+        if external_variant_id and external_variant_id in self.by_external_id:
+            return self.by_external_id[external_variant_id][0]
+        return self.by_sku.get(sku) if sku else None
+
+
+async def resolve(tx: Tx, connection_id: UUID, external_ids: Sequence[str], skus: Sequence[str]) -> Resolved:
+    """Find the variants behind external variant ids and SKUs of order lines."""
+    return Resolved(
+        await store.variants_by_listing(tx, connection_id, external_ids) if external_ids else {},
+        await store.variants_by_sku(tx, skus) if skus else {},
+    )
+
+
+async def save_products(tx: Tx, products: Sequence[NewProduct]) -> dict[str, UUID]:
+    """Create or update products by handle and their variants by SKU; return SKU -> variant id.
+
+    Saving the same again changes nothing but the time. Listings that waited for one of the SKUs are matched and told
+    of. Raises InvalidProduct.
+    """
+    if not products:
+        return {}
+    for product in products:
+        _check(product)
+    handles = await store.upsert_products(
+        tx,
+        [
+            (str(new_id()), p.handle, p.title, p.description, p.vendor, p.product_type, list(p.tags),
+             list(p.option_names), p.image_url, p.status)
+            for p in {p.handle: p for p in products}.values()
+        ],
+    )  # fmt: skip
+    variants = {
+        v.sku: (str(new_id()), str(handles[p.handle]), v.sku, v.barcode, v.title, list(v.option_values), v.price_minor,
+                v.compare_at_minor, v.cost_minor, v.currency, v.weight_g, position)
+        for p in products
+        for position, v in enumerate(p.variants, start=1)
+    }  # fmt: skip
+    saved = await store.upsert_variants(tx, list(variants.values()))
+    matched = await store.match_waiting_listings(tx, list(saved))
+    await tell_matched(tx, [row["id"] for row in matched])
+    return saved
+
+
+async def create_product(tx: Tx, product: NewProduct) -> dict[str, UUID]:
+    """Create a product; like `save_products`, but raises SkuTaken if one of its SKUs exists."""
+    taken = await store.existing_skus(tx, [v.sku for v in product.variants])
+    if taken:
+        raise SkuTaken(f"The SKU {next(iter(taken))} exists already.")
+    return await save_products(tx, [product])
+
+
+async def save_listings(
+    tx: Tx, connection_id: UUID, listings: Sequence[ChannelListing], now: datetime
+) -> dict[str, tuple[UUID, UUID | None]]:
+    """Store what a channel lists, matched by SKU; return external id -> (listing, variant or None)."""
+    rows = await store.upsert_listings(tx, connection_id, listings, now)
+    return {row["external_id"]: (row["id"], row["variant_id"] if row["active"] else None) for row in rows}
+
+
+async def tell_matched(tx: Tx, listing_ids: Sequence[UUID]) -> None:
+    """Emit that these listings have a variant now."""
+    if listing_ids:
+        await jobs.emit(tx, LISTINGS_MATCHED, {"listings": [str(i) for i in listing_ids]})
+
+
+def _check(product: NewProduct) -> None:
+    if not product.handle or not product.title:
+        raise InvalidProduct("A product needs a handle and a title.")
+    if not product.variants:
+        raise InvalidProduct(f"{product.handle}: a product needs at least one variant.")
+    for variant in product.variants:
+        if not variant.sku or len(variant.sku) > 200:
+            raise InvalidProduct(f"{product.handle}: a variant needs a SKU of at most 200 characters.")
+        if not 0 <= variant.price_minor < 10**15:
+            raise InvalidProduct(f"{variant.sku}: the price is out of bounds.")
