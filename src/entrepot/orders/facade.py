@@ -10,9 +10,34 @@ from entrepot.database.pool import Tx
 from entrepot.orders import store
 from entrepot.orders.contracts import Ingested, NothingToShip, OrderNotFound
 from entrepot.orders.ingest import ingest
+from entrepot.orders.shipping import Parcel, ship, shipment_refused, shipment_told, shipments_to_tell
 from entrepot.stock import facade as stock
+from entrepot.stock.contracts import SaleClaim
 
-__all__ = ["Ingested", "NothingToShip", "OrderNotFound", "claims_changed", "ingest"]
+__all__ = [
+    "Ingested",
+    "NothingToShip",
+    "OrderNotFound",
+    "Parcel",
+    "claims_changed",
+    "ingest",
+    "settle_exceptions",
+    "ship",
+    "shipment_refused",
+    "shipment_told",
+    "shipments_to_tell",
+]
+
+
+async def settle_exceptions(tx: Tx, variants: Mapping[str, UUID]) -> int:
+    """Claim stock for lines that waited for one of these SKUs (SKU -> variant); return how many lines that were."""
+    waiting = await store.exception_lines(tx, list(variants))
+    await store.settle_exception(tx, [(row["id"], variants[row["sku"]]) for row in waiting])
+    claims = [SaleClaim(row["id"], variants[row["sku"]], row["units"]) for row in waiting if row["units"] > 0]
+    results = await stock.claim_sales(tx, claims, actor="catalog")
+    await store.update_line_claims(tx, list(results.values()))
+    await store.refresh_flags(tx, list({row["order_id"] for row in waiting}))
+    return len(waiting)
 
 
 async def claims_changed(tx: Tx, events: Sequence[Mapping[str, Any]]) -> None:

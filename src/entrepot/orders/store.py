@@ -206,3 +206,68 @@ async def settle_exception(tx: Tx, rows: Sequence[tuple[UUID, UUID]]) -> None:
             tx.organisation,
             *map(list, zip(*rows, strict=True)),
         )
+
+
+async def insert_shipment(
+    tx: Tx, id: UUID, order_id: UUID, carrier: str, tracking_number: str, tracking_url: str,
+    lines: Sequence[Mapping[str, Any]], shipped_at: datetime,
+) -> None:  # fmt: skip
+    """Insert a shipment that the channel is to be told of."""
+    await tx.execute(
+        "insert into shipment (organisation_id, id, order_id, carrier, tracking_number, tracking_url, lines, shipped_at)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        tx.organisation,
+        id,
+        order_id,
+        carrier,
+        tracking_number,
+        tracking_url,
+        lines,
+        shipped_at,
+    )
+
+
+async def shipments_to_tell(tx: Tx, connection_id: UUID, now: datetime, limit: int) -> list[Any]:
+    """Return due, untold shipments of a connection, oldest first."""
+    return await tx.fetch(
+        """
+        select s.id, s.carrier, s.tracking_number, s.tracking_url, s.shipped_at, s.lines, s.attempts, o.external_id
+        from shipment s
+        join sales_order o on o.organisation_id = $1 and o.id = s.order_id
+        where s.organisation_id = $1 and s.push_state = 'pending' and o.connection_id = $2
+          and (s.next_attempt_at is null or s.next_attempt_at <= $3)
+        order by s.id limit $4
+        """,
+        tx.organisation,
+        connection_id,
+        now,
+        limit,
+    )
+
+
+async def set_shipment(
+    tx: Tx, id: UUID, state: str, *, external_id: str | None = None, detail: str = "",
+    next_attempt_at: datetime | None = None,
+) -> UUID:  # fmt: skip
+    """Note what became of telling the channel; return the order."""
+    order_id: UUID = await tx.fetch_value(
+        "update shipment set push_state = $3, external_id = coalesce($4, external_id), push_detail = $5,"
+        " next_attempt_at = $6, attempts = attempts + 1 where organisation_id = $1 and id = $2 returning order_id",
+        tx.organisation,
+        id,
+        state,
+        external_id,
+        detail[:500],
+        next_attempt_at,
+    )
+    return order_id
+
+
+async def set_status(tx: Tx, order_id: UUID, status: str) -> None:
+    """Set the status of an order."""
+    await tx.execute(
+        "update sales_order set status = $3, updated_at = now() where organisation_id = $1 and id = $2",
+        tx.organisation,
+        order_id,
+        status,
+    )

@@ -132,6 +132,12 @@ sa.Index(
     shipment.c.id,
     postgresql_where=shipment.c.push_state == "parked",
 )
+sa.Index(
+    "ix_shipment_pending",
+    shipment.c.organisation_id,
+    shipment.c.id,
+    postgresql_where=shipment.c.push_state == "pending",
+)
 sa.Index("ix_shipment_order", shipment.c.organisation_id, shipment.c.order_id)
 
 __all__ = ["metadata"]

@@ -34,7 +34,10 @@ listing_quantity = tenant_table(
     sa.Column("detail", sa.Text, nullable=False, server_default=""),
     sa.Column("attempts", sa.SmallInteger, nullable=False, server_default="0"),
     timestamp("next_attempt_at"),
+    # The write under way: what we believed it showed, and what it shall show.
     sa.Column("batch_id", UUID),
+    sa.Column("sending_from", sa.BigInteger),
+    sa.Column("sending_to", sa.BigInteger),
     # The last write may or may not have overwritten a sale (absolute channels): write again before anything else.
     sa.Column("uncertain", sa.Boolean, nullable=False, server_default=sa.false()),
     # Since when a raise waits because it could overwrite a sale that we do not know of (absolute channels).
@@ -70,6 +73,21 @@ sa.Index(
     listing_quantity.c.organisation_id,
     listing_quantity.c.connection_id,
     postgresql_where=listing_quantity.c.state.in_(["differs", "parked"]),
+)
+connection_progress = tenant_table(
+    "connection_progress",
+    sa.Column("connection_id", UUID, nullable=False),
+    # By our clock: every sale that the channel made before this time is in the hub.
+    timestamp("drained_at"),
+    timestamp("pull_wanted_at"),
+    timestamp("pull_started_at"),
+    timestamp("pulled_at"),
+    timestamp("listings_pulled_at"),
+    timestamp("drift_checked_at"),
+    sa.Column("error", sa.Text, nullable=False, server_default=""),
+    timestamp("error_at"),
+    reference("connection", "connection_id", on_delete="CASCADE"),
+    key=("connection_id",),
 )
 push_batch = tenant_table(
     "push_batch",

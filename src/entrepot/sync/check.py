@@ -1,0 +1,190 @@
+"""Compare listings with the channel: after a surprise, and all of them by schedule. Differences are closed or shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from entrepot.catalog import facade as catalog
+from entrepot.channels.contract import (
+    Api,
+    Capability,
+    ChannelListing,
+    ConnectorError,
+    ListingRef,
+    PullsListings,
+    ReadsQuantities,
+)
+from entrepot.channels.contracts import Connection
+from entrepot.database.pool import Tx
+from entrepot.jobs.lanes import LaneKey
+from entrepot.sync import progress, store
+from entrepot.sync.context import SyncContext
+from entrepot.sync.rules import gap_is_drift
+
+log = structlog.get_logger(__name__)
+
+LISTINGS = "listings"
+DRIFT = "drift"
+
+
+async def check_step(context: SyncContext, key: LaneKey) -> float | None:
+    """Read listings that are to be compared and settle what can be settled; return 0 while there are more."""
+
+    async def work(connection: Connection, api: Api, connector: ReadsQuantities) -> float | None:
+        if Capability.READ_QUANTITIES not in context.find_connector(connection.channel).manifest.capabilities:
+            return None
+        read_at = context.clock()
+        async with context.database.transaction(key.organisation_id) as tx:
+            due = await store.due_checks(tx, connection.id, read_at, context.settings.check_batch_max)
+        if not due:
+            return None
+        refs = [ListingRef(row["external_id"], row["keys"]) for row in due]
+        shows = {r.external_id: r.quantity for r in await connector.read_quantities(api, refs)}
+        async with context.database.transaction(key.organisation_id) as tx:
+            await _compare(context, tx, connection, due, shows, read_at)
+        return 0.0 if len(due) == context.settings.check_batch_max else context.settings.recheck_s
+
+    return await context.guarded(key, work)
+
+
+async def _compare(
+    context: SyncContext,
+    tx: Tx,
+    connection: Connection,
+    due: Sequence[Any],
+    shows: Mapping[str, int | None],
+    read_at: datetime,
+) -> None:
+    drained_at = (await progress.get_progress(tx, connection.id)).drained_at
+    now = await store.lock_checked(tx, [row["listing_id"] for row in due])
+    soon = context.clock() + timedelta(seconds=context.settings.recheck_s)
+    rows: list[store.CheckedRow] = []
+    unknown: list[UUID] = []
+    unsettled = False
+    for before in due:
+        row = now.get(before["listing_id"])
+        if row is None:
+            continue
+        reads = shows.get(before["external_id"])
+        moved = row["state"] == "sending" or row["published_at"] != before["published_at"]
+        if moved or row["expected"] != before["expected"]:
+            rows.append((row["listing_id"], row["expected"], reads, row["gap"], soon, ""))
+        elif reads is None:
+            unknown.append(row["listing_id"])
+        else:
+            checked = _judge(row, reads, drained_at, soon)
+            unsettled = unsettled or checked[3] is not None
+            rows.append(checked)
+    await store.put_checked(tx, read_at, rows)
+    await store.park(tx, unknown, "The channel does not know this listing any more.")
+    if unsettled:
+        await progress.want_pull(tx, connection.id, context.clock())
+    tx.hint(f"push:{connection.id}")
+
+
+def _judge(row: Any, reads: int, drained_at: datetime | None, soon: datetime) -> store.CheckedRow:
+    """Return the figures of a listing after a reading that nothing crossed. Pure."""
+    if row["expected"] is None:
+        return row["listing_id"], reads, reads, None, None, ""
+    gap = reads - row["expected"]
+    if gap == 0:
+        return row["listing_id"], reads, reads, None, None, ""
+    if gap_is_drift(gap, row["gap"], row["gap_at"], drained_at):
+        log.info("drift_closed", listing=str(row["listing_id"]), gap=gap)
+        return row["listing_id"], reads, reads, None, None, f"The channel differed by {gap:+d}; taken up."
+    return row["listing_id"], row["expected"], reads, gap, soon, f"The channel shows {reads}, expected {row['expected']}."
+
+
+# ---- all listings ------------------------------------------------------------------------------------------
+
+
+async def listings_step(context: SyncContext, key: LaneKey) -> float | None:
+    """Read all listings of a connection if somebody asked, it never happened, or the drift check is due."""
+
+    async def work(connection: Connection, api: Api, connector: PullsListings) -> float | None:
+        if Capability.PULL_LISTINGS not in context.find_connector(connection.channel).manifest.capabilities:
+            return None
+        async with context.database.transaction(key.organisation_id) as tx:
+            state = await progress.get_progress(tx, connection.id)
+            asked = await progress.waiting_run(tx, connection.id, LISTINGS) or await progress.waiting_run(
+                tx, connection.id, DRIFT
+            )
+        last = max((t for t in (state.listings_pulled_at, state.drift_checked_at) if t), default=None)
+        wait = context.settings.drift_interval_s
+        if last is not None:
+            wait = (last + timedelta(seconds=wait) - context.clock()).total_seconds()
+        if asked is None and last is not None and wait > 0:
+            return wait
+        await _pull_listings(context, connection, api, connector, asked, first=state.listings_pulled_at is None)
+        return context.settings.drift_interval_s
+
+    return await context.guarded(key, work)
+
+
+async def _pull_listings(
+    context: SyncContext,
+    connection: Connection,
+    api: Api,
+    connector: PullsListings,
+    run_id: UUID | None,
+    *,
+    first: bool,
+) -> None:
+    if run_id is None:
+        async with context.database.transaction(connection.organisation_id) as tx:
+            kind, trigger = (LISTINGS, "connected") if first else (DRIFT, "schedule")
+            run_id = await progress.begin_run(tx, connection.id, kind, trigger, context.clock())
+    done, found = 0, {"listings": 0, "matched": 0, "differing": 0}
+    cursor: str | None = None
+    try:
+        while True:
+            read_at = context.clock()
+            page = await connector.pull_listings(api, cursor)
+            async with context.database.transaction(connection.organisation_id) as tx:
+                await take_listings(tx, connection.id, page.items, read_at, found)
+                done += len(page.items)
+                go_on = await progress.step_run(tx, run_id, done, found, context.clock())
+                if not page.more:
+                    await progress.listings_pulled(tx, connection.id, context.clock())
+                    await progress.drift_checked(tx, connection.id, context.clock())
+                    await progress.end_run(tx, run_id, "done", context.clock(), done=done, counts=found)
+                    tx.hint(f"check:{connection.id}")
+                elif not go_on:
+                    await progress.end_run(tx, run_id, "cancelled", context.clock())
+            if not page.more or not go_on:
+                return
+            cursor = page.cursor
+    except ConnectorError as error:
+        async with context.database.transaction(connection.organisation_id) as tx:
+            await progress.end_run(tx, run_id, "failed", context.clock(), error=error.detail)
+        raise
+
+
+async def take_listings(
+    tx: Tx, connection_id: UUID, listings: Sequence[ChannelListing], read_at: datetime, found: dict[str, int]
+) -> None:
+    """Store a page of listings, match them, and note which quantities are not as expected. Set-based."""
+    saved = await catalog.save_listings(tx, connection_id, listings, read_at)
+    quantities = {v.ref.external_id: v.quantity for v in listings if v.quantity is not None}
+    matched = [
+        (listing_id, variant_id, quantities[external_id])
+        for external_id, (listing_id, variant_id) in saved.items()
+        if variant_id is not None and external_id in quantities
+    ]
+    known = await store.known_listings(tx, [m[0] for m in matched])
+    differing = await store.differing(
+        tx, connection_id, [(e, q) for e, q in quantities.items() if saved[e][0] in known]
+    )
+    await store.put_imported(tx, connection_id, [m for m in matched if m[0] not in known], read_at)
+    await store.want_check(tx, differing, read_at)
+    fresh = [m[0] for m in matched if m[0] not in known]
+    untold = [i for e, (i, v) in saved.items() if v is not None and e not in quantities and i not in known]
+    await catalog.tell_matched(tx, fresh + untold)
+    found["listings"] += len(saved)
+    found["matched"] += sum(1 for _, v in saved.values() if v is not None)
+    found["differing"] += len(differing)

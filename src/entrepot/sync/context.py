@@ -1,0 +1,113 @@
+"""What the lanes of a connection work with, and how they take a channel's errors."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
+
+from entrepot.channels import facade as channels
+from entrepot.channels.contract import (
+    Api,
+    ConnectorError,
+    CredentialsRejected,
+    QuotaExhausted,
+    TemporarilyUnavailable,
+)
+from entrepot.channels.contracts import Connection, ConnectionState, FindConnector
+from entrepot.database.pool import Database
+from entrepot.jobs.lanes import LaneKey
+from entrepot.kernel.clock import Clock, utc_now
+from entrepot.sync import progress
+from entrepot.sync.rules import backoff_s
+
+log = structlog.get_logger(__name__)
+
+
+class Transport(Protocol):
+    """Opens a connection's API and knows how far its clock is from ours."""
+
+    def api(self, connection: Connection) -> Api:
+        """Return the API of a connection."""
+
+    def clock_offset(self, connection_id: UUID) -> timedelta:
+        """Return the channel's clock minus ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncSettings:
+    """Named limits of the reconcilers; times in seconds."""
+
+    push_batch_max: int = 100
+    raise_patience_s: float = 600.0
+    pull_spacing_s: float = 1.0
+    """Least time between two pulls of orders that were asked for."""
+    check_batch_max: int = 50
+    recheck_s: float = 1.0
+    drift_interval_s: float = 3600.0
+    retry_attempts: int = 3
+    """Times an item that the channel turns down is tried before it is parked."""
+    backoff_most_s: float = 5.0
+    inbox_batch_max: int = 200
+    webhook_attempts: int = 5
+
+
+@dataclass(slots=True)
+class SyncContext:
+    """The means of the lanes: database, transport, connectors, settings, clock."""
+
+    database: Database
+    transport: Transport
+    find_connector: FindConnector
+    settings: SyncSettings = field(default_factory=SyncSettings)
+    clock: Clock = utc_now
+    failures: dict[LaneKey, int] = field(default_factory=dict)
+
+    async def connection(self, key: LaneKey) -> Connection | None:
+        """Return the lane's connection if the hub works with it, else None."""
+        async with self.database.transaction(key.organisation_id) as tx:
+            try:
+                connection = await channels.get(tx, key.subject)
+            except channels.ConnectionNotFound:
+                return None
+        return connection if connection.state is ConnectionState.ACTIVE else None
+
+    async def guarded(
+        self, key: LaneKey, work: Callable[[Connection, Api, Any], Awaitable[float | None]]
+    ) -> float | None:
+        """Do a lane's work with its connection; turn a channel's error into a wait. Other errors go up."""
+        connection = await self.connection(key)
+        if connection is None:
+            return None
+        connector = self.find_connector(connection.channel)
+        try:
+            wanted = await work(connection, self.transport.api(connection), connector)
+        except ConnectorError as error:
+            return await self.after_error(key, error)
+        if self.failures.pop(key, 0):
+            async with self.database.transaction(key.organisation_id) as tx:
+                await progress.note_error(tx, key.subject, "", self.clock())
+        return wanted
+
+    async def after_error(self, key: LaneKey, error: ConnectorError) -> float | None:
+        """Note a channel's error; return seconds until the next try, or None if a person must act first."""
+        log.warning(
+            "channel_error", lane=key.kind, connection=str(key.subject), kind=type(error).__name__, detail=error.detail
+        )
+        async with self.database.transaction(key.organisation_id) as tx:
+            await progress.note_error(tx, key.subject, error.detail, self.clock())
+            if isinstance(error, CredentialsRejected):
+                await channels.mark_needs_attention(tx, key.subject, error.detail)
+                return None
+        count = self.failures[key] = self.failures.get(key, 0) + 1
+        wait = backoff_s(count, random.random(), most_s=self.settings.backoff_most_s)  # noqa: S311
+        if isinstance(error, QuotaExhausted) and error.back_at is not None:
+            return max(wait, (error.back_at - self.clock()).total_seconds())
+        if isinstance(error, TemporarilyUnavailable) and error.retry_after_s is not None:
+            return max(wait, error.retry_after_s)
+        return wait

@@ -1,0 +1,233 @@
+"""Orders in: by webhook (the inbox) and by polling, both through the same ingestion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+
+from entrepot.channels import facade as channels
+from entrepot.channels.contract import (
+    Api,
+    Capability,
+    ChannelOrder,
+    ConnectorError,
+    HandlesWebhooks,
+    Manifest,
+    PullsOrders,
+    ReportedQuantity,
+    UnexpectedAnswer,
+    WebhookEvent,
+)
+from entrepot.channels.contracts import Connection, InboxEvent
+from entrepot.database.pool import Tx
+from entrepot.jobs.lanes import LaneKey
+from entrepot.kernel.errors import EntrepotError
+from entrepot.orders import facade as orders
+from entrepot.sync import progress, store
+from entrepot.sync.context import SyncContext
+
+log = structlog.get_logger(__name__)
+
+ORDERS = "orders"
+ECHO_S = 2.0
+"""A stock webhook that differs is looked into after this time: mostly it is a sale whose order is on its way."""
+
+
+# ---- polling ---------------------------------------------------------------------------------------------
+
+
+def next_pull_s(state: progress.Progress, interval_s: float, spacing_s: float, now: datetime) -> float:
+    """Return seconds until orders of a connection are to be pulled (0: now). Pure."""
+    started = state.pull_started_at
+    if started is None:
+        return 0.0
+    due = (state.pulled_at or started) + timedelta(seconds=interval_s)
+    if state.pull_wanted_at is not None and state.pull_wanted_at > started:
+        due = min(due, started + timedelta(seconds=spacing_s))
+    return max(0.0, (due - now).total_seconds())
+
+
+async def pull_step(context: SyncContext, key: LaneKey) -> float | None:
+    """Pull a connection's orders if it is time; return seconds until the next time."""
+
+    async def work(connection: Connection, api: Api, connector: PullsOrders) -> float | None:
+        if Capability.PULL_ORDERS not in context.find_connector(connection.channel).manifest.capabilities:
+            return None
+        async with context.database.transaction(key.organisation_id) as tx:
+            state = await progress.get_progress(tx, connection.id)
+            asked = await progress.waiting_run(tx, connection.id, ORDERS)
+        wait = next_pull_s(state, connection.sync_interval_s, context.settings.pull_spacing_s, context.clock())
+        if wait > 0 and asked is None:
+            return wait
+        await _pull(context, connection, api, connector, asked)
+        return min(context.settings.pull_spacing_s, float(connection.sync_interval_s))
+
+    return await context.guarded(key, work)
+
+
+async def _pull(
+    context: SyncContext, connection: Connection, api: Api, connector: PullsOrders, run_id: UUID | None
+) -> None:
+    started = context.clock()
+    done, total = 0, orders.Ingested()
+    manifest = context.find_connector(connection.channel).manifest
+    async with context.database.transaction(connection.organisation_id) as tx:
+        cursor = (await channels.get_cursor(tx, connection.id, ORDERS)).value
+        await progress.pull_started(tx, connection.id, started)
+    try:
+        while True:
+            page = await connector.pull_orders(api, cursor)
+            async with context.database.transaction(connection.organisation_id) as tx:
+                total += await orders.ingest(tx, connection.id, page.items, via="poll", now=context.clock())
+                done += len(page.items)
+                await channels.advance_cursor(
+                    tx, connection.id, ORDERS, page.cursor, page.complete_until, context.clock()
+                )
+                go_on = await progress.step_run(tx, run_id, done, counts(total), context.clock()) if run_id else True
+                if not page.more:
+                    await progress.pull_finished(
+                        tx, connection.id, context.clock(),
+                        drained(manifest, page.complete_until, context.transport.clock_offset(connection.id), started),
+                    )  # fmt: skip
+                    await _end(tx, connection, run_id, started, done, total, context.clock())
+                    tx.hint(f"push:{connection.id}")
+                    tx.hint(f"check:{connection.id}")
+            if not page.more:
+                return
+            if not go_on and run_id is not None:
+                async with context.database.transaction(connection.organisation_id) as tx:
+                    await progress.end_run(tx, run_id, "cancelled", context.clock())
+                return
+            cursor = page.cursor
+    except ConnectorError as error:
+        if run_id is not None:
+            async with context.database.transaction(connection.organisation_id) as tx:
+                await progress.end_run(tx, run_id, "failed", context.clock(), error=error.detail)
+        raise
+
+
+def drained(
+    manifest: Manifest, complete_until: datetime | None, offset: timedelta, started: datetime
+) -> datetime:
+    """Return until when, by our clock, every sale is known after a complete pull that began at `started`. Pure.
+
+    `complete_until` is the channel's own word, by its clock, which is ahead of ours by `offset`; without it the
+    documented lag of the feed counts.
+    """
+    if complete_until is None:
+        return started - manifest.order_feed_lag
+    return min(started, complete_until - offset)
+
+
+def counts(total: orders.Ingested) -> dict[str, int]:
+    """Return an ingestion's figures for the record of a run."""
+    return {
+        "created": total.created,
+        "updated": total.updated,
+        "unchanged": total.unchanged,
+        "exceptions": total.exceptions,
+        "short": total.short,
+    }
+
+
+async def _end(
+    tx: Tx, connection: Connection, run_id: UUID | None, started: datetime, done: int, total: orders.Ingested,
+    now: datetime,
+) -> None:  # fmt: skip
+    if run_id is not None:
+        await progress.end_run(tx, run_id, "done", now, done=done, counts=counts(total))
+    elif total.created or total.updated:
+        await progress.record_run(tx, connection.id, ORDERS, started, now, done, counts(total))
+
+
+# ---- the inbox -------------------------------------------------------------------------------------------
+
+
+async def inbox_step(context: SyncContext, key: LaneKey) -> float | None:
+    """Process stored webhooks of a connection; return 0 while there are more."""
+
+    async def work(connection: Connection, api: Api, connector: HandlesWebhooks) -> float | None:
+        limit = context.settings.inbox_batch_max
+        async with context.database.transaction(key.organisation_id) as tx:
+            events = await channels.take_pending(tx, connection.id, limit)
+            if not events:
+                return None
+            parsed, bad = parse(connector, events)
+            for event, problem in bad:
+                await _fail(context, tx, event, problem)
+            if not any(p.order_ids for _, p in parsed):
+                await _ingest(context, tx, connection, parsed, [])
+        if any(p.order_ids for _, p in parsed):
+            await _fetch_and_ingest(context, connection, api, parsed)
+        return 0.0 if len(events) == limit else None
+
+    return await context.guarded(key, work)
+
+
+def parse(
+    connector: HandlesWebhooks, events: Sequence[InboxEvent]
+) -> tuple[list[tuple[InboxEvent, WebhookEvent]], list[tuple[InboxEvent, str]]]:
+    """Map deliveries; return those that could be mapped and those that could not, with the reason."""
+    good: list[tuple[InboxEvent, WebhookEvent]] = []
+    bad: list[tuple[InboxEvent, str]] = []
+    for event in events:
+        try:
+            good.append((event, connector.parse_webhook(event.body, event.headers)))
+        except (UnexpectedAnswer, EntrepotError) as error:
+            bad.append((event, error.detail))
+        except Exception as error:  # A fault in one mapping must not hold up the others.
+            log.exception("webhook_mapping_failed", topic=event.topic)
+            bad.append((event, f"{type(error).__name__}: {error}"))
+    return good, bad
+
+
+async def _fail(context: SyncContext, tx: Tx, event: InboxEvent, problem: str) -> None:
+    wait = timedelta(seconds=min(60.0, 2.0**event.attempts))
+    await channels.mark_failed(tx, event.id, problem, context.clock() + wait)
+
+
+async def _ingest(
+    context: SyncContext,
+    tx: Tx,
+    connection: Connection,
+    parsed: Sequence[tuple[InboxEvent, WebhookEvent]],
+    fetched: Sequence[ChannelOrder],
+) -> None:
+    """Take over what the deliveries say and mark them done, in one transaction: exactly once."""
+    found = [p.order for _, p in parsed if p.order is not None] + list(fetched)
+    await orders.ingest(tx, connection.id, found, via="webhook", now=context.clock())
+    await _look_into_reports(context, tx, connection, [q for _, event in parsed for q in event.quantities])
+    await channels.mark_done(tx, [event.id for event, _ in parsed])
+
+
+async def _look_into_reports(
+    context: SyncContext, tx: Tx, connection: Connection, reports: Sequence[ReportedQuantity]
+) -> None:
+    """Have listings compared that the channel says show what we neither expect nor wrote. An echo of ours ends here."""
+    told = [r for r in reports if r.quantity is not None]
+    by_id = {r.external_id: r.quantity for r in told if r.external_id and r.quantity is not None}
+    by_keys = {tuple(sorted(r.keys.items())): r.quantity for r in told if not r.external_id and r.keys}
+    differing: list[UUID] = []
+    if by_id:
+        differing += await store.differing(tx, connection.id, list(by_id.items()))
+    if by_keys:
+        rows = [(dict(keys), quantity) for keys, quantity in by_keys.items() if quantity is not None]
+        differing += await store.differing_by_keys(tx, connection.id, rows)
+    await store.want_check(tx, differing, context.clock() + timedelta(seconds=ECHO_S))
+
+
+async def _fetch_and_ingest(
+    context: SyncContext, connection: Connection, api: Api, parsed: Sequence[tuple[InboxEvent, WebhookEvent]]
+) -> None:
+    """The deliveries only name orders: fetch these first, outside of any transaction. The lane keeps others away."""
+    connector = context.find_connector(connection.channel)
+    wanted = list(dict.fromkeys(i for _, p in parsed for i in p.order_ids))
+    fetched: list[ChannelOrder] = []
+    if isinstance(connector, PullsOrders):
+        for start in range(0, len(wanted), 50):
+            fetched += await connector.fetch_orders(api, wanted[start : start + 50])
+    async with context.database.transaction(connection.organisation_id) as tx:
+        await _ingest(context, tx, connection, parsed, fetched)

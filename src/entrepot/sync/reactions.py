@@ -1,0 +1,75 @@
+"""What follows from a change of stock or a sale: what every listing shall show is worked out anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from entrepot.allocation import facade as allocation
+from entrepot.channels import facade as channels
+from entrepot.channels.contract import QuantitySemantics
+from entrepot.channels.contracts import FindConnector
+from entrepot.database.pool import Tx
+from entrepot.sync import store
+
+Event = Mapping[str, Any]
+
+BEFORE_CONNECTING = timedelta(seconds=5)
+
+
+class Reactions:
+    """The reactions of this room to events of others."""
+
+    def __init__(self, find_connector: FindConnector) -> None:
+        self._find = find_connector
+
+    async def orders_sold(self, tx: Tx, events: Sequence[Event]) -> None:
+        """Channels have sold units: they took them off their own listings, so we expect less there."""
+        for connection_id in {UUID(event["connection_id"]) for event in events}:
+            connection = await channels.get(tx, connection_id)
+            since = connection.created_at - BEFORE_CONNECTING
+            sold = [
+                (external_id, UUID(variant_id), units)
+                for event in events
+                if UUID(event["connection_id"]) == connection_id
+                for external_id, variant_id, units, placed_at in event["sold"]
+                if datetime.fromisoformat(placed_at) >= since
+            ]
+            if sold:
+                semantics = self._find(connection.channel).manifest.quantity_semantics
+                absolute = semantics is QuantitySemantics.ABSOLUTE
+                await store.count_sold(tx, connection_id, sold, absolute=absolute)
+                tx.hint(f"push:{connection_id}")
+
+    async def stock_changed(self, tx: Tx, events: Sequence[Event]) -> None:
+        """Stock changed: divide it anew over the listings of these variants."""
+        variants = list({UUID(v) for event in events for v in event["variant_ids"]})
+        await reallocate(tx, variants)
+
+    async def listings_matched(self, tx: Tx, events: Sequence[Event]) -> None:
+        """Listings have a variant now: give them their part."""
+        listings = [UUID(i) for event in events for i in event["listings"]]
+        rows = await tx.fetch(
+            "select distinct variant_id from listing where organisation_id = $1 and id = any($2::uuid[])"
+            " and variant_id is not null",
+            tx.organisation,
+            listings,
+        )
+        await reallocate(tx, [row[0] for row in rows])
+
+
+async def reallocate(tx: Tx, variant_ids: Sequence[UUID]) -> None:
+    """Set what the listings of these variants shall show."""
+    shares = await allocation.allot_variants(tx, variant_ids)
+    changed = await store.put_desired(
+        tx,
+        [
+            (s.listing_id, s.connection_id, s.variant_id, s.quantity,
+             {"strategy": s.strategy, "pool": s.pool, "steps": list(s.steps)})
+            for s in shares
+        ],
+    )  # fmt: skip
+    for connection_id in changed:
+        tx.hint(f"push:{connection_id}")

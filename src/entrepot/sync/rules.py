@@ -1,0 +1,104 @@
+"""What to write to a listing, and when not to. Pure: times and figures are arguments.
+
+`expected` is what we believe the channel shows: the last acknowledged value, less the sales there that we know of, plus
+what we wrote since. A write changes the channel by (to - expected); where the channel applies it as compare-and-set or
+delta, a sale that we do not know yet stays in its books whatever we write. A channel that only takes absolute values
+forgets such a sale, so raising there needs proof that there is none, or that it could do no harm. Decision record 0005.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from entrepot.channels.contract import QuantitySemantics
+
+
+class Do(StrEnum):
+    """What to do with a listing now."""
+
+    NOTHING = "nothing"
+    SEND = "send"
+    WAIT = "wait"
+    CHECK = "check"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A listing's figures. See the tables of this room."""
+
+    desired: int | None
+    expected: int | None
+    published_at: datetime | None
+    uncertain: bool = False
+    raise_wanted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What matters besides the listing itself.
+
+    `pool`: units available to sell. `others`: the most that all other listings of the variant may show together.
+    `drained_at`: every sale that the channel made before then is known.
+    """
+
+    pool: int
+    others: int
+    drained_at: datetime | None
+    now: datetime
+    patience: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do, the value to write for SEND, and why in words."""
+
+    do: Do
+    to: int = 0
+    why: str = ""
+
+
+def decide(semantics: QuantitySemantics, figures: Quantity, around: Surroundings) -> Decision:
+    """Return what to do with a listing whose figures are these."""
+    if figures.desired is None:
+        return Decision(Do.NOTHING)
+    if figures.expected is None:
+        return Decision(Do.CHECK, why="not known what the channel shows")
+    if semantics is not QuantitySemantics.ABSOLUTE:
+        if figures.desired == figures.expected:
+            return Decision(Do.NOTHING)
+        return Decision(Do.SEND, figures.desired)
+    return _decide_absolute(figures, figures.desired, max(0, figures.expected), around)
+
+
+def _decide_absolute(figures: Quantity, desired: int, expected: int, around: Surroundings) -> Decision:
+    if figures.uncertain or desired < expected:
+        # Never above what is certain to be there at most, so this write cannot bring a sold unit back.
+        return Decision(Do.SEND, min(desired, expected))
+    if desired == expected:
+        return Decision(Do.NOTHING)
+    drained, last = around.drained_at, figures.published_at
+    settled = last is None or (drained is not None and drained >= last)
+    if settled and expected == 0:
+        return Decision(Do.SEND, desired, "sold out there and every sale is known")
+    if settled and around.others + expected + desired <= around.pool:
+        return Decision(Do.SEND, desired, "enough stock for every sale that could be unknown")
+    since = figures.raise_wanted_at or around.now
+    if expected > 0 and around.now - since >= around.patience:
+        return Decision(Do.SEND, 0, "closed for a moment, so that it can be raised safely")
+    return Decision(Do.WAIT, desired, "a raise waits until no sale can be unknown")
+
+
+def backoff_s(failures: int, chance: float, *, first_s: float = 0.1, most_s: float = 5.0) -> float:
+    """Return seconds to wait after so many failures in a row (1 or more); `chance` in [0, 1) spreads callers."""
+    return min(most_s, first_s * 2.0 ** min(failures - 1, 20)) * (0.5 + chance / 2)
+
+
+def gap_is_drift(gap: int, gap_before: int | None, gap_before_at: datetime | None, drained_at: datetime | None) -> bool:
+    """Return whether a difference between the channel and us is real.
+
+    It is, if it was the same at an earlier reading and every sale before that reading has been seen since: then no sale
+    explains it.
+    """
+    return gap == gap_before and gap_before_at is not None and drained_at is not None and drained_at >= gap_before_at

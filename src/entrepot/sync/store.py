@@ -1,0 +1,467 @@
+"""Statements of the reconcilers. Lists for people are in reading.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from entrepot.database.pool import Tx
+
+STATE_NOW = """case
+    when {q}.state in ('sending', 'parked') then {q}.state
+    when {desired} is not distinct from {expected} and not {uncertain} then 'in_step'
+    else 'pending' end"""
+
+UPSERT_DESIRED = f"""
+insert into listing_quantity as q (organisation_id, listing_id, connection_id, variant_id, desired, desired_reason,
+    desired_at, state, check_at)
+select $1, i.*, now(), 'pending', now()
+from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::jsonb[]) as i
+order by 2
+on conflict (organisation_id, listing_id) do update set
+    desired = excluded.desired, desired_reason = excluded.desired_reason, desired_at = now(),
+    variant_id = excluded.variant_id, next_attempt_at = null, updated_at = now(),
+    raise_wanted_at = case when excluded.desired > q.expected then coalesce(q.raise_wanted_at, now()) end,
+    state = {STATE_NOW.format(q="q", desired="excluded.desired", expected="q.expected", uncertain="q.uncertain")}
+where q.desired is distinct from excluded.desired or q.variant_id <> excluded.variant_id
+returning q.connection_id
+"""
+
+
+async def put_desired(tx: Tx, rows: Sequence[tuple[UUID, UUID, UUID, int, Mapping[str, Any]]]) -> set[UUID]:
+    """Set what listings shall show: (listing, connection, variant, quantity, reason). Return the connections concerned."""
+    if not rows:
+        return set()
+    found = await tx.fetch(UPSERT_DESIRED, tx.organisation, *map(list, zip(*rows, strict=True)))
+    return {row[0] for row in found}
+
+
+SOLD = f"""
+with sold as (
+    select i.external_id, i.variant_id, sum(i.units)::bigint as units
+    from unnest($3::text[], $4::uuid[], $5::bigint[]) as i(external_id, variant_id, units) group by 1, 2
+), matched as (
+    select coalesce(l.id, (select o.listing_id from listing_quantity o
+                           where o.organisation_id = $1 and o.variant_id = s.variant_id and o.connection_id = $2
+                           order by o.listing_id limit 1)) as listing_id, sum(s.units)::bigint as units
+    from sold s
+    left join listing l on l.organisation_id = $1 and l.connection_id = $2 and l.external_id = s.external_id
+    group by 1
+)
+update listing_quantity q
+set expected = q.expected - m.units, uncertain = q.uncertain or $6, updated_at = now(),
+    raise_wanted_at = case when q.desired > q.expected - m.units then coalesce(q.raise_wanted_at, now()) end,
+    state = {STATE_NOW.format(q="q", desired="q.desired", expected="q.expected - m.units", uncertain="(q.uncertain or $6)")}
+from matched m
+where q.organisation_id = $1 and q.listing_id = m.listing_id and q.expected is not null
+"""
+
+
+async def count_sold(
+    tx: Tx, connection_id: UUID, sold: Sequence[tuple[str, UUID, int]], *, absolute: bool
+) -> None:
+    """Take known sales off what the listings of a connection are expected to show: (external id, variant, units).
+
+    `absolute`: the channel overwrites, so a sale may have been before or after the last write there.
+    """
+    await tx.execute(
+        SOLD,
+        tx.organisation,
+        connection_id,
+        [s[0] for s in sold],
+        [s[1] for s in sold],
+        [s[2] for s in sold],
+        absolute,
+    )
+
+
+DUE = """
+select q.listing_id, q.variant_id, q.desired, q.expected, q.published_at, q.uncertain, q.raise_wanted_at, q.attempts,
+       l.external_id, l.keys, l.sku
+from listing_quantity q
+join listing l on l.organisation_id = $1 and l.id = q.listing_id
+where q.organisation_id = $1 and q.connection_id = $2 and q.state in ('pending', 'waiting')
+  and (q.next_attempt_at is null or q.next_attempt_at <= $3) and l.active
+order by q.desired > q.expected, q.desired_at
+limit $4
+for update of q
+"""
+
+
+async def due_quantities(tx: Tx, connection_id: UUID, now: datetime, limit: int) -> list[Any]:
+    """Lock and return listings that differ from what we want and may be worked on, lowering before raising."""
+    return await tx.fetch(DUE, tx.organisation, connection_id, now, limit)
+
+
+async def lock_stale(tx: Tx, listing_ids: Sequence[UUID]) -> list[Any]:
+    """Lock and return these listings where nothing is being written, like `due_quantities`."""
+    return await tx.fetch(
+        """
+        select q.listing_id, q.variant_id, q.desired, q.expected, q.published_at, q.uncertain, q.raise_wanted_at,
+               q.attempts, l.external_id, l.keys, l.sku
+        from listing_quantity q
+        join listing l on l.organisation_id = $1 and l.id = q.listing_id
+        where q.organisation_id = $1 and q.listing_id = any($2::uuid[]) and q.state in ('pending', 'waiting')
+        order by q.listing_id for update of q
+        """,
+        tx.organisation,
+        listing_ids,
+    )
+
+
+async def exposures(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
+    """Return (variant, listing, most units it may be showing) of all listings of these variants."""
+    return await tx.fetch(
+        "select variant_id, listing_id, greatest(expected, sending_to, case when uncertain then published end, 0)"
+        " as most from listing_quantity where organisation_id = $1 and variant_id = any($2::uuid[])",
+        tx.organisation,
+        variant_ids,
+    )
+
+
+async def begin_batch(
+    tx: Tx,
+    batch_id: UUID,
+    connection_id: UUID,
+    key: str,
+    changes: Sequence[Mapping[str, Any]],
+    rows: Sequence[tuple[UUID, int, int]],
+) -> None:
+    """Record the intent to write: (listing, from, to) rows become `sending` under the batch."""
+    await tx.execute(
+        "insert into push_batch (organisation_id, id, connection_id, idempotency_key, changes) values ($1,$2,$3,$4,$5)",
+        tx.organisation,
+        batch_id,
+        connection_id,
+        key,
+        changes,
+    )
+    await tx.execute(
+        """
+        update listing_quantity q
+        set state = 'sending', batch_id = $2, sending_from = i.from_quantity, sending_to = i.to_quantity, detail = '',
+            updated_at = now()
+        from unnest($3::uuid[], $4::bigint[], $5::bigint[]) as i(listing_id, from_quantity, to_quantity)
+        where q.organisation_id = $1 and q.listing_id = i.listing_id
+        """,
+        tx.organisation,
+        batch_id,
+        *map(list, zip(*rows, strict=True)),
+    )
+
+
+async def open_batches(tx: Tx, connection_id: UUID) -> list[Any]:
+    """Return the batches of a connection whose end is not known."""
+    return await tx.fetch(
+        "select id, idempotency_key, changes, state, handle, attempts, created_at, next_attempt_at from push_batch"
+        " where organisation_id = $1 and connection_id = $2 and state <> 'done' order by id",
+        tx.organisation,
+        connection_id,
+    )
+
+
+async def set_batch(
+    tx: Tx, batch_id: UUID, state: str, *, handle: str | None = None, next_attempt_at: datetime | None = None,
+    detail: str = "",
+) -> None:  # fmt: skip
+    """Move a batch on."""
+    await tx.execute(
+        "update push_batch set state = $3, handle = coalesce($4, handle), next_attempt_at = $5, detail = $6,"
+        " attempts = attempts + 1, finished_at = case when $3 = 'done' then now() end"
+        " where organisation_id = $1 and id = $2",
+        tx.organisation,
+        batch_id,
+        state,
+        handle,
+        next_attempt_at,
+        detail[:500],
+    )
+
+
+_ENDED = "batch_id = null, sending_from = null, sending_to = null, updated_at = now()"
+_AFTER = "q.expected + q.sending_to - q.sending_from"
+
+APPLIED = f"""
+update listing_quantity q
+set expected = {_AFTER}, published = q.sending_to, published_at = now(), attempts = 0, next_attempt_at = null, detail = '',
+    uncertain = $3 and q.expected <> q.sending_from,
+    raise_wanted_at = case when q.desired > {_AFTER} then coalesce(q.raise_wanted_at, now()) end,
+    reported = coalesce(i.reported, q.reported),
+    reported_at = case when i.reported is not null then now() else q.reported_at end,
+    check_at = case when i.reported <> q.sending_to then coalesce(q.check_at, now() + interval '1 second')
+               else q.check_at end,
+    state = case when q.desired is not distinct from {_AFTER} and not ($3 and q.expected <> q.sending_from)
+            then 'in_step' else 'pending' end,
+    {_ENDED}
+from unnest($4::uuid[], $5::bigint[]) as i(listing_id, reported)
+where q.organisation_id = $1 and q.batch_id = $2 and q.listing_id = i.listing_id
+"""
+
+
+async def end_applied(
+    tx: Tx, batch_id: UUID, rows: Sequence[tuple[UUID, int | None]], *, absolute: bool
+) -> None:
+    """The channel took these: (listing, what it reports now or None)."""
+    if rows:
+        await tx.execute(APPLIED, tx.organisation, batch_id, absolute, *map(list, zip(*rows, strict=True)))
+
+
+async def end_unknown(tx: Tx, batch_id: UUID, listing_ids: Sequence[UUID]) -> None:
+    """Nobody knows whether an absolute write came through: believe the lower value and write again."""
+    await tx.execute(
+        f"""
+        update listing_quantity q set expected = least(q.expected, {_AFTER}), uncertain = true, state = 'pending',
+            next_attempt_at = null, {_ENDED}
+        where q.organisation_id = $1 and q.batch_id = $2 and q.listing_id = any($3::uuid[])
+        """,
+        tx.organisation,
+        batch_id,
+        listing_ids,
+    )
+
+
+async def end_not_written(
+    tx: Tx, batch_id: UUID, rows: Sequence[tuple[UUID, str]], *, next_attempt_at: datetime | None, state: str
+) -> None:
+    """These were certainly not written: (listing, why). `state`: pending, waiting or parked."""
+    if rows:
+        await tx.execute(
+            f"""
+            update listing_quantity q set state = $4, next_attempt_at = $3, detail = i.detail,
+                attempts = least(q.attempts + 1, 1000), {_ENDED}
+            from unnest($5::uuid[], $6::text[]) as i(listing_id, detail)
+            where q.organisation_id = $1 and q.batch_id = $2 and q.listing_id = i.listing_id
+            """,
+            tx.organisation,
+            batch_id,
+            next_attempt_at,
+            state,
+            *map(list, zip(*rows, strict=True)),
+        )
+
+
+async def postpone(
+    tx: Tx, rows: Sequence[tuple[UUID, str]], until: datetime, *, state: str = "waiting"
+) -> None:
+    """Leave listings alone until a time: (listing, why)."""
+    if rows:
+        await tx.execute(
+            """
+            update listing_quantity q
+            set state = $3, next_attempt_at = $2, detail = i.detail, updated_at = now(),
+                raise_wanted_at = case when q.desired > q.expected then coalesce(q.raise_wanted_at, now())
+                                  else q.raise_wanted_at end
+            from unnest($4::uuid[], $5::text[]) as i(listing_id, detail)
+            where q.organisation_id = $1 and q.listing_id = i.listing_id and q.state in ('pending', 'waiting')
+            """,
+            tx.organisation,
+            until,
+            state,
+            *map(list, zip(*rows, strict=True)),
+        )
+
+
+async def settle(tx: Tx, listing_ids: Sequence[UUID]) -> None:
+    """These need nothing: note that they are in step."""
+    if listing_ids:
+        await tx.execute(
+            "update listing_quantity set state = 'in_step', detail = '', next_attempt_at = null, raise_wanted_at = null,"
+            " updated_at = now() where organisation_id = $1 and listing_id = any($2::uuid[])"
+            " and state in ('pending', 'waiting') and desired is not distinct from expected and not uncertain",
+            tx.organisation,
+            listing_ids,
+        )
+
+
+async def put_imported(tx: Tx, connection_id: UUID, rows: Sequence[tuple[UUID, UUID, int]], read_at: datetime) -> None:
+    """Take over what a channel shows for listings that are new to us: (listing, variant, quantity).
+
+    For listings that we know already a difference is looked into.
+    """
+    if rows:
+        await tx.execute(
+            """
+            insert into listing_quantity as q (organisation_id, listing_id, connection_id, variant_id, expected, reported,
+                reported_at, state)
+            select $1, i.listing_id, $2, i.variant_id, i.quantity, i.quantity, $3, 'pending'
+            from unnest($4::uuid[], $5::uuid[], $6::bigint[]) as i(listing_id, variant_id, quantity)
+            order by i.listing_id
+            on conflict (organisation_id, listing_id) do update set check_at = least(coalesce(q.check_at, $3), $3)
+            where q.expected is distinct from excluded.expected and q.sending_to is distinct from excluded.expected
+            """,
+            tx.organisation,
+            connection_id,
+            read_at,
+            *map(list, zip(*rows, strict=True)),
+        )
+
+
+async def want_check(tx: Tx, listing_ids: Sequence[UUID], at: datetime) -> None:
+    """Have these listings compared with the channel at a time, or before if that was wanted already."""
+    if listing_ids:
+        await tx.execute(
+            "update listing_quantity set check_at = least(coalesce(check_at, $3), $3) where organisation_id = $1"
+            " and listing_id = any($2::uuid[])",
+            tx.organisation,
+            listing_ids,
+            at,
+        )
+
+
+async def due_checks(tx: Tx, connection_id: UUID, now: datetime, limit: int) -> list[Any]:
+    """Return listings to compare with the channel that are not being written at the moment."""
+    return await tx.fetch(
+        """
+        select q.listing_id, q.expected, q.published_at, l.external_id, l.keys, l.sku
+        from listing_quantity q
+        join listing l on l.organisation_id = $1 and l.id = q.listing_id
+        where q.organisation_id = $1 and q.connection_id = $2 and q.check_at <= $3 and q.state <> 'sending'
+        order by q.check_at limit $4
+        """,
+        tx.organisation,
+        connection_id,
+        now,
+        limit,
+    )
+
+
+async def lock_checked(tx: Tx, listing_ids: Sequence[UUID]) -> dict[UUID, Any]:
+    """Lock and return the figures of listings that have just been read from the channel."""
+    rows = await tx.fetch(
+        "select listing_id, desired, expected, published_at, state, gap, gap_at from listing_quantity"
+        " where organisation_id = $1 and listing_id = any($2::uuid[]) order by listing_id for update",
+        tx.organisation,
+        listing_ids,
+    )
+    return {row["listing_id"]: row for row in rows}
+
+
+CHECKED = f"""
+update listing_quantity q
+set expected = i.expected, reported = i.reported, reported_at = $2, gap = i.gap,
+    gap_at = case when i.gap is not null then $2 end, check_at = i.check_at, updated_at = now(),
+    next_attempt_at = case when i.gap is null then null else q.next_attempt_at end, detail = i.detail,
+    state = {STATE_NOW.format(q="q", desired="q.desired", expected="i.expected", uncertain="q.uncertain")}
+from unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::text[])
+     as i(listing_id, expected, reported, gap, check_at, detail)
+where q.organisation_id = $1 and q.listing_id = i.listing_id
+"""
+
+CheckedRow = tuple[UUID, "int | None", "int | None", "int | None", "datetime | None", str]
+
+
+async def put_checked(tx: Tx, read_at: datetime, rows: Sequence[CheckedRow]) -> None:
+    """Store comparisons: (listing, expected, reported, gap or None, next check or None, detail)."""
+    if rows:
+        await tx.execute(CHECKED, tx.organisation, read_at, *map(list, zip(*rows, strict=True)))
+
+
+async def known_listings(tx: Tx, listing_ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of these listings whose quantity we follow already."""
+    rows = await tx.fetch(
+        "select listing_id from listing_quantity where organisation_id = $1 and listing_id = any($2::uuid[])",
+        tx.organisation,
+        listing_ids,
+    )
+    return {row[0] for row in rows}
+
+
+async def differing(tx: Tx, connection_id: UUID, rows: Sequence[tuple[str, int]]) -> list[UUID]:
+    """Return the listings whose channel value (external id, quantity) is none that we expect, wrote or are writing."""
+    found = await tx.fetch(
+        """
+        select q.listing_id
+        from unnest($3::text[], $4::bigint[]) as i(external_id, quantity)
+        join listing l on l.organisation_id = $1 and l.connection_id = $2 and l.external_id = i.external_id
+        join listing_quantity q on q.organisation_id = $1 and q.listing_id = l.id
+        where i.quantity is distinct from q.expected and i.quantity is distinct from q.published
+          and i.quantity is distinct from q.sending_to
+        """,
+        tx.organisation,
+        connection_id,
+        *map(list, zip(*rows, strict=True)),
+    )
+    return [row[0] for row in found]
+
+
+async def differing_by_keys(tx: Tx, connection_id: UUID, rows: Sequence[tuple[Mapping[str, str], int]]) -> list[UUID]:
+    """Like `differing`, for channels that name a listing by further ids: (keys that it has, quantity)."""
+    found = await tx.fetch(
+        """
+        select q.listing_id
+        from unnest($3::jsonb[], $4::bigint[]) as i(keys, quantity)
+        join listing l on l.organisation_id = $1 and l.connection_id = $2 and l.keys @> i.keys
+        join listing_quantity q on q.organisation_id = $1 and q.listing_id = l.id
+        where i.quantity is distinct from q.expected and i.quantity is distinct from q.published
+          and i.quantity is distinct from q.sending_to
+        """,
+        tx.organisation,
+        connection_id,
+        [dict(keys) for keys, _ in rows],
+        [quantity for _, quantity in rows],
+    )
+    return [row[0] for row in found]
+
+
+async def park(tx: Tx, listing_ids: Sequence[UUID], detail: str) -> None:
+    """Put listings aside with a reason until a person acts."""
+    await tx.execute(
+        "update listing_quantity set state = 'parked', detail = $3, check_at = null, updated_at = now()"
+        " where organisation_id = $1 and listing_id = any($2::uuid[])",
+        tx.organisation,
+        listing_ids,
+        detail,
+    )
+
+
+async def unpark(tx: Tx, *, connection_id: UUID | None, listing_id: UUID | None) -> int:
+    """Try parked listings again; return how many."""
+    return await tx.execute(
+        "update listing_quantity set state = 'pending', attempts = 0, next_attempt_at = null, detail = '', check_at = now()"
+        " where organisation_id = $1 and state = 'parked' and ($2::uuid is null or connection_id = $2)"
+        " and ($3::uuid is null or listing_id = $3)",
+        tx.organisation,
+        connection_id,
+        listing_id,
+    )
+
+
+DUE_WORK = """
+with active as (
+    select c.id, c.sync_interval_s, p.pull_started_at, p.pulled_at, p.pull_wanted_at, p.listings_pulled_at,
+           p.drift_checked_at
+    from connection c
+    left join connection_progress p on p.organisation_id = $1 and p.connection_id = c.id
+    where c.organisation_id = $1 and c.state = 'active'
+)
+select
+    exists (select 1 from outbox where organisation_id = $1) as react,
+    exists (select 1 from reservation where organisation_id = $1 and state = 'active' and expires_at <= $2) as expire,
+    array(select id from active a where exists (
+        select 1 from webhook_inbox w where w.organisation_id = $1 and w.connection_id = a.id and w.state = 'pending'
+        and w.next_attempt_at <= $2)) as inbox,
+    array(select id from active where pull_started_at is null
+        or coalesce(pulled_at, pull_started_at) + make_interval(secs => sync_interval_s) <= $2
+        or (pull_wanted_at > pull_started_at and pull_started_at + make_interval(secs => $4::float8) <= $2)) as pull,
+    array(select id from active a where exists (
+        select 1 from listing_quantity q where q.organisation_id = $1 and q.connection_id = a.id
+        and q.state in ('pending', 'waiting') and (q.next_attempt_at is null or q.next_attempt_at <= $2))
+        or exists (select 1 from push_batch b where b.organisation_id = $1 and b.connection_id = a.id
+        and b.state <> 'done' and (b.next_attempt_at is null or b.next_attempt_at <= $2))) as push,
+    array(select id from active a where exists (
+        select 1 from listing_quantity q where q.organisation_id = $1 and q.connection_id = a.id
+        and q.check_at <= $2)) as check,
+    array(select id from active where greatest(listings_pulled_at, drift_checked_at) is null
+        or greatest(listings_pulled_at, drift_checked_at) <= $3) as listings,
+    array(select distinct o.connection_id from shipment s
+        join sales_order o on o.organisation_id = $1 and o.id = s.order_id
+        where s.organisation_id = $1 and s.push_state = 'pending'
+          and (s.next_attempt_at is null or s.next_attempt_at <= $2)) as ship
+"""
+
+
+async def due_work(tx: Tx, now: datetime, drift_before: datetime, pull_spacing_s: float) -> Any:
+    """Return which lanes have work: booleans for the organisation's, connection ids for the others."""
+    return await tx.fetch_row(DUE_WORK, tx.organisation, now, drift_before, pull_spacing_s)
