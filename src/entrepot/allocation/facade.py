@@ -43,7 +43,9 @@ class Share:
 async def allot_variants(tx: Tx, variant_ids: Sequence[UUID]) -> list[Share]:
     """Work out what every listing of these variants may show, from the stock as it is in this transaction."""
     pools = await stock.available_to_sell(tx, variant_ids)
-    chosen = {(row["scope"], row["scope_id"]): Policy(row["strategy"], row["parameters"]) for row in await store.policies(tx)}
+    chosen = {
+        (row["scope"], row["scope_id"]): Policy(row["strategy"], row["parameters"]) for row in await store.policies(tx)
+    }
     grouped: dict[UUID, list[Any]] = {}
     for row in await store.outlets(tx, variant_ids):
         grouped.setdefault(row["variant_id"], []).append(row)
@@ -69,9 +71,7 @@ async def get_policy(tx: Tx, product_id: UUID | None = None) -> Policy:
     return chosen.get(("product", product_id)) or chosen.get(("shop", None)) or DEFAULT
 
 
-async def set_policy(
-    tx: Tx, strategy: str, parameters: Mapping[str, Any], *, product_id: UUID | None = None
-) -> Policy:
+async def set_policy(tx: Tx, strategy: str, parameters: Mapping[str, Any], *, product_id: UUID | None = None) -> Policy:
     """Set the policy of the shop (or of one product) and have everything under it worked out anew.
 
     Raises InvalidPolicy.

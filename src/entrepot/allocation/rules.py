@@ -124,7 +124,7 @@ def check_policy(strategy: str, parameters: Mapping[str, Any]) -> Policy:
         try:
             values = [Decimal(str(v)) for v in dict(shares).values()]
         except (ArithmeticError, TypeError, ValueError):
-            raise InvalidPolicy("Shares are numbers by channel, such as {\"shopify\": 0.4}.") from None
+            raise InvalidPolicy('Shares are numbers by channel, such as {"shopify": 0.4}.') from None
         if any(not 0 <= v <= 1 for v in values):
             raise InvalidPolicy("Each share lies between 0 and 1.")
     return Policy(strategy, dict(parameters))

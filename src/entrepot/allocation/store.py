@@ -13,13 +13,12 @@ from entrepot.kernel.ids import new_id
 async def policies(tx: Tx) -> list[Any]:
     """Return (scope, scope_id, strategy, parameters) of all policies."""
     return await tx.fetch(
-        "select scope, scope_id, strategy, parameters from allocation_policy where organisation_id = $1", tx.organisation
+        "select scope, scope_id, strategy, parameters from allocation_policy where organisation_id = $1",
+        tx.organisation,
     )
 
 
-async def put_policy(
-    tx: Tx, scope: str, scope_id: UUID | None, strategy: str, parameters: Mapping[str, Any]
-) -> None:
+async def put_policy(tx: Tx, scope: str, scope_id: UUID | None, strategy: str, parameters: Mapping[str, Any]) -> None:
     """Set the policy of a scope."""
     await tx.execute(
         """

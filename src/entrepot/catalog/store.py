@@ -77,9 +77,7 @@ async def upsert_listings(tx: Tx, connection_id: UUID, listings: Sequence[Channe
     ]
     if not rows:
         return []
-    return await tx.fetch(
-        UPSERT_LISTINGS, tx.organisation, connection_id, now, *map(list, zip(*rows, strict=True))
-    )
+    return await tx.fetch(UPSERT_LISTINGS, tx.organisation, connection_id, now, *map(list, zip(*rows, strict=True)))
 
 
 async def match_waiting_listings(tx: Tx, skus: Sequence[str]) -> list[Any]:

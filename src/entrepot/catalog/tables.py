@@ -77,6 +77,6 @@ listing = tenant_table(
 )
 sa.Index("ix_listing_variant", listing.c.organisation_id, listing.c.variant_id)
 sa.Index("ix_listing_sku", listing.c.organisation_id, listing.c.connection_id, listing.c.sku)
-sa.Index("ix_listing_keys", listing.c.keys, postgresql_using="gin", postgresql_ops={"keys": "jsonb_path_ops"})
+sa.Index("ix_listing_keys", listing.c["keys"], postgresql_using="gin", postgresql_ops={"keys": "jsonb_path_ops"})
 
 __all__ = ["metadata"]

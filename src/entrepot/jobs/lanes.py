@@ -177,13 +177,14 @@ class LaneRunner:
         step = self._steps[key.kind]
         while not self._stopping.is_set():
             state.again = False
+            wanted: float | None
             try:
                 wanted = await step(key)
             except (asyncpg.InterfaceError, OSError):
                 raise
             except Exception as error:
                 state.failures += 1
-                delay = min(30.0, 0.1 * 2**state.failures)
+                delay = min(30.0, 0.1 * 2.0**state.failures)
                 state.not_before = time.monotonic() + delay
                 log.exception("lane_step_failed", lane=key.kind, subject=str(key.subject), error=str(error))
                 return delay

@@ -40,9 +40,7 @@ class _Work:
     exceptions: int = 0
 
 
-async def ingest(
-    tx: Tx, connection_id: UUID, orders: Sequence[ChannelOrder], *, via: str, now: datetime
-) -> Ingested:
+async def ingest(tx: Tx, connection_id: UUID, orders: Sequence[ChannelOrder], *, via: str, now: datetime) -> Ingested:
     """Store orders of a connection as the channel has them now and claim their stock. `via`: webhook or poll."""
     batch = rules.newest(orders)
     if not batch:
@@ -71,9 +69,7 @@ async def _resolve(tx: Tx, connection_id: UUID, orders: Sequence[ChannelOrder]) 
     return await catalog.resolve(tx, connection_id, list(external), list(skus))
 
 
-def _plan_new(
-    work: _Work, id: UUID, order: ChannelOrder, variants: catalog.Resolved, via: str, now: datetime
-) -> None:
+def _plan_new(work: _Work, id: UUID, order: ChannelOrder, variants: catalog.Resolved, via: str, now: datetime) -> None:
     mapped = {v.external_id: variants.variant(v.external_variant_id, v.sku) for v in order.lines}
     work.events.append((id, now, "received", f"Order received by {via}", {"status": order.channel_status}))
     if order.status is ChannelOrderStatus.CANCELLED:

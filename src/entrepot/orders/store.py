@@ -62,9 +62,7 @@ def _address(address: Address | None) -> dict[str, str] | None:
     return {name: getattr(address, name) for name in Address.__slots__}
 
 
-async def update_order(
-    tx: Tx, id: UUID, order: ChannelOrder, status: ChannelOrderStatus
-) -> None:
+async def update_order(tx: Tx, id: UUID, order: ChannelOrder, status: ChannelOrderStatus) -> None:
     """Store a newer version of an order's head."""
     await tx.execute(
         """
@@ -98,9 +96,7 @@ from unnest($2::uuid[], $3::uuid[], $4::text[], $5::smallint[], $6::text[], $7::
     $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[]) as i
 """
 
-LineRow = tuple[
-    UUID, UUID, str, int, "str | None", "str | None", "UUID | None", str, int, int, int, int, "str | None"
-]
+LineRow = tuple[UUID, UUID, str, int, "str | None", "str | None", "UUID | None", str, int, int, int, int, "str | None"]
 
 
 async def insert_lines(tx: Tx, rows: Sequence[LineRow]) -> None:
@@ -174,9 +170,7 @@ async def refresh_flags(tx: Tx, order_ids: Sequence[UUID]) -> None:
         )
 
 
-async def insert_events(
-    tx: Tx, rows: Sequence[tuple[UUID, datetime, str, str, Mapping[str, Any]]]
-) -> None:
+async def insert_events(tx: Tx, rows: Sequence[tuple[UUID, datetime, str, str, Mapping[str, Any]]]) -> None:
     """Insert (order, at, kind, summary, detail) lines of the timeline."""
     if rows:
         await tx.execute(

@@ -40,7 +40,9 @@ sales_order = tenant_table(
     sa.UniqueConstraint("organisation_id", "connection_id", "external_id"),
     sa.CheckConstraint("status in ('pending', 'open', 'partly_shipped', 'shipped', 'cancelled')", name="status"),
 )
-sa.Index("ix_sales_order_placed", sales_order.c.organisation_id, sales_order.c.placed_at.desc(), sales_order.c.id.desc())
+sa.Index(
+    "ix_sales_order_placed", sales_order.c.organisation_id, sales_order.c.placed_at.desc(), sales_order.c.id.desc()
+)
 sa.Index(
     "ix_sales_order_status",
     sales_order.c.organisation_id,

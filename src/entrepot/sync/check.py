@@ -97,7 +97,14 @@ def _judge(row: Any, reads: int, drained_at: datetime | None, soon: datetime) ->
     if gap_is_drift(gap, row["gap"], row["gap_at"], drained_at):
         log.info("drift_closed", listing=str(row["listing_id"]), gap=gap)
         return row["listing_id"], reads, reads, None, None, f"The channel differed by {gap:+d}; taken up."
-    return row["listing_id"], row["expected"], reads, gap, soon, f"The channel shows {reads}, expected {row['expected']}."
+    return (
+        row["listing_id"],
+        row["expected"],
+        reads,
+        gap,
+        soon,
+        f"The channel shows {reads}, expected {row['expected']}.",
+    )
 
 
 # ---- all listings ------------------------------------------------------------------------------------------

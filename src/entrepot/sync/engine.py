@@ -53,6 +53,4 @@ async def find_due(context: SyncContext, organisation_id: UUID) -> set[LaneKey]:
     due = {LaneKey(kind, organisation_id, organisation_id) for kind in ("react", "expire") if row[kind]}
     for kind in ("inbox", "pull", "push", "check", "listings", "ship"):
         due |= {LaneKey(kind, organisation_id, subject) for subject in row[kind]}
-    return due | {
-        LaneKey(RUN_LANES[kind], organisation_id, subject) for subject, kind in asked if kind in RUN_LANES
-    }
+    return due | {LaneKey(RUN_LANES[kind], organisation_id, subject) for subject, kind in asked if kind in RUN_LANES}

@@ -40,9 +40,7 @@ async def fulfilment_step(context: SyncContext, key: LaneKey) -> float | None:
     return await context.guarded(key, work)
 
 
-async def _tell(
-    context: SyncContext, connection: Connection, api: Api, connector: PushesFulfilment, row: Any
-) -> None:
+async def _tell(context: SyncContext, connection: Connection, api: Api, connector: PushesFulfilment, row: Any) -> None:
     shipment_id: UUID = row["id"]
     fulfilment = Fulfilment(
         external_order_id=row["external_id"],

@@ -109,9 +109,7 @@ async def _pull(
         raise
 
 
-def drained(
-    manifest: Manifest, complete_until: datetime | None, offset: timedelta, started: datetime
-) -> datetime:
+def drained(manifest: Manifest, complete_until: datetime | None, offset: timedelta, started: datetime) -> datetime:
     """Return until when, by our clock, every sale is known after a complete pull that began at `started`. Pure.
 
     `complete_until` is the channel's own word, by its clock, which is ahead of ours by `offset`; without it the

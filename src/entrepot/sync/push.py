@@ -129,9 +129,7 @@ def _all(changes: Sequence[Change], outcome: PushOutcome, detail: str = "") -> t
 
 
 def _changes(changes: Sequence[Change]) -> tuple[QuantityChange, ...]:
-    return tuple(
-        QuantityChange(ListingRef(c["external_id"], c["keys"]), c["sku"], c["to"], c["from"]) for c in changes
-    )
+    return tuple(QuantityChange(ListingRef(c["external_id"], c["keys"]), c["sku"], c["to"], c["from"]) for c in changes)
 
 
 # ---- the next batch ----------------------------------------------------------------------------------------

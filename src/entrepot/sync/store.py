@@ -59,9 +59,7 @@ where q.organisation_id = $1 and q.listing_id = m.listing_id and q.expected is n
 """
 
 
-async def count_sold(
-    tx: Tx, connection_id: UUID, sold: Sequence[tuple[str, UUID, int]], *, absolute: bool
-) -> None:
+async def count_sold(tx: Tx, connection_id: UUID, sold: Sequence[tuple[str, UUID, int]], *, absolute: bool) -> None:
     """Take known sales off what the listings of a connection are expected to show: (external id, variant, units).
 
     `absolute`: the channel overwrites, so a sale may have been before or after the last write there.
@@ -200,9 +198,7 @@ where q.organisation_id = $1 and q.batch_id = $2 and q.listing_id = i.listing_id
 """
 
 
-async def end_applied(
-    tx: Tx, batch_id: UUID, rows: Sequence[tuple[UUID, int | None]], *, absolute: bool
-) -> None:
+async def end_applied(tx: Tx, batch_id: UUID, rows: Sequence[tuple[UUID, int | None]], *, absolute: bool) -> None:
     """The channel took these: (listing, what it reports now or None)."""
     if rows:
         await tx.execute(APPLIED, tx.organisation, batch_id, absolute, *map(list, zip(*rows, strict=True)))
@@ -242,9 +238,7 @@ async def end_not_written(
         )
 
 
-async def postpone(
-    tx: Tx, rows: Sequence[tuple[UUID, str]], until: datetime, *, state: str = "waiting"
-) -> None:
+async def postpone(tx: Tx, rows: Sequence[tuple[UUID, str]], until: datetime, *, state: str = "waiting") -> None:
     """Leave listings alone until a time: (listing, why)."""
     if rows:
         await tx.execute(

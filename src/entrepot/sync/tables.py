@@ -48,9 +48,7 @@ listing_quantity = tenant_table(
     timestamp("gap_at"),
     updated_at(),
     reference("listing", "listing_id", on_delete="CASCADE"),
-    sa.CheckConstraint(
-        "state in ('in_step', 'pending', 'sending', 'waiting', 'differs', 'parked')", name="state"
-    ),
+    sa.CheckConstraint("state in ('in_step', 'pending', 'sending', 'waiting', 'differs', 'parked')", name="state"),
     key=("listing_id",),
 )
 sa.Index(
