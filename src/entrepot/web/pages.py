@@ -7,7 +7,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from entrepot.web.assets import STATIC, ensure_htmx
-from entrepot.web.routes import live, now, signin
+from entrepot.web.routes import channels, live, now, orders, palette, products, runs, settings, signin, stock
 from entrepot.web.services import PageServices
 
 
@@ -31,6 +31,13 @@ def build_pages(services: PageServices) -> list[BaseRoute]:
     return [
         *signin.routes(services),
         *now.routes(services),
+        *channels.routes(services),
+        *orders.routes(services),
+        *stock.routes(services),
+        *products.routes(services),
+        *runs.routes(services),
+        *settings.routes(services),
+        *palette.routes(services),
         *live.routes(services),
         Mount("/static", app=_Static(directory=STATIC), name="static"),
     ]

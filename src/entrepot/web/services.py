@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
@@ -19,6 +19,10 @@ from entrepot.web.templating import environment
 
 class ChannelWork(Protocol):
     """What pages ask of channels that needs the network; the composition supplies it."""
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """The kinds of sync run that a person may start, with their titles."""
 
     async def check_new(self, actor: Actor, new: NewConnection) -> CheckReport:
         """Try settings and credentials before anything is saved. Raises InvalidFields."""
