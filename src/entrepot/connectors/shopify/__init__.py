@@ -53,7 +53,12 @@ MANIFEST = Manifest(
         Field(
             "shop", "Shop", "Its permanent name, such as example.myshopify.com.", pattern=r"[A-Za-z0-9][A-Za-z0-9.-]*"
         ),
-        Field("location_id", "Location", "The number of the location whose stock this is.", pattern=r"[0-9]+"),
+        Field(
+            "location_id",
+            "Location",
+            "The number of the location whose stock this is.",
+            pattern=r"(gid://shopify/Location/)?[0-9]+",
+        ),
         Field(
             "orders_since",
             "Orders since",
