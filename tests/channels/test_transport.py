@@ -36,7 +36,7 @@ from entrepot.channels.vault import Vault, new_vault_key
 from entrepot.database.pool import Database
 
 VAULT = Vault({"a": new_vault_key()}, "a")
-QUICK = TransportSettings(backoff_first_s=0.001, read_timeout_s=0.3, connect_timeout_s=1.0)
+QUICK = TransportSettings(backoff_first_s=0.001)
 READ = Call("read", "GET", "/thing", idempotent=True)
 WRITE = Call("write", "POST", "/thing", body=b"{}")
 KEYED_WRITE = replace(WRITE, idempotent=True)
@@ -196,7 +196,7 @@ async def test_a_lost_answer_then_a_refusal_to_work_is_still_unknown(database: D
 
 
 async def test_timeouts(database: Database, organisation_id: UUID) -> None:
-    async with ready(database, organisation_id, settings=replace(QUICK, tries=2)) as it:
+    async with ready(database, organisation_id, settings=replace(QUICK, tries=2, read_timeout_s=0.3)) as it:
         slow = Call("slow", "POST", "", absolute_url=f"{it.connection.settings['simulator_url']}/slow")
         with pytest.raises(OutcomeUnknown):
             await it.api.send(slow)

@@ -25,6 +25,18 @@ from entrepot.channels.connections import (
     rotate_vault_key,
     update,
 )
+from entrepot.channels.health import HealthRecorder, health_history, latest_health
+from entrepot.channels.inbox import (
+    Inbox,
+    InboxSettings,
+    counts,
+    mark_done,
+    mark_failed,
+    purge_done,
+    replay,
+    take_pending,
+    webhook_url,
+)
 from entrepot.channels.rules import InvalidFields
 from entrepot.channels.signals import Signals
 from entrepot.channels.transport import CallOutcome, ChannelApi, ChannelTransport, TransportSettings
@@ -37,6 +49,9 @@ __all__ = [
     "ChannelTransport",
     "Checked",
     "ConnectionNotFound",
+    "HealthRecorder",
+    "Inbox",
+    "InboxSettings",
     "InvalidFields",
     "NameTaken",
     "NoCredentials",
@@ -50,18 +65,27 @@ __all__ = [
     "check_connection",
     "check_new",
     "connect",
+    "counts",
     "disconnect",
     "get",
     "get_cursor",
+    "health_history",
+    "latest_health",
     "list_all",
+    "mark_done",
+    "mark_failed",
     "mark_needs_attention",
     "mark_working",
     "new_vault_key",
     "organisations_with_connections",
     "parse_vault_keys",
     "pause",
+    "purge_done",
     "replace_credentials",
+    "replay",
     "resume",
     "rotate_vault_key",
+    "take_pending",
     "update",
+    "webhook_url",
 ]

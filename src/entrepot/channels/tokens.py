@@ -132,6 +132,11 @@ class StoredCredentials:
         """Read the credentials again before the next call."""
         self._secrets = None
 
+    async def settle(self) -> None:
+        """Wait until a token that is being fetched is stored (it is bounded by its own timeouts)."""
+        if self._refreshing is not None:
+            await asyncio.wait([self._refreshing])
+
     async def current(self) -> Secrets:
         """Return the credentials; fetches a token if there is none, it has ended, or it soon will."""
         secrets = self._secrets

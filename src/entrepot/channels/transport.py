@@ -126,7 +126,10 @@ class ChannelTransport:
             signals.on(RATE_REFUSED, self._rate_refused)
 
     async def close(self) -> None:
-        """Close the connections to channels."""
+        """Close the connections to channels, once tokens that are being fetched are stored."""
+        for line in self._lines.values():
+            if isinstance(line.source, StoredCredentials):
+                await line.source.settle()
         await self.client.aclose()
 
     def api(self, connection: Connection) -> ChannelApi:
