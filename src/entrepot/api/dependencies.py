@@ -1,0 +1,132 @@
+"""What the HTTP interface is given by the composition (app.py), and what every handler is given of its request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated, Any, Protocol, cast
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+from entrepot.api.limits import RateLimiter
+from entrepot.channels.contract import CheckReport, Connector, Manifest
+from entrepot.channels.contracts import NewConnection
+from entrepot.database.pool import Database, Tx
+from entrepot.identity.facade import CSRF_HEADER, Actor, Authenticator, Scope, check_csrf, cookie_name
+from entrepot.kernel.clock import Clock, utc_now
+from entrepot.kernel.errors import NotSignedIn
+from entrepot.stock.facade import HoldGate
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class ChannelWork(Protocol):
+    """What is asked of channels that needs the network; the composition supplies it (the pages use the same)."""
+
+    async def connect(self, actor: Actor, new: NewConnection) -> UUID:
+        """Save the connection, subscribe its webhooks, start its first pulls; return its id. Raises InvalidFields."""
+
+    async def check(self, actor: Actor, connection_id: UUID) -> CheckReport:
+        """Try a stored connection."""
+
+    async def replace_credentials(self, actor: Actor, connection_id: UUID, values: dict[str, str]) -> None:
+        """Give a connection new secrets and make it active. Raises InvalidFields."""
+
+    async def disconnect(self, actor: Actor, connection_id: UUID) -> None:
+        """End a connection: webhooks unsubscribed if the channel answers, credentials deleted."""
+
+    async def start_sync(self, actor: Actor, connection_id: UUID, kind: str) -> Any:
+        """Start a sync run of one kind."""
+
+    async def cancel_run(self, actor: Actor, run_id: UUID) -> None:
+        """Ask a run to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the HTTP interface needs. `secure`: the hub is reached over HTTPS."""
+
+    database: Database
+    authenticator: Authenticator
+    gate: HoldGate
+    channels: ChannelWork
+    find_connector: Callable[[str], Connector]
+    manifests: Callable[[], tuple[Manifest, ...]]
+    clock: Clock = utc_now
+    secure: bool = False
+    reservation_timeout: timedelta = timedelta(minutes=15)
+    """How long a reservation lasts if the caller does not say."""
+    limiter: RateLimiter = field(default_factory=RateLimiter)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An authorised request: who asks, and the way to the organisation's rows."""
+
+    request: Request
+    services: Services
+    actor: Actor
+
+    def transaction(self) -> AbstractAsyncContextManager[Tx]:
+        """Open a transaction of the actor's organisation."""
+        return self.services.database.transaction(self.actor.organisation_id)
+
+
+async def authorise(services: Services, request: Request, scope: Scope | None) -> Actor:
+    """Return who asks, having checked the rate limit, the CSRF token of browsers, and the scope.
+
+    Raises NotSignedIn, TooManyRequests, WrongCsrfToken, MissingScope.
+    """
+    headers = request.headers
+    authorization = headers.get("authorization")
+    if authorization is not None:
+        actor = await services.authenticator.authenticate(authorization)
+    else:
+        token = request.cookies.get(cookie_name(services.secure))
+        if not token:
+            raise NotSignedIn
+        session = await services.authenticator.session(token)
+        actor = session.actor
+        if request.method not in SAFE_METHODS:
+            check_csrf(session, headers.get(CSRF_HEADER))
+    cast("dict[str, Any]", request.scope["state"])["limit_headers"] = services.limiter.take(actor.id)
+    if scope is not None:
+        actor.require(scope)
+    return actor
+
+
+def allow(services: Services, scope: Scope | None) -> Callable[[Request], Any]:
+    """Return the dependency of a route that only actors with this scope may use (None: anybody signed in)."""
+
+    async def check(request: Request) -> None:
+        actor = await authorise(services, request, scope)
+        request.state.call = Call(request, services, actor)
+
+    return check
+
+
+def let_in(services: Services) -> Callable[[Request], Any]:
+    """Return the dependency of a route that needs no key."""
+
+    async def check(request: Request) -> None:
+        request.state.services = services
+
+    return check
+
+
+def _call(request: Request) -> Call:
+    return cast(Call, request.state.call)
+
+
+def _services(request: Request) -> Services:
+    return cast(Services, request.state.services)
+
+
+CallDep = Annotated[Call, Depends(_call)]
+OpenDep = Annotated[Services, Depends(_services)]
+"""For the few handlers that need no key."""
+
+Json = Mapping[str, Any]

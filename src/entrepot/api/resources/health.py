@@ -1,0 +1,94 @@
+"""Whether the hub works."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import asyncpg
+from starlette.responses import Response
+
+import entrepot
+from entrepot.api.answers import Resource, respond
+from entrepot.api.dependencies import CallDep, OpenDep
+from entrepot.kernel.errors import EntrepotError
+from entrepot.sync import reading as sync_reading
+
+WORKER_SILENCE_MAX = timedelta(seconds=60)
+PING_TIMEOUT_S = 3.0
+
+
+class Health(Resource):
+    """`status`: ok, degraded (no worker is alive), or down (the database does not answer; status 503)."""
+
+    status: str
+    version: str
+    database: str
+    workers: int
+    time: datetime
+
+
+class ChannelCondition(Resource):
+    """A connection in one line."""
+
+    id: str
+    channel: str
+    name: str
+    condition: str
+    queue: int
+
+
+class Needs(Resource):
+    """What needs a person; counts stop at 999."""
+
+    orders: int
+    shortages: int
+    listings: int
+    connections: int
+    inbox: int
+    shipments: int
+
+
+class Status(Resource):
+    """The organisation at a glance."""
+
+    status: str
+    version: str
+    workers: int
+    channels: list[ChannelCondition]
+    needs_attention: Needs
+    time: datetime
+
+
+async def health(services: OpenDep) -> Response:
+    """Say whether the hub works. Needs no key and tells nothing about anybody's data."""
+    now = services.clock()
+    try:
+        async with asyncio.timeout(PING_TIMEOUT_S), services.database.transaction(None) as tx:
+            workers = await tx.fetch_value("select count(*) from worker where seen_at > $1", now - WORKER_SILENCE_MAX)
+    except (EntrepotError, TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        down = Health(status="down", version=entrepot.__version__, database="down", workers=0, time=now)
+        return respond(down, 503)
+    status = "ok" if workers else "degraded"
+    return respond(Health(status=status, version=entrepot.__version__, database="ok", workers=workers, time=now))
+
+
+async def status(call: CallDep) -> Response:
+    """Say how the channels do and what needs a person."""
+    now = call.services.clock()
+    async with call.transaction() as tx:
+        channels = await sync_reading.channel_overview(tx)
+        needs = await sync_reading.attention(tx)
+        workers = await tx.fetch_value("select count(*) from worker where seen_at > $1", now - WORKER_SILENCE_MAX)
+    view = Status(
+        status="ok" if workers else "degraded",
+        version=entrepot.__version__,
+        workers=workers,
+        channels=[
+            ChannelCondition(id=str(c.id), channel=c.channel, name=c.name, condition=c.condition, queue=c.queue)
+            for c in channels
+        ],
+        needs_attention=Needs.model_validate(needs),
+        time=now,
+    )
+    return respond(view)

@@ -1,0 +1,79 @@
+"""The HTTP interface on a free port of this machine, with keys to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from uuid import UUID
+
+import httpx
+import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from tests.api.support import RecordedWork, serve
+
+from entrepot.api.build import build_api
+from entrepot.api.dependencies import Services
+from entrepot.connectors import registry
+from entrepot.database.pool import Database
+from entrepot.identity import facade as identity
+from entrepot.identity import passwords
+from entrepot.stock.facade import HoldGate
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "_hasher", PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),)))
+
+
+@pytest.fixture
+def work() -> RecordedWork:
+    return RecordedWork()
+
+
+@pytest.fixture
+def services(database: Database, work: RecordedWork) -> Services:
+    return Services(
+        database=database,
+        authenticator=identity.Authenticator(database, b"k" * 32),
+        gate=HoldGate(database),
+        channels=work,
+        find_connector=registry.connector_of,
+        manifests=registry.manifests,
+    )
+
+
+@pytest.fixture
+async def address(services: Services) -> AsyncIterator[str]:
+    """Where the interface answers, mounted as in the hub."""
+    async with serve(Starlette(routes=[Mount("/api", build_api(services))])) as url:
+        yield url
+
+
+@pytest.fixture
+async def open_client(address: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a key."""
+    async with httpx.AsyncClient(base_url=f"{address}/api") as client:
+        yield client
+
+
+KeyMaker = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture
+def make_key(database: Database, organisation_id: UUID) -> KeyMaker:
+    """Makes keys with the named scopes."""
+
+    async def make(*scopes: str) -> str:
+        actor = identity.system_actor(organisation_id)
+        return (await identity.create_api_key(database, actor, "Test", scopes)).secret
+
+    return make
+
+
+@pytest.fixture
+async def client(open_client: httpx.AsyncClient, make_key: KeyMaker) -> httpx.AsyncClient:
+    """A client with a key to everything."""
+    open_client.headers["Authorization"] = f"Bearer {await make_key('all')}"
+    return open_client
