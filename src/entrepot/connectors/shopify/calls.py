@@ -72,7 +72,7 @@ async def ask(api: Api, operation: Operation, shape: type[T], variables: dict[st
         path=PATH,
         headers=_HEADERS,
         body=msgspec.json.encode({"query": operation.text, "variables": variables}),
-        cost=operation.cost,
+        cost=operation.cost + operation.cost_each * len(variables.get("ids", ())),
         idempotent=operation.idempotent,
     )
     reply = await api.send(call)
