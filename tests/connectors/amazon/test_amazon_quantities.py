@@ -29,7 +29,7 @@ from entrepot.connectors.amazon import CONNECTOR, feeds
 async def test_a_few_quantities_are_patched_one_by_one() -> None:
     answers = [accepted("A", "ACCEPTED", "WARNING"), accepted("B/1", "ACCEPTED", "ERROR"), accepted("C", "INVALID")]
     api = scripted(answers)
-    receipt = await CONNECTOR.push_quantities(api, batch(change("A", 3), change("B/1", 0), change("C", 1)))
+    receipt = await CONNECTOR.push_quantities(api, batch(change("A", 3, None), change("B/1", 2), change("C", 3)))
     assert [r.outcome for r in receipt.results] == [PushOutcome.APPLIED, PushOutcome.REFUSED, PushOutcome.REFUSED]
     assert receipt.results[1].detail == "ERROR here"
     assert receipt.handle is None
@@ -60,7 +60,7 @@ async def test_a_few_quantities_are_patched_one_by_one() -> None:
 )
 async def test_trouble_in_the_middle_is_told_for_each_item(trouble: Answer, outcomes: list[str]) -> None:
     api = scripted([accepted("A"), trouble, accepted("C")])
-    receipt = await CONNECTOR.push_quantities(api, batch(change("A", 1), change("B", 2), change("C", 3)))
+    receipt = await CONNECTOR.push_quantities(api, batch(change("A", 2), change("B", 2), change("C", 3)))
     assert [r.outcome.value for r in receipt.results] == outcomes
 
 
@@ -70,6 +70,14 @@ async def test_trouble_before_anything_was_written_is_raised(status: int, error:
         await CONNECTOR.push_quantities(scripted([reply({}, status)]), batch(change("A", 1), change("B", 2)))
 
 
+async def test_lowering_goes_before_raising() -> None:
+    api = scripted([accepted("B"), accepted("D"), accepted("A"), accepted("C")])
+    changes = (change("A", 9, 3), change("B", 2, 3), change("C", 1, None), change("D", 3, 3))
+    receipt = await CONNECTOR.push_quantities(api, batch(*changes))
+    assert [call.path.rpartition("/")[2] for call in api.calls] == ["B", "D", "A", "C"]
+    assert {r.external_id for r in receipt.results} == set("ABCD")
+
+
 async def test_what_amazon_ships_itself_is_not_written() -> None:
     receipt = await CONNECTOR.push_quantities(scripted([]), batch(change("A", 1, fulfilled_by="amazon")))
     assert [r.outcome for r in receipt.results] == [PushOutcome.REFUSED]
@@ -77,7 +85,7 @@ async def test_what_amazon_ships_itself_is_not_written() -> None:
 
 # ---- feeds ---------------------------------------------------------------------------------------------
 
-MANY = [change(f"SKU-{n}", n) for n in range(1, 31)]
+MANY = [change(f"SKU-{n}", n) for n in range(1, 51)]
 DOCUMENT = {"feedDocumentId": "doc-1", "url": "https://feeds.example/upload?signed=1"}
 
 
