@@ -25,6 +25,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--time-scale", type=float, default=1.0, help="how many times faster limits and delays go")
     parser.add_argument("--faults", choices=[level.value for level in Level], default="none")
     parser.add_argument("--replay", choices=("none", "uci"), default="none", help="replay real orders")
+    parser.add_argument("--replay-lines", type=int, default=100_000, help="how many lines of the file (0: all)")
     parser.add_argument(
         "--data",
         type=Path,
@@ -47,6 +48,7 @@ def config_of(told: argparse.Namespace) -> Config:
         time_scale=told.time_scale,
         faults=Level(told.faults),
         replay=replay,
+        replay_lines=told.replay_lines,
     )
 
 

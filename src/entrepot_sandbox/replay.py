@@ -6,15 +6,15 @@ of stock. Invoices that begin with C are cancellations, matched to the customer'
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from entrepot_sandbox.books import Product, Sale, World
 from entrepot_sandbox.goods import opening_stock
@@ -22,6 +22,7 @@ from entrepot_sandbox.shoppers import Regret, Visit, customer_of, spread
 
 FILE_NAME = "online_retail.parquet"
 CURRENCY = "GBP"
+COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 NO_PRODUCTS = frozenset(
     {"POST", "D", "M", "BANK CHARGES", "AMAZONFEE", "DOT", "CRUK", "S", "PADS", "B", "C2"},
 )
@@ -36,46 +37,59 @@ _COUNTRIES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the file, as far as it is about a product."""
+class Entry(NamedTuple):
+    """One line of the file, as far as it is about a product. `at` in microseconds (of any epoch)."""
 
     invoice: str
     sku: str
     title: str
     units: int
     price: Decimal
-    at: datetime
+    at: int
     customer: str
     country: str
 
 
+@cache
 def product_code(code: str) -> str | None:
     """Return the SKU of a stock code, None where it stands for no product."""
     sku = code.strip().upper()
     return None if not sku or sku in NO_PRODUCTS or sku.startswith("GIFT_") else sku
 
 
-def entry_of(row: Mapping[str, Any]) -> Entry | None:
-    """Return the entry of a row, None where it is no sale or cancellation of a product."""
-    sku, invoice = product_code(row["StockCode"]), str(row["InvoiceNo"])
-    units, price = int(row["Quantity"]), Decimal(str(row["UnitPrice"])).quantize(Decimal("0.01"))
-    if sku is None or price <= 0 or (units < 0) != invoice.startswith("C") or units == 0:
+@cache
+def _price(value: float) -> Decimal:
+    return Decimal(str(value)).quantize(Decimal("0.01"))
+
+
+@cache
+def _title(text: str) -> str:
+    return " ".join(text.split()).capitalize()
+
+
+def entry_of(row: Sequence[Any]) -> Entry | None:
+    """Return the entry of a row (in the order of COLUMNS), None where it is no sale or cancellation of a product."""
+    invoice, code, description, units, at, value, customer, country = row
+    sku, price = product_code(code), _price(value)
+    if sku is None or price <= 0 or units == 0 or (units < 0) != invoice.startswith("C"):
         return None
-    customer = "" if row["CustomerID"] is None else str(row["CustomerID"])
-    title = " ".join(str(row["Description"] or sku).split()).capitalize()
-    return Entry(invoice, sku, title, units, price, row["InvoiceDate"], customer, _COUNTRIES.get(row["Country"], "GB"))
+    buyer = "" if customer is None else str(customer)
+    return Entry(invoice, sku, _title(description or sku), units, price, at, buyer, _COUNTRIES.get(country, "GB"))
 
 
-def read_invoices(folder: Path) -> list[list[Entry]]:
-    """Return the invoices, oldest first. Raises FileNotFoundError where the file is absent (ask `available` first)."""
+def read_invoices(folder: Path, lines: int = 0) -> list[list[Entry]]:
+    """Return the invoices of the first `lines` lines of the file (0: of all), oldest first.
+
+    Raises FileNotFoundError where the file is absent (ask `available` first).
+    """
     import pyarrow.parquet as parquet
 
-    columns = parquet.read_table(folder / FILE_NAME).to_pydict()
-    names = list(columns)
-    rows = (entry_of(dict(zip(names, values, strict=True))) for values in zip(*columns.values(), strict=True))
-    entries = sorted((entry for entry in rows if entry is not None), key=lambda entry: (entry.at, entry.invoice))
-    return [list(lines) for _, lines in groupby(entries, key=lambda entry: entry.invoice)]
+    table = parquet.read_table(folder / FILE_NAME, columns=list(COLUMNS)).slice(0, lines or None)
+    table = table.set_column(COLUMNS.index("InvoiceDate"), "InvoiceDate", table.column("InvoiceDate").cast("int64"))
+    rows = zip(*(table.column(name).to_pylist() for name in COLUMNS), strict=True)
+    entries = [entry for row in rows if (entry := entry_of(row)) is not None]
+    entries.sort(key=lambda entry: (entry.at, entry.invoice))
+    return [list(invoice) for _, invoice in groupby(entries, key=lambda entry: entry.invoice)]
 
 
 def available(folder: Path) -> bool:
@@ -88,8 +102,6 @@ def replay_products(invoices: Sequence[Sequence[Entry]], count: int, seed: int) 
 
     The file knows no stock: it is the usual units of a line times a seeded number, mostly 5 to 60.
     """
-    import random
-
     lines: defaultdict[str, list[Entry]] = defaultdict(list)
     for invoice in invoices:
         for entry in invoice:
@@ -145,8 +157,8 @@ class ReplayDemand:
 LONGEST_PAUSE_S = 900.0
 
 
-def _pauses(times: Sequence[datetime]) -> list[float]:
+def _pauses(times: Sequence[int]) -> list[float]:
     """Return the pause before each time, long ones cut, in units of their mean."""
-    seconds = [0.0] + [min(LONGEST_PAUSE_S, (later - earlier).total_seconds()) for earlier, later in pairwise(times)]
+    seconds = [0.0] + [min(LONGEST_PAUSE_S, (later - earlier) / 1e6) for earlier, later in pairwise(times)]
     mean = sum(seconds) / len(seconds) if seconds else 0.0
     return [pause / mean if mean else 1.0 for pause in seconds]

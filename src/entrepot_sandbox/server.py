@@ -32,7 +32,10 @@ CHANNELS = ("shopify", "square", "amazon")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What kind of sandbox. `data`: the folder of `online_retail.parquet` for a replay, None for the demand model."""
+    """What kind of sandbox. `replay`: the folder of the order file, None for the demand model.
+
+    `replay_lines`: how much of the file is read (0: all of it, which takes many seconds).
+    """
 
     seed: int = 0
     products: int = 120
@@ -40,6 +43,7 @@ class Config:
     time_scale: float = 1.0
     faults: Level = Level.NONE
     replay: Path | None = None
+    replay_lines: int = 100_000
 
 
 class Sandbox:
@@ -53,7 +57,7 @@ class Sandbox:
             )
             demand: Demand = ModelDemand(self.world, default_shares(config.channels))
         else:
-            invoices = read_invoices(config.replay)
+            invoices = read_invoices(config.replay, config.replay_lines)
             products = replay_products(invoices, config.products, config.seed)
             self.world = World(products, seed=config.seed, time_scale=config.time_scale)
             demand = ReplayDemand(self.world, invoices, default_shares(config.channels))
@@ -157,16 +161,15 @@ class Running:
 @asynccontextmanager
 async def running(config: Config, port: int = 0) -> AsyncIterator[Running]:
     """Serve a sandbox on 127.0.0.1 in this event loop while the block runs."""
-    bound = bind(port)
-    url = f"http://127.0.0.1:{bound.getsockname()[1]}"
-    sandbox = Sandbox(config, url)
-    server = server_of(sandbox.app)
-    task = asyncio.get_running_loop().create_task(server.serve([bound]))
-    await server.ready.wait()
-    try:
-        yield Running(sandbox, url)
-    finally:
-        await sandbox.close()
-        server.should_exit = True
-        await task
-        bound.close()
+    with bind(port) as bound:
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        sandbox = Sandbox(config, url)
+        server = server_of(sandbox.app)
+        task = asyncio.get_running_loop().create_task(server.serve([bound]))
+        await server.ready.wait()
+        try:
+            yield Running(sandbox, url)
+        finally:
+            await sandbox.close()
+            server.should_exit = True
+            await task
