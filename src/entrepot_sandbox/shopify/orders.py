@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from entrepot_sandbox.books import Line, Order, Parcel
@@ -11,52 +10,29 @@ from entrepot_sandbox.marketplace import tells
 from entrepot_sandbox.shopify import ids
 from entrepot_sandbox.shopify.catalog import Node, location_node, product_node, variant_node
 from entrepot_sandbox.shopify.ids import gid
+from entrepot_sandbox.shopify.order_parts import (
+    ZERO,
+    address_node,
+    customer_node,
+    financial_status,
+    fulfillment_status,
+    money,
+    order_name,
+    original_total,
+    shipping_line,
+)
 from entrepot_sandbox.shopify.paging import connection
 from entrepot_sandbox.shopify.state import Refund, State, fulfillment_order_line_number, fulfillment_order_number
-from entrepot_sandbox.shopify.words import amount, country_name, first_and_last, stamp
-
-ZERO = Decimal(0)
-
-
-def order_name(order: Order) -> str:
-    """Return the number that people see, such as #1001."""
-    return f"#{1000 + order.serial}"
-
-
-def money(order: Order, value: Decimal) -> Node:
-    """Return an amount in the shop's and the buyer's currency (the same here)."""
-    one = {"amount": amount(value), "currencyCode": order.currency}
-    return {"shopMoney": one, "presentmentMoney": one}
-
-
-def original_total(order: Order) -> Decimal:
-    """Return the price of all units ordered, cancelled ones too."""
-    return sum((line.unit_price * line.quantity for line in order.lines), ZERO)
-
-
-def financial_status(order: Order) -> str:
-    """Return PAID, or how much was refunded because it was cancelled."""
-    if order.is_cancelled:
-        return "REFUNDED"
-    return "PARTIALLY_REFUNDED" if any(line.cancelled for line in order.lines) else "PAID"
-
-
-def fulfillment_status(order: Order) -> str:
-    """Return UNFULFILLED, PARTIALLY_FULFILLED or FULFILLED."""
-    if order.is_shipped:
-        return "FULFILLED"
-    return "PARTIALLY_FULFILLED" if any(line.shipped for line in order.lines) else "UNFULFILLED"
+from entrepot_sandbox.shopify.words import first_and_last, stamp
 
 
 def order_node(state: State, order: Order) -> Node:
     """An order as it is now."""
-    total, original = order.total, original_total(order)
     placed, address = stamp(order.placed_at), address_node(order)
     units = sum(line.quantity for line in order.lines)
     current = sum(line.quantity - line.cancelled for line in order.lines)
     cancelled_at = stamp(order.cancelled_at) if order.cancelled_at else None
     still_open = any(line.open for line in order.lines)
-    nothing, now_worth, paid = money(order, ZERO), money(order, total), money(order, original)
     return {
         "__typename": "Order",
         "id": gid("Order", order.id),
@@ -91,6 +67,33 @@ def order_node(state: State, order: Order) -> Node:
         "taxExempt": False,
         "dutiesIncluded": False,
         "estimatedTaxes": False,
+        **_totals(order),
+        "currentSubtotalLineItemsQuantity": current,
+        "subtotalLineItemsQuantity": units,
+        "taxLines": [],
+        "currentTaxLines": [],
+        "customer": lambda _info: customer_node(state, order),
+        "customerLocale": "en",
+        "billingAddress": address,
+        "shippingAddress": address,
+        "displayAddress": address,
+        "billingAddressMatchesShippingAddress": True,
+        **_related(state, order),
+        "customAttributes": [],
+        "discountCodes": [],
+        "paymentGatewayNames": ["bogus"],
+        "capturable": False,
+        "canMarkAsPaid": False,
+        "totalWeight": "0",
+        "currentTotalWeight": "0",
+    }
+
+
+def _totals(order: Order) -> Node:
+    """The order's money: what it was, and what it is without what was cancelled."""
+    total, original = order.total, original_total(order)
+    nothing, now_worth, paid = money(order, ZERO), money(order, total), money(order, original)
+    return {
         "subtotalPriceSet": paid,
         "totalPriceSet": paid,
         "totalTaxSet": nothing,
@@ -107,16 +110,12 @@ def order_node(state: State, order: Order) -> Node:
         "currentTotalDiscountsSet": nothing,
         "currentShippingPriceSet": nothing,
         "netPaymentSet": now_worth,
-        "currentSubtotalLineItemsQuantity": current,
-        "subtotalLineItemsQuantity": units,
-        "taxLines": [],
-        "currentTaxLines": [],
-        "customer": lambda _info: customer_node(state, order),
-        "customerLocale": "en",
-        "billingAddress": address,
-        "shippingAddress": address,
-        "displayAddress": address,
-        "billingAddressMatchesShippingAddress": True,
+    }
+
+
+def _related(state: State, order: Order) -> Node:
+    """What belongs to the order, made when it is asked for."""
+    return {
         "lineItems": _lines_of(state, order),
         "fulfillmentOrders": _one_page(lambda: [fulfillment_order_node(state, order)]),
         "fulfillments": lambda _info, first=None: [
@@ -126,15 +125,8 @@ def order_node(state: State, order: Order) -> Node:
         "refunds": lambda _info, first=None: [
             refund_node(state, order, refund) for refund in state.refunds.get(order.id, [])[:first]
         ],
-        "shippingLine": _shipping_line(order),
-        "shippingLines": _one_page(lambda: [_shipping_line(order)]),
-        "customAttributes": [],
-        "discountCodes": [],
-        "paymentGatewayNames": ["bogus"],
-        "capturable": False,
-        "canMarkAsPaid": False,
-        "totalWeight": "0",
-        "currentTotalWeight": "0",
+        "shippingLine": shipping_line(order),
+        "shippingLines": _one_page(lambda: [shipping_line(order)]),
     }
 
 
@@ -204,69 +196,6 @@ def line_node(state: State, order: Order, line: Line) -> Node:
         "variant": lambda _info: variant_node(state, line.listing),
         "product": lambda _info: product_node(state, line.listing),
         "customAttributes": [],
-    }
-
-
-def address_node(order: Order) -> Node:
-    """Where the order goes."""
-    buyer = order.buyer
-    first, last = first_and_last(buyer.name)
-    return {
-        "__typename": "MailingAddress",
-        "id": gid("MailingAddress", int(order.id)) + "?model_name=Address",
-        "name": buyer.name,
-        "firstName": first,
-        "lastName": last,
-        "address1": buyer.line1,
-        "city": buyer.city,
-        "zip": buyer.postal_code,
-        "country": country_name(buyer.country),
-        "countryCodeV2": buyer.country or None,
-        "formattedArea": f"{buyer.city}, {country_name(buyer.country)}",
-        "coordinatesValidated": False,
-    }
-
-
-def customer_node(state: State, order: Order) -> Node:
-    """Who bought."""
-    buyer = order.buyer
-    first, last = first_and_last(buyer.name)
-    number = state.customer_number(buyer.email)
-    since = stamp(order.placed_at)
-    return {
-        "__typename": "Customer",
-        "id": gid("Customer", number),
-        "legacyResourceId": str(number),
-        "firstName": first,
-        "lastName": last,
-        "displayName": buyer.name,
-        "defaultEmailAddress": {"emailAddress": buyer.email},
-        "email": buyer.email,
-        "createdAt": since,
-        "updatedAt": since,
-        "state": "DISABLED",
-        "locale": "en",
-        "tags": [],
-        "taxExempt": False,
-        "verifiedEmail": True,
-        "numberOfOrders": "1",
-        "defaultAddress": address_node(order),
-    }
-
-
-def _shipping_line(order: Order) -> Node:
-    nothing = money(order, ZERO)
-    return {
-        "id": gid("ShippingLine", int(order.id)),
-        "title": "Standard",
-        "code": "Standard",
-        "source": "shopify",
-        "custom": False,
-        "isRemoved": False,
-        "originalPriceSet": nothing,
-        "discountedPriceSet": nothing,
-        "currentDiscountedPriceSet": nothing,
-        "taxLines": [],
     }
 
 

@@ -9,7 +9,7 @@ from entrepot_sandbox.books import Line, Listing, Order, Parcel
 from entrepot_sandbox.shopify import ids
 from entrepot_sandbox.shopify.catalog import level_id
 from entrepot_sandbox.shopify.ids import gid
-from entrepot_sandbox.shopify.orders import ZERO, financial_status, fulfillment_status, order_name, original_total
+from entrepot_sandbox.shopify.order_parts import ZERO, financial_status, fulfillment_status, order_name, original_total
 from entrepot_sandbox.shopify.state import Refund, State
 from entrepot_sandbox.shopify.words import amount, country_name, first_and_last, handle_of, stamp
 
@@ -25,7 +25,7 @@ def money_set(order: Order, value: Decimal) -> Body:
 
 def order_body(state: State, order: Order) -> Body:
     """The whole order as it is now."""
-    total, original, buyer = order.total, original_total(order), order.buyer
+    buyer = order.buyer
     placed, address = stamp(order.placed_at), address_body(order)
     cancelled_at = stamp(order.cancelled_at) if order.cancelled_at else None
     number = 1000 + order.serial
@@ -81,6 +81,22 @@ def order_body(state: State, order: Order) -> Body:
         "updated_at": stamp(order.updated_at),
         "user_id": None,
     }
+    body |= _totals(order)
+    body["billing_address"] = body["shipping_address"] = address
+    body["customer"] = customer_body(state, order)
+    body["discount_applications"] = []
+    body["fulfillments"] = [fulfillment_body(order, parcel) for parcel in order.parcels]
+    body["line_items"] = [line_body(order, line) for line in order.lines]
+    body["payment_terms"] = None
+    body["refunds"] = [refund_body(order, refund) for refund in state.refunds.get(order.id, [])]
+    body["shipping_lines"] = [_shipping_line(order)]
+    return body
+
+
+def _totals(order: Order) -> Body:
+    """The order's money: what it was, and (`current_`) what it is without what was cancelled."""
+    total, original = order.total, original_total(order)
+    body: Body = {}
     for name, value in (
         ("subtotal_price", original),
         ("total_price", original),
@@ -95,14 +111,6 @@ def order_body(state: State, order: Order) -> Body:
         body[name] = amount(value)
         body[f"{name}_set"] = money_set(order, value)
     body["total_shipping_price_set"] = money_set(order, ZERO)
-    body["billing_address"] = body["shipping_address"] = address
-    body["customer"] = customer_body(state, order)
-    body["discount_applications"] = []
-    body["fulfillments"] = [fulfillment_body(order, parcel) for parcel in order.parcels]
-    body["line_items"] = [line_body(order, line) for line in order.lines]
-    body["payment_terms"] = None
-    body["refunds"] = [refund_body(order, refund) for refund in state.refunds.get(order.id, [])]
-    body["shipping_lines"] = [_shipping_line(order)]
     return body
 
 

@@ -18,14 +18,12 @@ from entrepot_sandbox.shopify.catalog import (
     variant_node,
 )
 from entrepot_sandbox.shopify.ids import gid
+from entrepot_sandbox.shopify.order_parts import financial_status, fulfillment_status, order_name
 from entrepot_sandbox.shopify.orders import (
-    financial_status,
     fulfillment_node,
     fulfillment_order_node,
     fulfillment_order_status,
-    fulfillment_status,
     line_node,
-    order_name,
     order_node,
 )
 from entrepot_sandbox.shopify.paging import connection
