@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.connectors.scripted import reply
 
@@ -15,6 +15,7 @@ from entrepot.channels.contract import RateLimited, Reply, RequestRejected, Unex
 from entrepot.connectors import registry
 
 
+@settings(deadline=None)
 @given(st.integers(100, 999), st.binary(max_size=40), st.text(max_size=20))
 def test_any_answer_is_a_success_or_an_error(status: int, body: bytes, retry_after: str) -> None:
     answer = Reply(status, {"retry-after": retry_after, "date": retry_after}, body)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.connectors.contract_suite import utc
 from tests.connectors.scripted import AT, Answer, ScriptedApi, reply
@@ -111,6 +111,7 @@ def test_two_states_of_one_second_are_told_apart() -> None:
     assert webhook("", body).version > webhook("", pending).version
 
 
+@settings(deadline=None)
 @given(
     ordered=st.integers(1, 20),
     current=st.integers(0, 20),
