@@ -125,6 +125,13 @@ async def test_changes_are_checked_and_stored(database: Database, organisation_i
     async with database.transaction(organisation_id) as tx:
         after = await facade.update(tx, CONNECTOR, made.id, ConnectionChanges(paused=False, clear_share=True))
     assert (after.state, after.share) == (ConnectionState.ACTIVE, None)
+    async with database.transaction(organisation_id) as tx:
+        told = await tx.fetch(
+            "select payload from outbox where organisation_id = $1 and topic = $2",
+            organisation_id,
+            facade.CONNECTIONS_CHANGED,
+        )
+    assert [row["payload"] for row in told] == [{"connection_id": str(made.id)}] * 3
 
 
 async def test_states(database: Database, organisation_id: UUID) -> None:

@@ -194,12 +194,12 @@ async def test_failures_are_tried_again_then_parked_and_can_be_replayed(
         now = datetime.now(UTC)
         async with database.transaction(organisation_id) as tx:
             (event,) = await facade.take_pending(tx, it.connection.id, 1)
-            assert not await facade.mark_failed(tx, event.id, "odd", 1, now + timedelta(hours=1))
+            assert not await facade.mark_failed(tx, event.id, "odd", now + timedelta(hours=1))
         assert await it.take() == []
         async with database.transaction(organisation_id) as tx:
             (count,) = await facade.counts(tx)
             assert (count.pending, count.parked) == (1, 0)
-            assert await facade.mark_failed(tx, event.id, "odd", 8, now)
+            assert await facade.mark_failed(tx, event.id, "odd\x00", now, attempts_max=2)
             (count,) = await facade.counts(tx)
             assert (count.pending, count.parked, count.oldest_pending_at) == (0, 1, None)
             assert await facade.replay(tx, [event.id]) == 1
@@ -213,7 +213,7 @@ async def test_old_processed_deliveries_are_purged(database: Database, organisat
         async with database.transaction(organisation_id) as tx:
             done, parked, _ = await facade.take_pending(tx, it.connection.id, 10)
             await facade.mark_done(tx, [done.id])
-            await facade.mark_failed(tx, parked.id, "odd", 8, datetime.now(UTC))
+            await facade.mark_failed(tx, parked.id, "odd", datetime.now(UTC), attempts_max=1)
         now = datetime.now(UTC)
         assert await facade.purge_done(database, organisation_id, now, timedelta(days=1)) == 0
         assert await facade.purge_done(database, organisation_id, now + timedelta(days=2), timedelta(days=1)) == 1

@@ -21,6 +21,7 @@ from entrepot.channels.contracts import (
 from entrepot.channels.rules import InvalidFields
 from entrepot.channels.vault import Secrets, Vault
 from entrepot.database.pool import Database, Tx
+from entrepot.jobs import facade as jobs
 from entrepot.kernel.errors import Conflict, NotFound
 from entrepot.kernel.ids import new_id
 
@@ -29,6 +30,9 @@ Audit = Callable[[str, str, str, Mapping[str, Any] | None, Mapping[str, Any] | N
 
 _ANY_LIVE = (ConnectionState.ACTIVE, ConnectionState.PAUSED, ConnectionState.NEEDS_ATTENTION)
 PRIORITY_MAX = 1000
+
+CONNECTIONS_CHANGED = "connections.changed"
+"""Topic of the outbox: {"connection_id"}: what this connection is offered may have to change."""
 
 
 class ConnectionNotFound(NotFound):
@@ -72,7 +76,7 @@ async def connect(
     sealed = vault.seal(tx.organisation, connection.id, {**entered.secrets, **(fetched or {})})
     await store.put_credentials(tx, connection.id, sealed, token_expires_at)
     await store.upsert_route(tx, connection.id, manifest.key, rules.account_key(manifest, connection.settings))
-    await store.notify_changed(tx, connection.id)
+    await _announce(tx, connection.id)
     await _audit(audit, "connection.connect", connection.id, None, _shown(connection))
     return connection
 
@@ -98,7 +102,7 @@ async def update(
     if not await store.update_connection(tx, after):
         raise NameTaken(f"There is a connection named {after.name!r} already.", name=after.name)
     await store.upsert_route(tx, id, after.channel, rules.account_key(connector.manifest, after.settings))
-    await store.notify_changed(tx, id)
+    await _announce(tx, id)
     await _audit(audit, "connection.update", id, _shown(before), _shown(after))
     if changes.paused is True and after.state is not ConnectionState.PAUSED:
         return await pause(tx, id, audit=audit)
@@ -184,7 +188,7 @@ async def replace_credentials(
     await store.put_credentials(tx, id, sealed, token_expires_at)
     await store.upsert_route(tx, id, manifest.key, rules.account_key(manifest, entered.settings))
     after = _found(await store.change_state(tx, id, ConnectionState.ACTIVE, "", only_from=tuple(ConnectionState)))
-    await store.notify_changed(tx, id)
+    await _announce(tx, id)
     await _audit(audit, "connection.reconnect", id, _shown(before), _shown(after))
     return after
 
@@ -197,7 +201,7 @@ async def disconnect(tx: Tx, id: UUID, *, audit: Audit | None = None) -> Connect
     after = await store.change_state(tx, id, ConnectionState.DISCONNECTED, "", only_from=_ANY_LIVE)
     if after is None:
         return before
-    await store.notify_changed(tx, id)
+    await _announce(tx, id)
     await _audit(audit, "connection.disconnect", id, _shown(before), _shown(after))
     return after
 
@@ -301,6 +305,11 @@ async def advance_cursor(
 ) -> None:
     """Store how far a pull got. `complete_until` never goes back; None leaves it."""
     await store.upsert_cursor(tx, connection_id, kind, value, complete_until, pulled_at)
+
+
+async def _announce(tx: Tx, id: UUID) -> None:
+    await store.notify_changed(tx, id)
+    await jobs.emit(tx, CONNECTIONS_CHANGED, {"connection_id": str(id)})
 
 
 def _found(connection: Connection | None) -> Connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from entrepot.channels.check import Checked, check_connection, check_new
 from entrepot.channels.connections import (
+    CONNECTIONS_CHANGED,
     Audit,
     ConnectionNotFound,
     NameTaken,
@@ -43,6 +44,7 @@ from entrepot.channels.transport import CallOutcome, ChannelApi, ChannelTranspor
 from entrepot.channels.vault import Secrets, Vault, new_vault_key, parse_vault_keys
 
 __all__ = [
+    "CONNECTIONS_CHANGED",
     "Audit",
     "CallOutcome",
     "ChannelApi",

@@ -316,12 +316,10 @@ counts = inbox_store.counts
 
 
 async def mark_failed(
-    tx: Tx, id: UUID, detail: str, attempts: int, next_attempt_at: datetime, *, attempts_max: int = ATTEMPTS_MAX
+    tx: Tx, id: UUID, detail: str, next_attempt_at: datetime, *, attempts_max: int = ATTEMPTS_MAX
 ) -> bool:
-    """Processing failed, `attempts` times with this one: try again then. True if it is parked instead."""
-    park = attempts >= attempts_max
-    await inbox_store.mark_failed(tx, id, detail[:1000], attempts, next_attempt_at, park=park)
-    return park
+    """Processing failed once more: try again then. True if it was the last attempt and the event is parked instead."""
+    return await inbox_store.mark_failed(tx, id, detail[:1000], next_attempt_at, attempts_max)
 
 
 async def purge_done(database: Database, organisation_id: UUID, now: datetime, keep: timedelta) -> int:

@@ -77,21 +77,22 @@ async def mark_done(tx: Tx, ids: Sequence[UUID]) -> None:
     )
 
 
-async def mark_failed(tx: Tx, id: UUID, detail: str, attempts: int, next_attempt_at: datetime, *, park: bool) -> None:
-    """Processing failed for the `attempts`th time: try again then, or put it aside."""
-    await tx.execute(
+async def mark_failed(tx: Tx, id: UUID, detail: str, next_attempt_at: datetime, attempts_max: int) -> bool:
+    """Count a failure: try again then, or put the event aside after `attempts_max`. True if it was put aside."""
+    state = await tx.fetch_value(
         """
-        update webhook_inbox set attempts = $3, next_attempt_at = $4, detail = $5,
-            state = case when $6 then 'parked' else 'pending' end
+        update webhook_inbox set attempts = attempts + 1, next_attempt_at = $3, detail = $4,
+            state = case when attempts + 1 >= $5 then 'parked' else 'pending' end
         where organisation_id = $1 and id = $2 and state = 'pending'
+        returning state
         """,
         tx.organisation,
         id,
-        attempts,
         next_attempt_at,
-        detail,
-        park,
+        detail.replace("\x00", ""),
+        attempts_max,
     )
+    return bool(state == "parked")
 
 
 async def replay(tx: Tx, ids: Sequence[UUID]) -> int:

@@ -14,6 +14,7 @@ VALUE_LENGTH_MAX = 8_000
 SYNC_INTERVAL_MIN_S = 15
 SYNC_INTERVAL_MAX_S = 7 * 24 * 3600
 _HOST_PART = re.compile(r"[A-Za-z0-9._~:-]+")
+_WHOLE_URL = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _SECRET_FIELDS_BY_CUSTOM = ("webhook_secret", "signature_key", "client_secret")
 
@@ -93,10 +94,8 @@ def _fill(template: str, settings: Mapping[str, str]) -> str:
     def value_of(match: re.Match[str]) -> str:
         name = match.group(1)
         value = settings.get(name, "").rstrip("/")
-        if match.start() == 0:
-            ok = re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", value)
-        else:
-            ok = _HOST_PART.fullmatch(value)
+        pattern = _WHOLE_URL if match.start() == 0 else _HOST_PART
+        ok = pattern.fullmatch(value)
         if not ok:
             raise InvalidFields({name: f"The setting {name!r} does not fit into the address {template}."})
         return value
