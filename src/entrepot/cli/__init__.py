@@ -1,1 +1,25 @@
-"""The commands."""
+"""The command line: parses, calls a facade, prints. No rules."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 0 done, 1 refused with one sentence on stderr, 2 not understood."""
+    from entrepot.cli.commands import application
+    from entrepot.kernel.errors import EntrepotError
+
+    try:
+        return int(application(args=None if argv is None else list(argv), standalone_mode=False) or 0)
+    except EntrepotError as error:
+        print(error.detail, file=sys.stderr)
+        return 1
+    except Exception as error:
+        from entrepot.cli.output import usage_error
+
+        status = usage_error(error)
+        if status is None:
+            raise
+        return status

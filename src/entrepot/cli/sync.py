@@ -1,0 +1,51 @@
+"""`entrepot sync`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import typer
+from rich.table import Table
+
+from entrepot.cli.options import AsJson, DataDir, settings_with
+from entrepot.cli.output import out, print_json
+from entrepot.cli.running import run_with_database
+from entrepot.database.pool import Database
+from entrepot.identity import facade as identity
+from entrepot.sync import reading
+
+commands = typer.Typer(no_args_is_help=True, help="Keeping the channels in step.")
+
+
+@commands.callback()
+def _sync() -> None:
+    """Keeping the channels in step."""
+
+
+@commands.command("status")
+def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show each connection: its state, when orders were last fetched, and what waits."""
+
+    async def work(database: Database) -> list[dict[str, Any]]:
+        found = []
+        for organisation in await identity.list_organisations(database):
+            async with database.transaction(organisation.id) as tx:
+                found += [
+                    {"organisation_id": organisation.id, **asdict(item)} for item in await reading.channel_overview(tx)
+                ]
+        return found
+
+    connections = run_with_database(settings_with(data_dir), work)
+    if as_json:
+        print_json({"connections": connections})
+        return
+    if not connections:
+        out.print("No channel is connected.")
+        return
+    table = Table("connection", "channel", "state", "orders fetched", "listings", "waiting", "inbox", "trouble")
+    for item in connections:
+        fetched = f"{item['pulled_at']:%Y-%m-%d %H:%M:%S} UTC" if item["pulled_at"] else "never"
+        numbers = [str(item[name]) for name in ("listings", "waiting", "inbox", "trouble")]
+        table.add_row(item["name"], item["channel"], item["state"], fetched, *numbers)
+    out.print(table)
