@@ -12,14 +12,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from entrepot.kernel.errors import EntrepotError
 
     try:
-        return int(application(args=None if argv is None else list(argv), standalone_mode=False) or 0)
+        application(args=None if argv is None else list(argv))
     except EntrepotError as error:
         print(error.detail, file=sys.stderr)
         return 1
-    except Exception as error:
-        from entrepot.cli.output import usage_error
-
-        status = usage_error(error)
-        if status is None:
-            raise
-        return status
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0

@@ -21,6 +21,7 @@ from entrepot.database.embedded_program import installed_program, is_elsewhere
 from entrepot.database.pool import APP_ROLE
 from entrepot.kernel.errors import EntrepotError
 from entrepot.processes import check_port
+from entrepot.schema import metadata
 from entrepot.secret_key import secret_keys
 from entrepot.settings import Settings
 
@@ -139,13 +140,11 @@ def _role(connection: psycopg.Connection) -> list[Finding]:
     if bypasses or not member:
         why = "bypasses row security" if bypasses else "may not be used by this user"
         return [bad("role", f"{APP_ROLE} {why}: run `entrepot db migrate` as the owner of the database")]
+    tenant_tables = [table.name for table in metadata.tables.values() if table.info.get("tenant")]
     open_tables = connection.execute(
-        """
-        select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
-        where c.relkind in ('r', 'p') and c.relnamespace = current_schema()::regnamespace
-          and a.attname = 'organisation_id' and a.attnum = 1 and not (c.relrowsecurity and c.relforcerowsecurity)
-        order by 1
-        """
+        "select relname from pg_class where relnamespace = current_schema()::regnamespace and relname = any(%s)"
+        " and not (relrowsecurity and relforcerowsecurity) order by 1",
+        (tenant_tables,),
     ).fetchall()
     if open_tables:
         names = ", ".join(name for (name,) in open_tables)
