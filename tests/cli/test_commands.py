@@ -63,6 +63,9 @@ class TestOnADatabase:
 
     def test_status_without_channels(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert answer(capsys, "sync", "status") == {"connections": []}
+        assert answer(capsys, "sync", "run") == {"runs": []}
+        assert main(["sync", "run", "--kinds", "dance"]) == 1
+        assert "is not one of" in capsys.readouterr().err
 
     def test_doctor_finds_all_well(self, capsys: pytest.CaptureFixture[str]) -> None:
         told = answer(capsys, "doctor", "--port", "0")

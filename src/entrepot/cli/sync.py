@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 from rich.table import Table
@@ -13,6 +14,9 @@ from entrepot.cli.output import out, print_json
 from entrepot.cli.running import run_with_database
 from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
+from entrepot.kernel.clock import utc_now
+from entrepot.kernel.errors import InvalidInput, NotFound
+from entrepot.sync import facade as sync
 from entrepot.sync import reading
 
 commands = typer.Typer(no_args_is_help=True, help="Keeping the channels in step.")
@@ -49,3 +53,38 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         numbers = [str(item[name]) for name in ("listings", "waiting", "inbox", "trouble")]
         table.add_row(item["name"], item["channel"], item["state"], fetched, *numbers)
     out.print(table)
+
+
+@commands.command("run")
+def run(
+    kinds: Annotated[str, typer.Option(help="What to do, with commas: " + ", ".join(sync.RUN_KINDS))] = ",".join(
+        sync.RUN_KINDS
+    ),
+    connection: Annotated[
+        list[UUID] | None, typer.Option(help="Only this connection, by its id; may be repeated (default: all).")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the workers to run now; does not wait for the end (`sync status` shows it)."""
+    wanted = [kind.strip() for kind in kinds.split(",") if kind.strip()]
+    unknown = [kind for kind in wanted if kind not in sync.RUN_KINDS]
+    if unknown or not wanted:
+        raise InvalidInput(f"{unknown or kinds!r} is not one of {', '.join(sync.RUN_KINDS)}.")
+
+    async def work(database: Database) -> list[UUID]:
+        runs: list[UUID] = []
+        for organisation in await identity.list_organisations(database):
+            async with database.transaction(organisation.id) as tx:
+                mine = {item.id for item in await reading.channel_overview(tx)}
+                chosen = None if not connection else [item for item in connection if item in mine]
+                runs += await sync.trigger(tx, chosen, wanted, utc_now(), by="person")
+        return runs
+
+    runs = run_with_database(settings_with(data_dir), work)
+    if connection and not runs:
+        raise NotFound("There is no such connection.")
+    if as_json:
+        print_json({"runs": runs})
+    else:
+        out.print(f"{len(runs)} run{'' if len(runs) == 1 else 's'} asked for.")
