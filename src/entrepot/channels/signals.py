@@ -29,7 +29,7 @@ class Signals:
         self._listening = asyncio.Event()
 
     def on(self, channel: str, callback: OnSignal) -> None:
-        """Call back for every notification on `channel`. To be said before `start`."""
+        """Call back for every notification on `channel`; one that is new after `start` is heard after a reconnect."""
         self._callbacks.setdefault(channel, []).append(callback)
 
     async def start(self) -> None:
