@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
@@ -86,8 +86,8 @@ class Site:
 
     database_url: str
     url: str = ""
-    organisation_id: UUID = field(default_factory=lambda: UUID(int=0))
-    person_id: UUID = field(default_factory=lambda: UUID(int=0))
+    organisation_id: UUID | None = None
+    person_id: UUID | None = None
     filled: Filled | None = None
     hub: LiveHub | None = None
     port: int = 0
@@ -108,10 +108,10 @@ class Site:
     async def _run(self, ready: threading.Event, empty: bool) -> None:
         self._loop = asyncio.get_running_loop()
         database = self.database = await Database.connect(self.database_url)
-        organisation, person = await identity.ensure_first_organisation(database, "Casa Verde")
-        self.organisation_id, self.person_id = organisation.id, person.id
+        if self.organisation_id is None:
+            self.organisation_id, self.person_id = await self.new_organisation()
         if self.filled is None and not empty:
-            self.filled = await fill(database, organisation.id)
+            self.filled = await fill(database, self.organisation_id)
         self.hub = LiveHub(database, tick_s=0.2)
         services = PageServices(
             database=database,
@@ -146,9 +146,21 @@ class Site:
         assert self._loop
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
 
-    def link(self) -> str:
+    async def new_organisation(self) -> tuple[UUID, UUID]:
+        """Make an organisation with an admin; return both ids."""
+        assert self.database
+        organisation = await identity.create_organisation(self.database, "Casa Verde")
+        person = await identity.create_person(self.database, f"{organisation.id}@example.com", "Ana Costa")
+        await identity.add_membership(self.database, organisation.id, person.id, identity.Role.ADMIN)
+        return organisation.id, person.id
+
+    def link(self, ids: tuple[UUID, UUID] | None = None) -> str:
         """Return a fresh one-time sign-in link."""
-        token = self.run(identity.create_sign_in_link(self.database, self.organisation_id, self.person_id))
+        assert self.database
+        assert self.organisation_id
+        assert self.person_id
+        organisation_id, person_id = ids or (self.organisation_id, self.person_id)
+        token = self.run(identity.create_sign_in_link(self.database, organisation_id, person_id))
         return f"{self.url}/sign-in/{token}"
 
     def stop(self) -> None:

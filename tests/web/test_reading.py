@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
@@ -21,9 +20,9 @@ from entrepot.sync import reading as sync
 
 
 @pytest.fixture(scope="module")
-def world(module_database_url: str) -> tuple[UUID, Filled]:
+def world(database_url: str) -> tuple[UUID, Filled]:
     async def make() -> tuple[UUID, Filled]:
-        database = await Database.connect(module_database_url)
+        database = await Database.connect(database_url)
         organisation_id = new_id()
         async with database.transaction(None) as tx:
             await tx.execute("insert into organisation (id, name) values ($1, 'Test')", organisation_id)
@@ -32,13 +31,6 @@ def world(module_database_url: str) -> tuple[UUID, Filled]:
         return organisation_id, filled
 
     return asyncio.run(make())
-
-
-@pytest.fixture
-async def database(module_database_url: str) -> AsyncIterator[Database]:
-    database = await Database.connect(module_database_url)
-    yield database
-    await database.close()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
+import asyncpg
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -36,6 +37,7 @@ from entrepot.web.templating import render
 log = logging.getLogger(__name__)
 
 BROKEN = "Something went wrong in the hub. Nothing was changed."
+AWAY = "The database does not answer at the moment. Nothing was changed."
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -179,19 +181,21 @@ def page(services: PageServices, handler: Handler, scope: Scope | None = None) -
         visit: Visit | None = None
         try:
             visit = await _open(services, request)
+            await _check_csrf(visit)
             if scope is not None:
                 visit.actor.require(scope)
             return await handler(visit)
         except NotSignedIn:
             return _to_sign_in(request)
+        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
+            log.warning("the database does not answer", exc_info=True)
+            return await _failed(services, request, visit, 503, AWAY)
         except EntrepotError as error:
-            return await _failed(request, visit, error.status, error.detail)
+            return await _failed(services, request, visit, error.status, error.detail)
         except Exception:
             reference = uuid4().hex[:12]
             log.exception("page failed", extra={"reference": reference, "path": request.url.path})
-            return await _failed(
-                request, visit, 500, "Something went wrong in the hub. Nothing was changed.", reference
-            )
+            return await _failed(services, request, visit, 500, BROKEN, reference)
 
     return endpoint
 
@@ -202,13 +206,16 @@ async def _open(services: PageServices, request: Request) -> Visit:
         raise NotSignedIn
     session = await services.authenticator.session(token)
     organisation = await get_organisation(services.database, session.actor.organisation_id)
-    visit = Visit(request, services, session, organisation)
-    if request.method not in SAFE_METHODS:
-        given = request.headers.get(CSRF_HEADER)
-        if given is None:
-            given = (await visit.form()).get(CSRF_FIELD)
-        check_csrf(session, given)
-    return visit
+    return Visit(request, services, session, organisation)
+
+
+async def _check_csrf(visit: Visit) -> None:
+    if visit.request.method in SAFE_METHODS:
+        return
+    given = visit.request.headers.get(CSRF_HEADER)
+    if given is None:
+        given = (await visit.form()).get(CSRF_FIELD)
+    check_csrf(visit.session, given)
 
 
 def _to_sign_in(request: Request) -> Response:
@@ -221,17 +228,22 @@ def _to_sign_in(request: Request) -> Response:
     return RedirectResponse(path, status_code=303, headers=HEADERS)
 
 
-async def _failed(request: Request, visit: Visit | None, status: int, detail: str, reference: str = "") -> Response:
-    if visit is None:
-        return HTMLResponse(f"<!doctype html><title>Error</title><p>{detail}</p>", status, HEADERS)
-    if visit.is_partial:
+async def _failed(
+    services: PageServices, request: Request, visit: Visit | None, status: int, detail: str, reference: str = ""
+) -> Response:
+    """Return what a person sees of an error: a message over the page for a part of it, else a page."""
+    if request.headers.get("hx-request") == "true":
         said = {"said": {"text": f"{detail}{f' (id {reference})' if reference else ''}", "tone": "bad"}}
         return Response(status_code=204, headers={**HEADERS, "HX-Trigger": json.dumps(said), "X-Failed": str(status)})
-    try:
-        return await visit.page("error.html", status=status, code=status, detail=detail, reference=reference)
-    except Exception:
-        log.exception("error page failed")
-        return HTMLResponse(f"<!doctype html><title>Error</title><p>{detail}</p>", status, HEADERS)
+    shown = {"code": status, "detail": detail, "reference": reference}
+    if visit is not None and status != 503:
+        try:
+            return await visit.page("error.html", status=status, **shown)
+        except Exception:
+            # The frame needs the database as well: then the page without it.
+            log.warning("the frame around an error could not be shown", exc_info=True)
+    text = render(services.templates, "error_plain.html", {"path": request.url.path, **shown})
+    return HTMLResponse(text, status, HEADERS)
 
 
 def upload_of(form: FormData, name: str) -> UploadFile:

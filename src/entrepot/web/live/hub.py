@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 TICK_S = 1.0
 SLOW_EVERY = 5
 """Counts that read more rows (24 hours of orders, queues) are taken every so many ticks."""
-OVERLAP = timedelta(seconds=5)
+OVERLAP = timedelta(seconds=4)
 """Ids are made before their transaction commits: look back that far again."""
 VARIANTS_MAX = 400
 NEW_MAX = 12
@@ -99,7 +99,7 @@ class _Board:
         self.watchers: set[Watcher] = set()
         self.ticks = 0
         self.told: Patch = {}
-        self.started_at = now
+        self.looked_at = now
         self.seen_orders: dict[UUID, None] = {}
         self.seen_movements: dict[UUID, None] = {}
         self.primed = False
@@ -201,7 +201,7 @@ class LiveHub:
         update = Update()
         patch: Patch = {}
         async with self._database.transaction(board.organisation_id) as tx:
-            since = earliest_id(max(board.started_at, now - OVERLAP * 2) - OVERLAP)
+            since = earliest_id(board.looked_at - OVERLAP)
             fresh = _unseen(board.seen_orders, await orders.orders_since(tx, since, NEW_MAX))
             update.orders = [patches.order_item(row) for row in fresh]
             moves = _unseen(board.seen_movements, await stock.recent_movements(tx, since, NEW_MAX * 2))
@@ -220,6 +220,7 @@ class LiveHub:
             patch |= await self._runs(tx, board, now)
             if slow or fresh:
                 patch |= await self._figures(tx, board, now)
+        board.looked_at = now
         update.patch = board.changed(patch)
         if not board.primed:
             board.primed = True

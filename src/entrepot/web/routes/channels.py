@@ -20,10 +20,11 @@ from entrepot.identity.facade import Scope
 from entrepot.kernel.clock import utc_now
 from entrepot.kernel.errors import EntrepotError, NotFound
 from entrepot.orders import reading as orders
+from entrepot.sync import facade as sync_facade
 from entrepot.sync import reading as sync
 from entrepot.web.services import PageServices
 from entrepot.web.timeline import timeline_of
-from entrepot.web.visit import Visit, page, whole_number
+from entrepot.web.visit import Visit, page, parse_id, whole_number
 
 TABS = ("status", "timeline", "settings")
 
@@ -34,6 +35,7 @@ def routes(services: PageServices) -> list[BaseRoute]:
     return [
         Route("/channels", page(services, listing, read), methods=["GET"]),
         Route("/channels/trouble", page(services, trouble, read), methods=["GET"]),
+        Route("/channels/trouble/retry", page(services, retry, Scope.SYNC_RUN), methods=["POST"]),
         Route("/channels/connect", page(services, choose, write), methods=["GET"]),
         Route("/channels/connect/{channel}", page(services, form, write), methods=["GET"]),
         Route("/channels/connect/{channel}", page(services, submit, write), methods=["POST"]),
@@ -61,6 +63,20 @@ async def trouble(visit: Visit) -> Response:
     async with visit.transaction() as tx:
         rows = await sync.troubled_listings(tx, limit=200)
     return await visit.page("trouble.html", rows=rows)
+
+
+async def retry(visit: Visit) -> Response:
+    """Try parked listings again: those that were selected, or all of them."""
+    files = await visit.files()
+    chosen = [parse_id(str(value)) for value in files.getlist("listing")]
+    form = await visit.form()
+    async with visit.transaction() as tx:
+        if form.get("all") == "1":
+            tried = await sync_facade.retry_parked(tx)
+        else:
+            tried = sum([await sync_facade.retry_parked(tx, listing_id=listing_id) for listing_id in chosen])
+    said = f"{tried} {'is' if tried == 1 else 'are'} tried again." if tried else "None of these is parked."
+    return visit.go("/channels/trouble", said)
 
 
 async def choose(visit: Visit) -> Response:

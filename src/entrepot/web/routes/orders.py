@@ -14,7 +14,6 @@ from entrepot.orders import reading as orders
 from entrepot.orders.reading import OrderFilter
 from entrepot.sync import reading as sync
 from entrepot.web import formats
-from entrepot.web.live import patches
 from entrepot.web.services import PageServices
 from entrepot.web.visit import Visit, page
 
@@ -57,7 +56,6 @@ async def listing(visit: Visit) -> Response:
         parameters=parameters,
         is_filtered=any(parameters.values()),
         cursor=cursor,
-        order_word=patches.order_word,
     )
 
 
@@ -65,7 +63,9 @@ async def detail(visit: Visit) -> Response:
     """One order."""
     async with visit.transaction() as tx:
         order = await orders.order_detail(tx, visit.id_of("order_id"))
-    return await visit.page("order.html", order=order, order_word=patches.order_word)
+    goods = sum(line.unit_price_minor * (line.quantity - line.cancelled) for line in order.lines)
+    without_tax = goods + order.shipping_minor - order.discount_minor
+    return await visit.page("order.html", order=order, tax_included=without_tax == order.row.total_minor)
 
 
 def _filter(visit: Visit) -> OrderFilter:

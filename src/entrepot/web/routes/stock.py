@@ -110,7 +110,6 @@ async def _edit_form(visit: Visit, variant_id: UUID, error: str = "", typed: str
         reasons=REASONS,
         error=error,
         typed=typed,
-        status=422 if error else 200,
     )
 
 

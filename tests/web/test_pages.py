@@ -1,0 +1,153 @@
+"""The pages over HTTP, without a browser: who may see what, forgery, errors, the live data."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import websockets.sync.client
+from tests.web.fill import change_stock
+from tests.web.server import Site
+from websockets.exceptions import InvalidStatus
+
+from entrepot.identity import facade as identity
+
+
+@pytest.fixture(scope="module")
+def site(database_url: str) -> Iterator[Site]:
+    site = Site(database_url).start()
+    yield site
+    site.stop()
+
+
+@pytest.fixture(scope="module")
+def client(site: Site) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=site.url, timeout=60) as client:
+        assert client.get(site.link()).status_code == 303
+        yield client
+
+
+def csrf_of(client: httpx.Client) -> str:
+    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/settings").text)
+    assert found
+    return found[1]
+
+
+def test_without_a_session_every_page_leads_to_sign_in(site: Site) -> None:
+    with httpx.Client(base_url=site.url, timeout=60) as stranger:
+        answer = stranger.get("/orders?status=open")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/orders%3Fstatus%3Dopen")
+        assert stranger.get("/events").status_code == 204
+        assert stranger.get("/sign-in").status_code == 200
+
+
+def test_pages_allow_no_inline_script_and_carry_none(client: httpx.Client) -> None:
+    answer = client.get("/stock")
+    policy = answer.headers["content-security-policy"]
+    assert "'unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert not re.search(r"<script(?![^>]*src=)|\sstyle=|\son\w+=", answer.text)
+
+
+def test_a_form_without_its_token_changes_nothing(site: Site, client: httpx.Client) -> None:
+    assert site.filled
+    variant_id = site.filled.variants[0][0]
+    answer = client.post(f"/stock/{variant_id}/on-hand", data={"on_hand": "1"})
+    assert answer.status_code == 403
+    assert "out of date" in answer.text
+    part = client.post(f"/stock/{variant_id}/on-hand", data={"on_hand": "1"}, headers={"HX-Request": "true"})
+    assert part.status_code == 204
+    assert json.loads(part.headers["hx-trigger"])["said"]["tone"] == "bad"
+
+
+def test_stock_is_set_without_scripts_and_not_over_somebody_else(site: Site, client: httpx.Client) -> None:
+    assert site.filled
+    variant_id = site.filled.variants[2][0]
+    token = csrf_of(client)
+    form = {"csrf_token": token, "on_hand": "123", "reason": "count"}
+    assert client.post(f"/stock/{variant_id}/on-hand", data=form).status_code == 303
+    assert f'data-live="on_hand:{variant_id}">123<' in client.get(f"/stock/{variant_id}").text
+    location = str(site.filled.location_id)
+    stale = {**form, "on_hand": "5", "location_id": location, f"seen_{location}": "99"}
+    answer = client.post(f"/stock/{variant_id}/on-hand", data=stale)
+    assert (answer.status_code, "Meanwhile it became 123" in answer.text) == (422, True)
+
+
+def test_a_viewer_sees_but_does_not_change(site: Site) -> None:
+    assert site.filled
+
+    async def viewer() -> str:
+        assert site.database
+        assert site.organisation_id
+        person = await identity.create_person(site.database, f"viewer-{site.port}@example.com", "Vera")
+        role = identity.Role.VIEWER
+        await identity.add_membership(site.database, site.organisation_id, person.id, role)
+        return await identity.create_sign_in_link(site.database, site.organisation_id, person.id)
+
+    with httpx.Client(base_url=site.url, timeout=60) as client:
+        client.get(f"/sign-in/{site.run(viewer())}")
+        assert "On hand of" not in client.get("/stock").text
+        assert client.get("/channels/connect").status_code == 403
+        assert client.get("/settings/keys").status_code == 403
+        form = {"csrf_token": csrf_of(client), "on_hand": "1"}
+        assert client.post(f"/stock/{site.filled.variants[0][0]}/on-hand", data=form).status_code == 403
+
+
+def test_unknown_ids_and_filters_get_a_plain_sentence(client: httpx.Client) -> None:
+    assert client.get("/orders/none").status_code == 404
+    assert client.get("/orders?cursor=abc").status_code == 422
+    assert client.get("/stock?state=odd").status_code == 422
+
+
+def test_sign_in_goes_nowhere_else(site: Site) -> None:
+    with httpx.Client(base_url=site.url, timeout=60) as stranger:
+        for wanted in ("//evil.example", "https://evil.example", "/\\evil.example"):
+            assert "evil" not in stranger.get("/sign-in", params={"next": wanted}).text
+        form = {"email": "a@example.com", "password": "x"}
+        answer = stranger.post("/sign-in", data=form, headers={"Sec-Fetch-Site": "cross-site"})
+        assert answer.status_code == 403
+
+
+def test_the_stream_tells_changes_and_ends_with_the_hub(site: Site, client: httpx.Client) -> None:
+    assert site.filled
+    variant_id = site.filled.variants[5][0]
+
+    async def change() -> None:
+        assert site.database
+        assert site.filled
+        async with site.database.transaction(site.organisation_id) as tx:
+            await change_stock(tx, site.filled, variant_id, 31337)
+
+    seen: dict[str, object] = {}
+    with client.stream("GET", "/events") as answer:
+        changed = False
+        for line in answer.iter_lines():
+            if not line.startswith("data: "):
+                continue
+            seen |= json.loads(line[6:]).get("patch", {})
+            if not changed:
+                changed = True
+                assert "total:orders_24h" in seen
+                site.run(change())
+            elif f"on_hand:{variant_id}" in seen:
+                break
+    assert seen[f"on_hand:{variant_id}"] == "31,337"
+
+
+def test_the_metrics_socket(site: Site, client: httpx.Client) -> None:
+    address = site.url.replace("http://", "ws://") + "/ws/dashboard"
+    cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+    with websockets.sync.client.connect(address, additional_headers={"Cookie": cookie}, open_timeout=60) as socket:
+        message = json.loads(socket.recv(60))
+    assert message["type"] == "metrics_update"
+    assert {"orders24h", "attention", "channels"} <= set(message["data"])
+    assert message["timestamp"].endswith("+00:00")
+    elsewhere = {"Cookie": cookie, "Origin": "https://evil.example"}
+    with (
+        pytest.raises(InvalidStatus),
+        websockets.sync.client.connect(address, additional_headers=elsewhere, open_timeout=60),
+    ):
+        pass
