@@ -48,13 +48,14 @@ def hub(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
     """Run the stand-in hub; yield it with the server's URL and process id."""
     process = subprocess.Popen([sys.executable, str(HUB), str(data_dir)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
+    url, pid = process.stdout.readline().split()
     try:
-        url, pid = process.stdout.readline().split()
         yield process, url, int(pid)
     finally:
         process.kill()
         process.wait()
         process.stdout.close()
+        until(lambda: gone(int(pid)) and not processes_on(find_place(data_dir).cluster))
 
 
 def write(url: str, value: int) -> None:
