@@ -78,6 +78,11 @@ async def create_product(tx: Tx, product: NewProduct) -> dict[str, UUID]:
     return await save_products(tx, [product])
 
 
+async def known_skus(tx: Tx, skus: Sequence[str]) -> dict[str, UUID]:
+    """Return those of these SKUs that exist, with their variant."""
+    return dict(await store.existing_skus(tx, skus))
+
+
 async def save_listings(
     tx: Tx, connection_id: UUID, listings: Sequence[ChannelListing], now: datetime
 ) -> dict[str, tuple[UUID, UUID | None]]:

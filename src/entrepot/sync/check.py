@@ -127,8 +127,10 @@ async def listings_step(context: SyncContext, key: LaneKey) -> float | None:
             wait = (last + timedelta(seconds=wait) - context.clock()).total_seconds()
         if asked is None and last is not None and wait > 0:
             return wait
+        if context.subscribe is not None:
+            await context.subscribe(connection, api)
         await _pull_listings(context, connection, api, connector, asked, first=state.listings_pulled_at is None)
-        return context.settings.drift_interval_s
+        return min(context.settings.drift_interval_s, 60.0)
 
     return await context.guarded(key, work)
 

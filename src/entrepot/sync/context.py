@@ -66,6 +66,8 @@ class SyncContext:
     find_connector: FindConnector
     settings: SyncSettings = field(default_factory=SyncSettings)
     clock: Clock = utc_now
+    subscribe: Callable[[Connection, Api], Awaitable[None]] | None = None
+    """Sets up and repairs a connection's webhooks; None where no channel could reach this hub."""
     failures: dict[LaneKey, int] = field(default_factory=dict)
 
     async def connection(self, key: LaneKey) -> Connection | None:

@@ -61,7 +61,7 @@ async def pull_step(context: SyncContext, key: LaneKey) -> float | None:
             asked = await progress.waiting_run(tx, connection.id, ORDERS)
         wait = next_pull_s(state, connection.sync_interval_s, context.settings.pull_spacing_s, context.clock())
         if wait > 0 and asked is None:
-            return wait
+            return min(wait, 60.0)
         await _pull(context, connection, api, connector, asked)
         return min(context.settings.pull_spacing_s, float(connection.sync_interval_s))
 
@@ -183,8 +183,11 @@ def parse(
 
 
 async def _fail(context: SyncContext, tx: Tx, event: InboxEvent, problem: str) -> None:
-    wait = timedelta(seconds=min(60.0, 2.0**event.attempts))
-    await channels.mark_failed(tx, event.id, problem, context.clock() + wait)
+    attempts = event.attempts + 1
+    await channels.mark_failed(
+        tx, event.id, problem, attempts, context.clock() + timedelta(seconds=min(60.0, 2.0**attempts)),
+        attempts_max=context.settings.webhook_attempts,
+    )  # fmt: skip
 
 
 async def _ingest(

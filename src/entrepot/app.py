@@ -1,0 +1,213 @@
+"""Composition: the only file that knows everything. Builds the web application and the worker from the settings."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from entrepot.api import build_api
+from entrepot.api.dependencies import Services
+from entrepot.channels import facade as channels
+from entrepot.channels.contract import Api, ConnectorError, HandlesWebhooks
+from entrepot.channels.contracts import Connection
+from entrepot.channels.health import HealthRecorder
+from entrepot.channels.inbox import Inbox, webhook_url
+from entrepot.channels.signals import Signals
+from entrepot.channels.transport import ChannelTransport, TransportSettings
+from entrepot.channels.vault import Vault
+from entrepot.connectors import registry
+from entrepot.database.pool import Database
+from entrepot.identity.facade import Authenticator, derive_token_key
+from entrepot.jobs.hints import HintSender
+from entrepot.monitoring import facade as monitoring
+from entrepot.secret_key import secret_keys
+from entrepot.settings import Settings, load
+from entrepot.stock.facade import HoldGate
+from entrepot.sync import facade as sync
+from entrepot.sync.desk import ChannelDesk
+from entrepot.web.live.hub import LiveHub
+from entrepot.web.pages import build_pages
+from entrepot.web.services import PageServices
+
+log = structlog.get_logger(__name__)
+
+HEALTH_EVERY_S = 5.0
+
+
+@dataclass(slots=True)
+class Core:
+    """What the web process and the worker have in common."""
+
+    settings: Settings
+    database: Database
+    vault: Vault
+    signals: Signals
+    transport: ChannelTransport
+    health: HealthRecorder
+
+
+@asynccontextmanager
+async def open_core(settings: Settings, *, connections: int) -> AsyncIterator[Core]:
+    """Open the database, the vault and the way to the channels; close them at the end."""
+    if settings.database_url is None:
+        raise RuntimeError("no DATABASE_URL: start the hub with `entrepot up`")
+    keys = secret_keys(settings)
+    async with AsyncExitStack() as stack:
+        database = await Database.connect(settings.database_url, max_size=connections)
+        stack.push_async_callback(database.close)
+        vault = Vault(keys.keys, keys.active)
+        signals = Signals(database)
+        health = HealthRecorder()
+        transport = ChannelTransport(
+            database, vault, registry.connector, signals=signals, observe=health.observe,
+            settings=TransportSettings(read_timeout_s=settings.sync.call_timeout_s),
+        )  # fmt: skip
+        await signals.start()
+        stack.push_async_callback(signals.stop)
+        stack.push_async_callback(transport.close)
+        await stack.enter_async_context(HintSender(database))
+        yield Core(settings, database, vault, signals, transport, health)
+
+
+# ---- web -------------------------------------------------------------------------------------------------
+
+
+def create_web_app() -> Starlette:
+    """Return the web application; the factory that uvicorn calls."""
+    settings = load()
+    monitoring.configure_logging(settings.log_level, settings.log_format)
+    app = Starlette(lifespan=_lifespan)
+    app.state.settings = settings
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    async with open_core(settings, connections=settings.web_connections) as core:
+        database = core.database
+        public_url = settings.address
+        secure = public_url.startswith("https://")
+        authenticator = Authenticator(database, derive_token_key(secret_keys(settings).newest))
+        desk = ChannelDesk(database, core.vault, core.transport, registry.connector, public_url=public_url)
+        hub = LiveHub(database)
+        inbox = Inbox(
+            database, core.vault, registry.connector, lambda: public_url, _waker(database), signals=core.signals
+        )
+        services = Services(
+            database, authenticator, HoldGate(database), desk, registry.connector, registry.manifests, secure=secure
+        )
+        pages = PageServices(database, authenticator, hub, desk, registry.connector, registry.manifests, secure=secure)
+        app.router.routes[:] = [
+            Route("/webhooks/{connection_id:uuid}", inbox.webhook_endpoint, methods=["POST"]),
+            *_webhook_aliases(inbox),
+            Route("/metrics", monitoring.metrics_endpoint),
+            Mount("/api", app=build_api(services)),
+            *build_pages(pages),
+        ]
+        async with hub:
+            yield
+        await inbox.close()
+
+
+def _waker(database: Database) -> channels.Wake:
+    def wake(organisation_id, connection_id):  # type: ignore[no-untyped-def]
+        if database.hint_sink is not None:
+            database.hint_sink(organisation_id, {f"inbox:{connection_id}"})
+
+    return wake
+
+
+def _webhook_aliases(inbox: Inbox) -> list[Route]:
+    """Return the addresses that name the channel only (see api/contract.py)."""
+
+    async def by_channel(request: Request) -> Response:
+        return await inbox.alias_endpoint(request, request.path_params["channel"])
+
+    async def shopify(request: Request) -> Response:
+        return await inbox.alias_endpoint(request, "shopify")
+
+    return [
+        Route("/api/multi-channel/webhooks/{channel}", by_channel, methods=["POST"]),
+        Route("/webhooks/shopify/{topic:path}", shopify, methods=["POST"]),
+    ]
+
+
+# ---- worker ----------------------------------------------------------------------------------------------
+
+
+def run_worker(settings: Settings) -> None:
+    """Run one worker until SIGINT or SIGTERM."""
+    monitoring.configure_logging(settings.log_level, settings.log_format)
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    async with open_core(settings, connections=settings.worker_connections) as core:
+        context = sync.SyncContext(
+            core.database, core.transport, registry.connector, sync_settings(settings), subscribe=subscriber(core)
+        )
+        runner = sync.lane_runner(context, sync.reaction_table(registry.connector))
+        lanes = asyncio.create_task(runner.run(), name="lanes")
+        health = asyncio.create_task(_flush_health(core), name="health")
+        waiting = asyncio.create_task(stopping.wait())
+        await asyncio.wait({lanes, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        runner.stop()
+        health.cancel()
+        await asyncio.gather(health, return_exceptions=True)
+        waiting.cancel()
+        await lanes
+
+
+def sync_settings(settings: Settings) -> sync.SyncSettings:
+    """Return the reconcilers' limits from the hub's settings."""
+    return sync.SyncSettings(
+        push_batch_max=settings.sync.batch_size,
+        raise_patience_s=settings.sync.raise_patience_s,
+        drift_interval_s=settings.sync.drift_interval_s,
+        retry_attempts=settings.sync.retry_attempts,
+    )
+
+
+def subscriber(core: Core):  # type: ignore[no-untyped-def]
+    """Return what sets up and repairs a connection's webhooks."""
+
+    async def subscribe(connection: Connection, api: Api) -> None:
+        connector = registry.connector(connection.channel)
+        if not isinstance(connector, HandlesWebhooks):
+            return
+        try:
+            learned = await connector.subscribe_webhooks(api, webhook_url(core.settings.address, connection.id))
+        except ConnectorError as error:
+            # Polling does without them; the next run tries again.
+            log.warning("webhooks_not_subscribed", connection=str(connection.id), detail=error.detail)
+            return
+        if learned:
+            async with core.database.transaction(connection.organisation_id) as tx:
+                await channels.add_credentials(tx, core.vault, connection.id, learned)
+
+    return subscribe
+
+
+async def _flush_health(core: Core) -> None:
+    while True:
+        await asyncio.sleep(HEALTH_EVERY_S)
+        try:
+            for organisation_id in await channels.organisations_with_connections(core.database):
+                await core.health.flush(core.database, organisation_id)
+        except Exception as error:  # History only: the work goes on without it.
+            log.warning("health_not_written", error=str(error))

@@ -1,0 +1,280 @@
+"""The hub on simulated marketplaces: connected by `entrepot up --demo`, and run headless and judged by `entrepot demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from entrepot.allocation import facade as allocation
+from entrepot.app import open_core
+from entrepot.channels import facade as channels
+from entrepot.channels.contracts import ConnectionChanges, NewConnection
+from entrepot.connectors import registry
+from entrepot.database import migrate
+from entrepot.database.embedded import EmbeddedServer
+from entrepot.database.pool import Database
+from entrepot.identity import facade as identity
+from entrepot.identity.facade import Actor
+from entrepot.processes import Command, Supervisor, free_port, http_ready
+from entrepot.secret_key import secret_keys
+from entrepot.settings import Settings, load
+from entrepot.stock import facade as stock
+from entrepot.sync.desk import ChannelDesk
+from entrepot.sync.importing import import_products
+
+Report = Callable[[str], None]
+
+TITLES = {"shopify": "Shopify", "amazon": "Amazon", "square": "Square"}
+SHARES = {"shopify": 0.4, "amazon": 0.3, "square": 0.2}
+ALWAYS = 10_000_000
+"""More orders than shoppers of `entrepot up --demo` ever place."""
+
+
+async def connect(settings: Settings, url: str, simulator: str) -> None:
+    """Connect a fresh hub to the simulated marketplaces and let the shoppers in; at a later start only the latter."""
+    async with _opened(settings, url, simulator) as hub:
+        await hub.set_up()
+        await hub.tell("POST", "/shoppers", {"orders": ALWAYS, "orders_per_s": settings.demo.orders_per_s})
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, url: str, simulator: str) -> AsyncIterator[_Hub]:
+    os.environ["DATABASE_URL"] = url
+    settings = settings.with_database(url)
+    async with open_core(settings, connections=4) as core:
+        desk = ChannelDesk(
+            core.database, core.vault, core.transport, registry.connector_of, public_url=settings.address
+        )
+        organisation, person = await identity.ensure_first_organisation(core.database)
+        actor = identity.person_actor(organisation.id, person)
+        async with httpx.AsyncClient(base_url=simulator, trust_env=False, timeout=30) as client:
+            yield _Hub(core.database, core.vault, desk, actor, organisation.id, organisation.currency, client, simulator)
+
+
+@dataclass(slots=True)
+class _Hub:
+    """A hub and the simulator it works with."""
+
+    database: Database
+    vault: channels.Vault
+    desk: ChannelDesk
+    actor: Actor
+    organisation_id: UUID
+    currency: str
+    client: httpx.AsyncClient
+    simulator: str
+
+    async def tell(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the simulator's control interface."""
+        answer = await self.client.request(method, f"/_sandbox{path}", json=body)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    async def set_up(self, *, sync_interval_s: int = 5) -> None:
+        """Import the seller's list and connect every account that is not connected yet."""
+        text = (await self.client.get("/_sandbox/catalog.csv")).text
+        await import_products(self.database, self.organisation_id, text, currency=self.currency, actor="demo")
+        async with self.database.transaction(self.organisation_id) as tx:
+            await allocation.set_policy(tx, "fixed_shares", {"shares": SHARES, "reserve": 0.1})
+            known = {c.channel: c for c in await channels.list_all(tx)}
+        await self.tell("POST", "/strategy", {"strategy": "fixed_shares", "parameters": {"shares": SHARES, "reserve": 0.1}})
+        for account in await self.tell("GET", "/accounts"):
+            await self._connect(account, known.get(account["channel"]), sync_interval_s)
+
+    async def _connect(self, account: Mapping[str, Any], known: Any, sync_interval_s: int) -> None:
+        key = account["channel"]
+        manifest = registry.connector_of(key).manifest
+        names = {field.name for field in manifest.fields}
+        told = {**account["settings"], **account["credentials"], "simulator_url": self.simulator}
+        values = {name: str(value) for name, value in told.items() if name in names}
+        if known is not None:  # The simulator started anew, at another port.
+            await self.desk.replace_credentials(self.actor, known.id, values)
+            return
+        new = NewConnection(key, f"{TITLES.get(key, key)} demo", "simulated", values)
+        connection_id = await self.desk.connect(self.actor, new)
+        async with self.database.transaction(self.organisation_id) as tx:
+            await channels.update(
+                tx, registry.connector_of(key), connection_id, ConnectionChanges(sync_interval_s=sync_interval_s)
+            )
+
+    async def is_idle(self) -> bool:
+        """Return whether nothing is left to be done: nothing stored, waiting, sent or differing."""
+        async with self.database.transaction(self.organisation_id) as tx:
+            return not await tx.fetch_value(
+                """
+                select exists (select 1 from outbox where organisation_id = $1)
+                    or exists (select 1 from webhook_inbox where organisation_id = $1 and state = 'pending')
+                    or exists (select 1 from listing_quantity where organisation_id = $1
+                               and (state in ('pending', 'sending', 'waiting') or gap is not null))
+                    or exists (select 1 from connection c left join connection_progress p
+                               on p.organisation_id = $1 and p.connection_id = c.id
+                               where c.organisation_id = $1 and (p.listings_pulled_at is null or p.drained_at is null))
+                """,
+                self.organisation_id,
+            )
+
+    async def drained_since(self, moment: float) -> bool:
+        """Return whether every connection has seen all orders up to a time (epoch seconds)."""
+        async with self.database.transaction(self.organisation_id) as tx:
+            return bool(
+                await tx.fetch_value(
+                    "select coalesce(bool_and(drained_at >= to_timestamp($2)), false) from connection_progress"
+                    " where organisation_id = $1",
+                    self.organisation_id,
+                    moment,
+                )
+            )
+
+
+# ---- the judged run ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a run goes."""
+
+    orders_per_s: float
+    time_scale: float
+
+
+PACES = {"fast": Pace(25.0, 60.0), "real": Pace(2.0, 1.0)}
+IDLE_S = 60.0
+SETUP_S = 120.0
+
+
+def run(*, orders: int, speed: str, faults: str, seed: int, report: Report) -> dict[str, Any]:
+    """Run the whole job headless on a fresh hub in a temporary directory; return the judge's figures."""
+    return asyncio.run(_run(orders, PACES[speed], faults, seed, report))
+
+
+async def _run(orders: int, pace: Pace, faults: str, seed: int, report: Report) -> dict[str, Any]:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="entrepot-demo-") as folder:
+        Path(folder).chmod(0o755)
+        settings = load(data_dir=Path(folder) / "data", port=free_port(), demo=True)
+        server = EmbeddedServer(settings.data_dir)
+        url = await asyncio.to_thread(server.start)
+        supervisor = Supervisor(Path(folder) / "logs", report=report)
+        try:
+            await asyncio.to_thread(migrate.upgrade, url)
+            secret_keys(settings)
+            simulator_port = free_port()
+            simulator = f"http://127.0.0.1:{simulator_port}"
+            await _start(supervisor, settings, url, simulator, simulator_port, seed, pace)
+            async with _opened(settings, url, simulator) as hub:
+                watching = asyncio.create_task(supervisor.watch())
+                try:
+                    figures = await _judged(hub, supervisor, orders, pace, faults, seed, report)
+                finally:
+                    watching.cancel()
+                    await asyncio.gather(watching, return_exceptions=True)
+        finally:
+            await supervisor.stop()
+            await asyncio.to_thread(server.stop)
+    return {**figures, "seconds": round(time.monotonic() - began, 1)}
+
+
+async def _start(
+    supervisor: Supervisor, settings: Settings, url: str, simulator: str, simulator_port: int, seed: int, pace: Pace
+) -> None:
+    env = {
+        "DATABASE_URL": url,
+        "ENTREPOT_DATA_DIR": str(settings.data_dir),
+        "ENTREPOT_HOST": settings.host,
+        "ENTREPOT_PORT": str(settings.port),
+        "ENTREPOT_SYNC_DRIFT_INTERVAL": "20s",
+        "ENTREPOT_SYNC_RAISE_PATIENCE": "3s",
+        "ENTREPOT_SYNC_CALL_TIMEOUT": "3s",
+        "ENTREPOT_LOG_LEVEL": "warning",
+        "PYTHONUNBUFFERED": "1",
+    }
+    sandbox = [
+        sys.executable, "-m", "entrepot_sandbox", "--port", str(simulator_port), "--seed", str(seed),
+        "--time-scale", f"{pace.time_scale:g}",
+    ]  # fmt: skip
+    await supervisor.start(Command("sandbox", sandbox, {}, http_ready(f"{simulator}/_sandbox/progress")))
+    health = http_ready(f"http://{settings.host}:{settings.port}/api/health")
+    await supervisor.start(Command("web", [sys.executable, "-m", "entrepot", "web"], env, health))
+    for number in (1, 2):
+        await supervisor.start(Command(f"worker-{number}", [sys.executable, "-m", "entrepot", "worker"], env))
+
+
+async def _judged(
+    hub: _Hub, supervisor: Supervisor, orders: int, pace: Pace, faults: str, seed: int, report: Report
+) -> dict[str, Any]:
+    await hub.set_up(sync_interval_s=2)
+    report("Connected; waiting until every listing is published")
+    await _until(hub.is_idle, SETUP_S, "the first publication")
+    await hub.tell("POST", "/faults", {"level": faults})
+    await hub.tell("POST", "/shoppers", {"orders": orders, "orders_per_s": pace.orders_per_s})
+    kill_at = orders * random.Random(seed).uniform(0.3, 0.7) if faults == "harsh" else None  # noqa: S311
+    while True:
+        progress = await hub.tell("GET", "/progress")
+        if kill_at is not None and progress["orders_placed"] >= kill_at:
+            kill_at = None
+            _kill_a_worker(supervisor, report)
+        if not progress["shoppers_running"]:
+            break
+        await asyncio.sleep(0.5)
+    report(f"{progress['orders_placed']} orders placed; waiting until the hub is idle")
+    await hub.tell("POST", "/faults", {"level": "none"})
+    stopped_at = time.time()
+
+    async def settled() -> bool:
+        return await hub.drained_since(stopped_at) and await hub.is_idle()
+
+    idle = await _until(settled, IDLE_S, None)
+    if not idle:
+        report(f"The hub is not idle after {IDLE_S:g} s")
+    return await _verdict(hub)
+
+
+def _kill_a_worker(supervisor: Supervisor, report: Report) -> None:
+    """Kill a worker as the kernel would: no goodbye. The supervisor starts another."""
+    pid = supervisor.pid_of("worker-1")
+    if pid is not None:
+        report(f"Killing worker {pid} with SIGKILL")
+        os.kill(pid, signal.SIGKILL)
+
+
+async def _until(condition: Callable[[], Any], timeout_s: float, what: str | None) -> bool:
+    """Wait until it holds twice in a row; return whether it did in time (raise where `what` names it)."""
+    deadline, held = time.monotonic() + timeout_s, 0
+    while time.monotonic() < deadline:
+        held = held + 1 if await condition() else 0
+        if held >= 2:
+            return True
+        await asyncio.sleep(0.3)
+    if what is not None:
+        raise TimeoutError(f"{what} did not happen within {timeout_s:g} s")
+    return False
+
+
+async def _verdict(hub: _Hub) -> dict[str, Any]:
+    async with hub.database.transaction(hub.organisation_id) as tx:
+        rows = await tx.fetch(
+            "select c.channel, o.external_id from sales_order o join connection c on c.organisation_id = $1"
+            " and c.id = o.connection_id where o.organisation_id = $1",
+            hub.organisation_id,
+        )
+        mismatches = await stock.verify(tx)
+    judged = await hub.tell("POST", "/judge", {"orders": [[row[0], row[1]] for row in rows]})
+    names = (
+        "orders_placed", "orders_in_hub", "lost", "duplicated", "oversold_units", "avoidable_oversold_units", "listings",
+        "stale_listings_at_end", "publish_lag_ms",
+    )  # fmt: skip
+    more = {name: value for name, value in judged.items() if name not in names}
+    return {**{name: judged[name] for name in names}, "ledger_ok": not mismatches, **more}
