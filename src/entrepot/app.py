@@ -28,7 +28,7 @@ from entrepot.connectors import registry
 from entrepot.database.pool import Database
 from entrepot.identity.facade import Authenticator, derive_token_key
 from entrepot.jobs.hints import HintSender
-from entrepot.monitoring import facade as monitoring
+from entrepot.monitoring import logs, metrics
 from entrepot.secret_key import secret_keys
 from entrepot.settings import Settings, load
 from entrepot.stock.facade import HoldGate
@@ -68,7 +68,7 @@ async def open_core(settings: Settings, *, connections: int) -> AsyncIterator[Co
         signals = Signals(database)
         health = HealthRecorder()
         transport = ChannelTransport(
-            database, vault, registry.connector, signals=signals, observe=health.observe,
+            database, vault, registry.connector_of, signals=signals, observe=health.observe,
             settings=TransportSettings(read_timeout_s=settings.sync.call_timeout_s),
         )  # fmt: skip
         await signals.start()
@@ -84,7 +84,7 @@ async def open_core(settings: Settings, *, connections: int) -> AsyncIterator[Co
 def create_web_app() -> Starlette:
     """Return the web application; the factory that uvicorn calls."""
     settings = load()
-    monitoring.configure_logging(settings.log_level, settings.log_format)
+    logs.configure(settings.log_level, settings.log_format)
     app = Starlette(lifespan=_lifespan)
     app.state.settings = settings
     return app
@@ -98,19 +98,19 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         public_url = settings.address
         secure = public_url.startswith("https://")
         authenticator = Authenticator(database, derive_token_key(secret_keys(settings).newest))
-        desk = ChannelDesk(database, core.vault, core.transport, registry.connector, public_url=public_url)
+        desk = ChannelDesk(database, core.vault, core.transport, registry.connector_of, public_url=public_url)
         hub = LiveHub(database)
         inbox = Inbox(
-            database, core.vault, registry.connector, lambda: public_url, _waker(database), signals=core.signals
+            database, core.vault, registry.connector_of, lambda: public_url, _waker(database), signals=core.signals
         )
         services = Services(
-            database, authenticator, HoldGate(database), desk, registry.connector, registry.manifests, secure=secure
+            database, authenticator, HoldGate(database), desk, registry.connector_of, registry.manifests, secure=secure
         )
-        pages = PageServices(database, authenticator, hub, desk, registry.connector, registry.manifests, secure=secure)
+        pages = PageServices(database, authenticator, hub, desk, registry.connector_of, registry.manifests, secure=secure)
         app.router.routes[:] = [
             Route("/webhooks/{connection_id:uuid}", inbox.webhook_endpoint, methods=["POST"]),
             *_webhook_aliases(inbox),
-            Route("/metrics", monitoring.metrics_endpoint),
+            Route("/metrics", metrics.endpoint),
             Mount("/api", app=build_api(services)),
             *build_pages(pages),
         ]
@@ -147,7 +147,7 @@ def _webhook_aliases(inbox: Inbox) -> list[Route]:
 
 def run_worker(settings: Settings) -> None:
     """Run one worker until SIGINT or SIGTERM."""
-    monitoring.configure_logging(settings.log_level, settings.log_format)
+    logs.configure(settings.log_level, settings.log_format)
     with suppress(KeyboardInterrupt):
         asyncio.run(_work(settings))
 
@@ -159,9 +159,9 @@ async def _work(settings: Settings) -> None:
         loop.add_signal_handler(number, stopping.set)
     async with open_core(settings, connections=settings.worker_connections) as core:
         context = sync.SyncContext(
-            core.database, core.transport, registry.connector, sync_settings(settings), subscribe=subscriber(core)
+            core.database, core.transport, registry.connector_of, sync_settings(settings), subscribe=subscriber(core)
         )
-        runner = sync.lane_runner(context, sync.reaction_table(registry.connector))
+        runner = sync.lane_runner(context, sync.reaction_table(registry.connector_of))
         lanes = asyncio.create_task(runner.run(), name="lanes")
         health = asyncio.create_task(_flush_health(core), name="health")
         waiting = asyncio.create_task(stopping.wait())
@@ -187,7 +187,7 @@ def subscriber(core: Core):  # type: ignore[no-untyped-def]
     """Return what sets up and repairs a connection's webhooks."""
 
     async def subscribe(connection: Connection, api: Api) -> None:
-        connector = registry.connector(connection.channel)
+        connector = registry.connector_of(connection.channel)
         if not isinstance(connector, HandlesWebhooks):
             return
         try:

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -53,13 +53,13 @@ async def connect(settings: Settings, url: str, simulator: str) -> None:
 @asynccontextmanager
 async def _opened(settings: Settings, url: str, simulator: str) -> AsyncIterator[_Hub]:
     os.environ["DATABASE_URL"] = url
-    settings = settings.with_database(url)
+    settings = replace(settings, database_url=url)
     async with open_core(settings, connections=4) as core:
         desk = ChannelDesk(
             core.database, core.vault, core.transport, registry.connector_of, public_url=settings.address
         )
-        organisation, person = await identity.ensure_first_organisation(core.database)
-        actor = identity.person_actor(organisation.id, person)
+        organisation, _ = await identity.ensure_first_organisation(core.database)
+        actor = identity.system_actor(organisation.id, "Demo")
         async with httpx.AsyncClient(base_url=simulator, trust_env=False, timeout=30) as client:
             yield _Hub(core.database, core.vault, desk, actor, organisation.id, organisation.currency, client, simulator)
 
@@ -244,7 +244,7 @@ async def _judged(
 
 def _kill_a_worker(supervisor: Supervisor, report: Report) -> None:
     """Kill a worker as the kernel would: no goodbye. The supervisor starts another."""
-    pid = supervisor.pid_of("worker-1")
+    pid = supervisor.pids().get("worker-1")
     if pid is not None:
         report(f"Killing worker {pid} with SIGKILL")
         os.kill(pid, signal.SIGKILL)

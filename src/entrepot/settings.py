@@ -70,6 +70,15 @@ class SyncSettings:
         1.0, duration_s, "How long to wait before the second try; it doubles with each.", key="retry_backoff"
     )
     batch_size: int = setting(100, at_least(1), "How many changes go to a channel in one call, if it takes so many.")
+    call_timeout_s: float = setting(
+        20.0, duration_s, "How long a channel may take to answer one call.", key="call_timeout"
+    )
+    raise_patience_s: float = setting(
+        600.0,
+        duration_s,
+        "How long a raise may wait on a channel that overwrites quantities before the listing is closed for a moment.",
+        key="raise_patience",
+    )
     parallel_syncs: int = setting(8, at_least(1), "How many connections are worked on at the same time.")
 
 
@@ -143,6 +152,8 @@ class Settings:
         "32 bytes in base64 that encrypt the channels' credentials; empty keeps one in data_dir/secret.key.",
     )
     workers: int = setting(1, at_least(1), "How many worker processes `entrepot up` starts.")
+    web_connections: int = setting(10, at_least(2), "How many database connections the web process may open.")
+    worker_connections: int = setting(10, at_least(2), "How many database connections each worker may open.")
     log_level: str = setting("info", choice("debug", "info", "warning", "error"), "The least severe line to log.")
     log_format: str = setting("text", choice("text", "json"), "How log lines look.")
     sync: SyncSettings = field(default_factory=SyncSettings)
