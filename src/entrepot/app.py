@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from uuid import UUID
 
 import structlog
 from starlette.applications import Starlette
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from entrepot.api import build_api
+from entrepot.api.build import build_api
 from entrepot.api.dependencies import Services
 from entrepot.channels import facade as channels
 from entrepot.channels.contract import Api, ConnectorError, HandlesWebhooks
@@ -84,7 +85,7 @@ async def open_core(settings: Settings, *, connections: int) -> AsyncIterator[Co
 def create_web_app() -> Starlette:
     """Return the web application; the factory that uvicorn calls."""
     settings = load()
-    logs.configure(settings.log_level, settings.log_format)
+    configure_logs(settings)
     app = Starlette(lifespan=_lifespan)
     app.state.settings = settings
     return app
@@ -110,17 +111,29 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         app.router.routes[:] = [
             Route("/webhooks/{connection_id:uuid}", inbox.webhook_endpoint, methods=["POST"]),
             *_webhook_aliases(inbox),
-            Route("/metrics", metrics.endpoint),
+            Route("/metrics", _metrics),
             Mount("/api", app=build_api(services)),
             *build_pages(pages),
         ]
-        async with hub:
+        try:
             yield
-        await inbox.close()
+        finally:
+            hub.close()
+            await inbox.close()
 
 
-def _waker(database: Database) -> channels.Wake:
-    def wake(organisation_id, connection_id):  # type: ignore[no-untyped-def]
+def configure_logs(settings: Settings) -> None:
+    """Send this process's logs where the settings say."""
+    logs.configure("json" if settings.log_format == "json" else "console", settings.log_level)
+
+
+async def _metrics(request: Request) -> Response:
+    body, content_type = metrics.render(request.headers.get("accept", ""))
+    return Response(body, headers={"content-type": content_type})
+
+
+def _waker(database: Database) -> Callable[[UUID, UUID], None]:
+    def wake(organisation_id: UUID, connection_id: UUID) -> None:
         if database.hint_sink is not None:
             database.hint_sink(organisation_id, {f"inbox:{connection_id}"})
 
@@ -147,7 +160,7 @@ def _webhook_aliases(inbox: Inbox) -> list[Route]:
 
 def run_worker(settings: Settings) -> None:
     """Run one worker until SIGINT or SIGTERM."""
-    logs.configure(settings.log_level, settings.log_format)
+    configure_logs(settings)
     with suppress(KeyboardInterrupt):
         asyncio.run(_work(settings))
 
@@ -183,7 +196,7 @@ def sync_settings(settings: Settings) -> sync.SyncSettings:
     )
 
 
-def subscriber(core: Core):  # type: ignore[no-untyped-def]
+def subscriber(core: Core) -> Callable[[Connection, Api], Awaitable[None]]:
     """Return what sets up and repairs a connection's webhooks."""
 
     async def subscribe(connection: Connection, api: Api) -> None:
