@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from entrepot.api.build import build_api
+from entrepot.api import build_api
 from entrepot.api.dependencies import Services
 from entrepot.channels import facade as channels
 from entrepot.channels.contract import Api, ConnectorError, HandlesWebhooks
@@ -107,7 +107,9 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         services = Services(
             database, authenticator, HoldGate(database), desk, registry.connector_of, registry.manifests, secure=secure
         )
-        pages = PageServices(database, authenticator, hub, desk, registry.connector_of, registry.manifests, secure=secure)
+        pages = PageServices(
+            database, authenticator, hub, desk, registry.connector_of, registry.manifests, secure=secure
+        )
         app.router.routes[:] = [
             Route("/webhooks/{connection_id:uuid}", inbox.webhook_endpoint, methods=["POST"]),
             *_webhook_aliases(inbox),

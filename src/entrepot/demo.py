@@ -61,7 +61,9 @@ async def _opened(settings: Settings, url: str, simulator: str) -> AsyncIterator
         organisation, _ = await identity.ensure_first_organisation(core.database)
         actor = identity.system_actor(organisation.id, "Demo")
         async with httpx.AsyncClient(base_url=simulator, trust_env=False, timeout=30) as client:
-            yield _Hub(core.database, core.vault, desk, actor, organisation.id, organisation.currency, client, simulator)
+            yield _Hub(
+                core.database, core.vault, desk, actor, organisation.id, organisation.currency, client, simulator
+            )
 
 
 @dataclass(slots=True)
@@ -90,7 +92,9 @@ class _Hub:
         async with self.database.transaction(self.organisation_id) as tx:
             await allocation.set_policy(tx, "fixed_shares", {"shares": SHARES, "reserve": 0.1})
             known = {c.channel: c for c in await channels.list_all(tx)}
-        await self.tell("POST", "/strategy", {"strategy": "fixed_shares", "parameters": {"shares": SHARES, "reserve": 0.1}})
+        await self.tell(
+            "POST", "/strategy", {"strategy": "fixed_shares", "parameters": {"shares": SHARES, "reserve": 0.1}}
+        )
         for account in await self.tell("GET", "/accounts"):
             await self._connect(account, known.get(account["channel"]), sync_interval_s)
 

@@ -89,7 +89,10 @@ class _Reader:
                 if number > ROWS_MAX + 1:
                     raise UnknownFormat(f"The file has more than {ROWS_MAX} rows: import it in parts.")
                 self.file.rows += 1
-                yield number, {k: (v or "").strip() for k, v in raw.items() if isinstance(k, str) and not isinstance(v, list)}
+                yield (
+                    number,
+                    {k: (v or "").strip() for k, v in raw.items() if isinstance(k, str) and not isinstance(v, list)},
+                )
         except csv.Error as error:
             raise UnknownFormat(f"The file cannot be read as CSV after row {self.file.rows + 1}: {error}.") from None
 
@@ -107,7 +110,11 @@ class _Reader:
                 handle = row.get("handle") or slug(sku) or slug(title) or sku
                 self.file.products.append(
                     NewProduct(
-                        handle, title, (variant,), description=row.get("description", ""), vendor=row.get("vendor", ""),
+                        handle,
+                        title,
+                        (variant,),
+                        description=row.get("description", ""),
+                        vendor=row.get("vendor", ""),
                         product_type=row.get("type", ""),
                     )  # fmt: skip
                 )
@@ -233,6 +240,8 @@ def _one_per_handle(products: list[NewProduct]) -> list[NewProduct]:
         count = used[product.handle] = used.get(product.handle, 0) + 1
         handle = product.handle if count == 1 else f"{product.handle}-{count}"
         result.append(
-            NewProduct(handle, product.title, product.variants, product.description, product.vendor, product.product_type)
+            NewProduct(
+                handle, product.title, product.variants, product.description, product.vendor, product.product_type
+            )
         )
     return result

@@ -52,9 +52,7 @@ async def import_products(
             variants = await catalog.save_products(tx, chunk)
             await _open_stock(tx, variants, opening, actor)
             await orders.settle_exceptions(tx, {sku: variants[sku] for sku in new})
-    return ImportReport(
-        file.rows, len(file.products), created, updated, stock_set, tuple(file.problems), dry_run
-    )
+    return ImportReport(file.rows, len(file.products), created, updated, stock_set, tuple(file.problems), dry_run)
 
 
 async def _open_stock(tx: Tx, variants: dict[str, UUID], opening: dict[str, int], actor: str) -> None:

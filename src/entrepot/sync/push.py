@@ -253,7 +253,7 @@ async def _open_after_reading(
     for row, to in sending:
         reads = shown.get(row["external_id"], row["expected"])
         raising = to > max(0, row["expected"])
-        if reads is None or raising and reads == row["expected"]:
+        if reads is None or (raising and reads == row["expected"]):
             kept.append((row, to))
         elif raising:
             skipped.append((row["listing_id"], f"shows {reads}, expected {row['expected']}: looked into first"))
@@ -287,7 +287,7 @@ async def _call(
     except OutcomeUnknown as error:
         async with context.database.transaction(connection.organisation_id) as tx:
             if manifest.quantity_semantics is _ABSOLUTE:
-                await store.end_unknown(tx, batch_id, [UUID(c["listing_id"]) for c in changes])
+                await store.end_unknown(tx, batch_id, [UUID(c["listing_id"]) for c in changes], absolute=True)
                 await store.set_batch(tx, batch_id, "done", detail=error.detail)
             else:
                 await store.set_batch(tx, batch_id, "sending", detail=error.detail)
@@ -328,9 +328,8 @@ async def _record(
         await _record_failures(context, tx, connection, batch_id, grouped, now)
         unknown = [i for i, _ in grouped.get(PushOutcome.UNKNOWN, [])]
         if unknown:
-            await store.end_unknown(tx, batch_id, unknown)
-            if not absolute:  # Past its key's life: only the channel can tell now.
-                await store.want_check(tx, unknown, now)
+            await store.end_unknown(tx, batch_id, unknown, absolute=absolute)
+            tx.hint(f"check:{connection.id}")
         if grouped.get(PushOutcome.PENDING):
             later = now + timedelta(seconds=FOLLOW_S)
             await store.set_batch(tx, batch_id, "following", handle=receipt.handle, next_attempt_at=later)
