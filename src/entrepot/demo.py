@@ -167,8 +167,7 @@ def run(*, orders: int, speed: str, faults: str, seed: int, report: Report) -> d
 async def _run(orders: int, pace: Pace, faults: str, seed: int, report: Report) -> dict[str, Any]:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="entrepot-demo-") as folder:
-        Path(folder).chmod(0o755)
-        settings = load(data_dir=Path(folder) / "data", port=free_port(), demo=True)
+        settings = _temporary(Path(folder))
         server = EmbeddedServer(settings.data_dir)
         url = await asyncio.to_thread(server.start)
         supervisor = Supervisor(Path(folder) / "logs", report=report)
@@ -189,6 +188,12 @@ async def _run(orders: int, pace: Pace, faults: str, seed: int, report: Report) 
             await supervisor.stop()
             await asyncio.to_thread(server.stop)
     return {**figures, "seconds": round(time.monotonic() - began, 1)}
+
+
+def _temporary(folder: Path) -> Settings:
+    """Return the settings of a hub that lives in `folder`, which the database's own user must be able to enter."""
+    folder.chmod(0o755)
+    return load(data_dir=folder / "data", port=free_port(), demo=True)
 
 
 async def _start(

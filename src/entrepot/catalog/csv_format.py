@@ -116,7 +116,7 @@ class _Reader:
                         description=row.get("description", ""),
                         vendor=row.get("vendor", ""),
                         product_type=row.get("type", ""),
-                    )  # fmt: skip
+                    )
                 )
                 self._stock(number, sku, row.get("stock", ""))
         self.file.products = _one_per_handle(self.file.products)

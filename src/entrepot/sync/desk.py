@@ -75,7 +75,7 @@ class ChannelDesk:
         async with self._database.transaction(actor.organisation_id) as tx:
             connection = await channels.connect(
                 tx, self._vault, connector, new, fetched=tested.fetched, token_expires_at=tested.token_expires_at,
-                audit=partial(_audit, tx, actor),
+                audit=partial(identity.record, tx, actor),
             )  # fmt: skip
             await sync.trigger(tx, [connection.id], ["listings", "orders"], self._clock())
         return connection.id
@@ -101,7 +101,7 @@ class ChannelDesk:
         connection = await self._get(actor, connection_id)
         async with self._database.transaction(actor.organisation_id) as tx:
             await channels.replace_credentials(
-                tx, self._vault, self._find(connection.channel), connection_id, values, audit=partial(_audit, tx, actor)
+                tx, self._vault, self._find(connection.channel), connection_id, values, audit=partial(identity.record, tx, actor)
             )
             await sync.trigger(tx, [connection_id], ["listings", "orders"], self._clock())
 
@@ -116,7 +116,7 @@ class ChannelDesk:
             except (ConnectorError, channels.NoCredentials) as error:
                 log.warning("webhooks_not_unsubscribed", connection=str(connection_id), detail=error.detail)
         async with self._database.transaction(actor.organisation_id) as tx:
-            await channels.disconnect(tx, connection_id, audit=partial(_audit, tx, actor))
+            await channels.disconnect(tx, connection_id, audit=partial(identity.record, tx, actor))
 
     async def start_sync(self, actor: Actor, connection_id: UUID, kind: str) -> UUID:
         """Start a run of one kind; return it."""
@@ -132,9 +132,3 @@ class ChannelDesk:
     async def _get(self, actor: Actor, connection_id: UUID) -> Connection:
         async with self._database.transaction(actor.organisation_id) as tx:
             return await channels.get(tx, connection_id)
-
-
-async def _audit(
-    tx: Tx, actor: Actor, action: str, connection_id: UUID, before: Mapping[str, Any] | None, after: Mapping[str, Any]
-) -> None:
-    await identity.record(tx, actor, action, "connection", connection_id, before, after)

@@ -40,6 +40,7 @@ def reaction_table(find_connector: FindConnector) -> Mapping[str, Sequence[React
         ORDERS_SOLD: (own.orders_sold,),
         STOCK_CHANGED: (own.stock_changed,),
         LISTINGS_MATCHED: (own.listings_matched,),
+        channels.CONNECTIONS_CHANGED: (own.connections_changed,),
         "stock.claims_changed": (orders.claims_changed,),
     }
 

@@ -48,6 +48,10 @@ class Reactions:
         variants = list({UUID(v) for event in events for v in event["variant_ids"]})
         await reallocate(tx, variants)
 
+    async def connections_changed(self, tx: Tx, events: Sequence[Event]) -> None:
+        """A connection came, went or got other settings: divide everything anew."""
+        await allocation.reallocate(tx)
+
     async def listings_matched(self, tx: Tx, events: Sequence[Event]) -> None:
         """Listings have a variant now: give them their part."""
         listings = [UUID(i) for event in events for i in event["listings"]]
