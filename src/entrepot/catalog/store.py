@@ -105,7 +105,7 @@ async def upsert_products(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> dict[str, 
         select $1, (r->>0)::uuid, r->>1, r->>2, r->>3, r->>4, r->>5,
                array(select jsonb_array_elements_text(r->6)), array(select jsonb_array_elements_text(r->7)),
                r->>8, r->>9
-        from unnest($2::jsonb[]) r order by r->>1
+        from jsonb_array_elements($2::jsonb) r order by r->>1
         on conflict (organisation_id, handle) do update set
             title = excluded.title, description = excluded.description, vendor = excluded.vendor,
             product_type = excluded.product_type, tags = excluded.tags, option_names = excluded.option_names,
@@ -127,7 +127,7 @@ async def upsert_variants(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> dict[str, 
             compare_at_minor, cost_minor, currency, weight_g, position)
         select $1, (r->>0)::uuid, (r->>1)::uuid, r->>2, r->>3, r->>4, array(select jsonb_array_elements_text(r->5)),
                (r->>6)::bigint, (r->>7)::bigint, (r->>8)::bigint, r->>9, (r->>10)::integer, (r->>11)::integer
-        from unnest($2::jsonb[]) r order by r->>2
+        from jsonb_array_elements($2::jsonb) r order by r->>2
         on conflict (organisation_id, sku) do update set
             product_id = excluded.product_id, barcode = excluded.barcode, title = excluded.title,
             option_values = excluded.option_values, price_minor = excluded.price_minor,
