@@ -183,11 +183,8 @@ def parse(
 
 
 async def _fail(context: SyncContext, tx: Tx, event: InboxEvent, problem: str) -> None:
-    attempts = event.attempts + 1
-    await channels.mark_failed(
-        tx, event.id, problem, attempts, context.clock() + timedelta(seconds=min(60.0, 2.0**attempts)),
-        attempts_max=context.settings.webhook_attempts,
-    )  # fmt: skip
+    again = context.clock() + timedelta(seconds=min(60.0, 2.0 ** (event.attempts + 1)))
+    await channels.mark_failed(tx, event.id, problem, again, attempts_max=context.settings.webhook_attempts)
 
 
 async def _ingest(
