@@ -131,7 +131,7 @@ def _changed(before: Connection, connector: Connector, changes: ConnectionChange
     elif after.share is not None:
         after = replace(after, share=after.share.quantize(Decimal("0.0001")))
     if not rules.SYNC_INTERVAL_MIN_S <= after.sync_interval_s <= rules.SYNC_INTERVAL_MAX_S:
-        messages["sync_interval_s"] = "The interval must be 15 seconds to 7 days."
+        messages["sync_interval_s"] = "The interval must be 1 second to 7 days."
     if changes.settings is not None:
         after = replace(after, settings=_settings_changed(before, connector, changes.settings, messages))
     if messages:

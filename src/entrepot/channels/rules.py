@@ -11,7 +11,7 @@ from entrepot.kernel.errors import InvalidInput
 
 NAME_LENGTH_MAX = 80
 VALUE_LENGTH_MAX = 8_000
-SYNC_INTERVAL_MIN_S = 15
+SYNC_INTERVAL_MIN_S = 1
 SYNC_INTERVAL_MAX_S = 7 * 24 * 3600
 _HOST_PART = re.compile(r"[A-Za-z0-9._~:-]+")
 _WHOLE_URL = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")

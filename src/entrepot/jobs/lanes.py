@@ -180,8 +180,6 @@ class LaneRunner:
             wanted: float | None
             try:
                 wanted = await step(key)
-            except (asyncpg.InterfaceError, OSError):
-                raise
             except Exception as error:
                 state.failures += 1
                 delay = min(30.0, 0.1 * 2.0**state.failures)

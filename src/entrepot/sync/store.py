@@ -369,6 +369,8 @@ async def known_listings(tx: Tx, listing_ids: Sequence[UUID]) -> set[UUID]:
 
 async def differing(tx: Tx, connection_id: UUID, rows: Sequence[tuple[str, int]]) -> list[UUID]:
     """Return the listings whose channel value (external id, quantity) is none that we expect, wrote or are writing."""
+    if not rows:
+        return []
     found = await tx.fetch(
         """
         select q.listing_id
