@@ -101,7 +101,12 @@ class ChannelDesk:
         connection = await self._get(actor, connection_id)
         async with self._database.transaction(actor.organisation_id) as tx:
             await channels.replace_credentials(
-                tx, self._vault, self._find(connection.channel), connection_id, values, audit=partial(identity.record, tx, actor)
+                tx,
+                self._vault,
+                self._find(connection.channel),
+                connection_id,
+                values,
+                audit=partial(identity.record, tx, actor),
             )
             await sync.trigger(tx, [connection_id], ["listings", "orders"], self._clock())
 

@@ -284,10 +284,10 @@ async def put_imported(tx: Tx, connection_id: UUID, rows: Sequence[tuple[UUID, U
             """
             insert into listing_quantity as q (organisation_id, listing_id, connection_id, variant_id, expected, reported,
                 reported_at, state)
-            select $1, i.listing_id, $2, i.variant_id, i.quantity, i.quantity, $3, 'pending'
+            select $1, i.listing_id, $2, i.variant_id, i.quantity, i.quantity, $3::timestamptz, 'pending'
             from unnest($4::uuid[], $5::uuid[], $6::bigint[]) as i(listing_id, variant_id, quantity)
             order by i.listing_id
-            on conflict (organisation_id, listing_id) do update set check_at = least(coalesce(q.check_at, $3), $3)
+            on conflict (organisation_id, listing_id) do update set check_at = least(coalesce(q.check_at, $3::timestamptz), $3::timestamptz)
             where q.expected is distinct from excluded.expected and q.sending_to is distinct from excluded.expected
             """,
             tx.organisation,
@@ -301,7 +301,7 @@ async def want_check(tx: Tx, listing_ids: Sequence[UUID], at: datetime) -> None:
     """Have these listings compared with the channel at a time, or before if that was wanted already."""
     if listing_ids:
         await tx.execute(
-            "update listing_quantity set check_at = least(coalesce(check_at, $3), $3) where organisation_id = $1"
+            "update listing_quantity set check_at = least(coalesce(check_at, $3::timestamptz), $3::timestamptz) where organisation_id = $1"
             " and listing_id = any($2::uuid[])",
             tx.organisation,
             listing_ids,
@@ -339,8 +339,8 @@ async def lock_checked(tx: Tx, listing_ids: Sequence[UUID]) -> dict[UUID, Any]:
 
 CHECKED = f"""
 update listing_quantity q
-set expected = i.expected, reported = i.reported, reported_at = $2, gap = i.gap,
-    gap_at = case when i.gap is not null then $2 end, check_at = i.check_at, updated_at = now(),
+set expected = i.expected, reported = i.reported, reported_at = $2::timestamptz, gap = i.gap,
+    gap_at = case when i.gap is not null then $2::timestamptz end, check_at = i.check_at, updated_at = now(),
     next_attempt_at = case when i.gap is null then null else q.next_attempt_at end, detail = i.detail,
     state = {STATE_NOW.format(q="q", desired="q.desired", expected="i.expected", uncertain="q.uncertain")}
 from unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::text[])
