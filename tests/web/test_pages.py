@@ -151,3 +151,17 @@ def test_the_metrics_socket(site: Site, client: httpx.Client) -> None:
         websockets.sync.client.connect(address, additional_headers=elsewhere, open_timeout=60),
     ):
         pass
+
+
+def test_a_product_file_is_looked_at_and_then_taken_over(client: httpx.Client) -> None:
+    form = {"csrf_token": csrf_of(client), "do": "look"}
+    file = {"file": ("goods.csv", b"sku,title,price,stock\nNEW-1,Bread knife,12.50,7\n,No SKU,1,1\n", "text/csv")}
+    looked = client.post("/products/import", data=form, files=file).text
+    assert "This would make 1 new variant" in looked
+    assert "The SKU is missing." in looked
+    assert "No product matches" in client.get("/products?q=NEW-1").text
+    taken = client.post("/products/import", data={**form, "do": "import"}, files=file).text
+    assert "1 variant made" in taken
+    assert "Bread knife" in client.get("/products?q=NEW-1").text
+    wrong = client.post("/products/import", data=form, files={"file": ("x.csv", b"a,b\n1,2\n", "text/csv")}).text
+    assert "Nothing was changed." in wrong

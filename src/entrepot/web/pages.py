@@ -7,7 +7,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from entrepot.web.assets import STATIC, ensure_htmx
-from entrepot.web.routes import channels, live, now, orders, palette, products, runs, settings, signin, stock
+from entrepot.web.routes import channels, importing, live, now, orders, palette, products, runs, settings, signin, stock
 from entrepot.web.services import PageServices
 
 
@@ -34,6 +34,7 @@ def build_pages(services: PageServices) -> list[BaseRoute]:
         *channels.routes(services),
         *orders.routes(services),
         *stock.routes(services),
+        *importing.routes(services),
         *products.routes(services),
         *runs.routes(services),
         *settings.routes(services),
