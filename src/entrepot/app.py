@@ -36,6 +36,7 @@ from entrepot.stock.facade import HoldGate
 from entrepot.sync import facade as sync
 from entrepot.sync.desk import ChannelDesk
 from entrepot.web.live.hub import LiveHub
+from entrepot.web.live.stopping import on_stop_signal
 from entrepot.web.pages import build_pages
 from entrepot.web.services import PageServices
 
@@ -101,6 +102,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         authenticator = Authenticator(database, derive_token_key(secret_keys(settings).newest))
         desk = ChannelDesk(database, core.vault, core.transport, registry.connector_of, public_url=public_url)
         hub = LiveHub(database)
+        on_stop_signal(hub.close)
         inbox = Inbox(
             database, core.vault, registry.connector_of, lambda: public_url, _waker(database), signals=core.signals
         )

@@ -142,6 +142,11 @@ class Visit:
             headers["HX-Refresh"] = "true"
         return Response(status_code=204, headers=headers)
 
+    async def close(self) -> None:
+        """Close uploaded files."""
+        if self._form is not None:
+            await self._form.close()
+
 
 def back_to(request: Request) -> str:
     """Return the path of the page that the form was on, or the first page."""
@@ -196,6 +201,9 @@ def page(services: PageServices, handler: Handler, scope: Scope | None = None) -
             reference = uuid4().hex[:12]
             log.exception("page failed", extra={"reference": reference, "path": request.url.path})
             return await _failed(services, request, visit, 500, BROKEN, reference)
+        finally:
+            if visit is not None:
+                await visit.close()
 
     return endpoint
 
