@@ -10,7 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from entrepot.api.resources import access, health, reservations
+from entrepot.api.resources import (
+    access,
+    allocations,
+    connections,
+    health,
+    levels,
+    orders,
+    products,
+    reservations,
+    runs,
+)
 from entrepot.identity.facade import Scope
 
 
@@ -31,41 +41,144 @@ class Path:
     alias_of: str | None = None
 
 
+P = Path
 _ADMIN = Scope.ADMIN
+_CHANNELS_READ, _CHANNELS_WRITE = Scope.CHANNELS_READ, Scope.CHANNELS_WRITE
+_ORDERS_READ, _ORDERS_WRITE = Scope.ORDERS_READ, Scope.ORDERS_WRITE
+_PRODUCTS_READ, _PRODUCTS_WRITE = Scope.PRODUCTS_READ, Scope.PRODUCTS_WRITE
+_STOCK_READ, _STOCK_WRITE = Scope.STOCK_READ, Scope.STOCK_WRITE
+_SYNC = Scope.SYNC_RUN
 
+# fmt: off
 RESOURCES: tuple[Path, ...] = (
-    Path("GET", "/v1/health", health.health, None, health.Health, public=True),
-    Path("GET", "/v1/status", health.status, Scope.CHANNELS_READ, health.Status),
-    Path("POST", "/v1/sign-in", access.sign_in, None, access.Token, 201, public=True),
-    Path("POST", "/v1/sign-out", access.sign_out, None, None, 204),
-    Path("GET", "/v1/me", access.me, None, access.Me),
-    Path("GET", "/v1/people", access.list_people, _ADMIN, access.People),
-    Path("POST", "/v1/people", access.add_person, _ADMIN, access.PersonAnswer, 201),
-    Path("PATCH", "/v1/people/{person_id}", access.change_role, _ADMIN, access.PersonAnswer),
-    Path("DELETE", "/v1/people/{person_id}", access.remove_person, _ADMIN, None, 204),
-    Path("POST", "/v1/people/{person_id}/sign-in-link", access.make_sign_in_link, _ADMIN, access.SignInLink, 201),
-    Path("GET", "/v1/keys", access.list_keys, _ADMIN, access.Keys),
-    Path("POST", "/v1/keys", access.make_key, _ADMIN, access.MadeKey, 201),
-    Path("POST", "/v1/agent-tokens", access.make_agent_token, _ADMIN, access.MadeKey, 201),
-    Path("DELETE", "/v1/keys/{key_id}", access.revoke_key, _ADMIN, None, 204),
-    Path("GET", "/v1/audit", access.audit, _ADMIN, access.Audit),
-    Path("POST", "/v1/reservations", reservations.reserve, Scope.STOCK_WRITE, reservations.Reserved, 201, lean=True),
-    Path("DELETE", "/v1/reservations/{reservation_id}", reservations.delete, Scope.STOCK_WRITE, None, 204),
+    P("GET", "/v1/health", health.health, None, health.Health, public=True),
+    P("GET", "/v1/status", health.status, _CHANNELS_READ, health.Status),
+
+    P("POST", "/v1/sign-in", access.sign_in, None, access.Token, 201, public=True),
+    P("POST", "/v1/sign-out", access.sign_out, None, None, 204),
+    P("GET", "/v1/me", access.me, None, access.Me),
+    P("GET", "/v1/people", access.list_people, _ADMIN, access.People),
+    P("POST", "/v1/people", access.add_person, _ADMIN, access.PersonAnswer, 201),
+    P("PATCH", "/v1/people/{person_id}", access.change_role, _ADMIN, access.PersonAnswer),
+    P("DELETE", "/v1/people/{person_id}", access.remove_person, _ADMIN, None, 204),
+    P("POST", "/v1/people/{person_id}/sign-in-link", access.make_sign_in_link, _ADMIN, access.SignInLink, 201),
+    P("GET", "/v1/keys", access.list_keys, _ADMIN, access.Keys),
+    P("POST", "/v1/keys", access.make_key, _ADMIN, access.MadeKey, 201),
+    P("POST", "/v1/agent-tokens", access.make_agent_token, _ADMIN, access.MadeKey, 201),
+    P("DELETE", "/v1/keys/{key_id}", access.revoke_key, _ADMIN, None, 204),
+    P("GET", "/v1/audit", access.audit, _ADMIN, access.Audit),
+
+    P("GET", "/v1/products", products.list_products, _PRODUCTS_READ, products.Products),
+    P("POST", "/v1/products", products.create_product, _PRODUCTS_WRITE, products.OneProduct, 201),
+    P("GET", "/v1/products/{product_id}", products.get_product, _PRODUCTS_READ, products.OneProduct),
+    P("PATCH", "/v1/products/{product_id}", products.update_product, _PRODUCTS_WRITE, products.OneProduct),
+    P("DELETE", "/v1/products/{product_id}", products.archive_product, _PRODUCTS_WRITE, None, 204),
+
+    P("GET", "/v1/orders", orders.list_orders, _ORDERS_READ, orders.Orders),
+    P("GET", "/v1/orders/{order_id}", orders.get_order, _ORDERS_READ, orders.OneOrder),
+    P("POST", "/v1/orders/{order_id}/shipments", orders.fulfil, _ORDERS_WRITE, orders.Fulfilled, 201),
+
+    P("GET", "/v1/stock", levels.list_stock, _STOCK_READ, levels.Stocks),
+    P("GET", "/v1/stock/{variant_id}", levels.get_stock, _STOCK_READ, levels.OneStock),
+    P("GET", "/v1/stock/{variant_id}/movements", levels.list_movements, _STOCK_READ, levels.Movements),
+    P("PUT", "/v1/stock/{variant_id}/safety-stock", levels.set_safety_stock, _STOCK_WRITE, levels.OneStock),
+    P("POST", "/v1/stock-adjustments", levels.adjust, _STOCK_WRITE, levels.Adjusted, 201),
+    P("GET", "/v1/locations", levels.list_locations, _STOCK_READ, levels.Locations),
+    P("POST", "/v1/reservations", reservations.reserve, _STOCK_WRITE, reservations.Reserved, 201, lean=True),
+    P("DELETE", "/v1/reservations/{reservation_id}", reservations.delete, _STOCK_WRITE, None, 204),
+
+    P("GET", "/v1/products/{product_id}/allocation", allocations.get_allocation, _STOCK_READ,
+      allocations.OneAllocation),
+    P("POST", "/v1/products/{product_id}/allocation", allocations.allocate, _STOCK_WRITE, allocations.OneAllocation),
+    P("GET", "/v1/allocation-policy", allocations.get_policy, _STOCK_READ, allocations.OnePolicy),
+    P("PUT", "/v1/allocation-policy", allocations.set_policy, _STOCK_WRITE, allocations.OnePolicy),
+
+    P("GET", "/v1/channels", connections.list_manifests, _CHANNELS_READ, connections.Manifests),
+    P("GET", "/v1/connections", connections.list_connections, _CHANNELS_READ, connections.Connections),
+    P("POST", "/v1/connections", connections.connect, _CHANNELS_WRITE, connections.OneConnection, 201),
+    P("GET", "/v1/connections/{connection_id}", connections.get_connection, _CHANNELS_READ,
+      connections.OneConnection),
+    P("PATCH", "/v1/connections/{connection_id}", connections.update_connection, _CHANNELS_WRITE,
+      connections.OneConnection),
+    P("DELETE", "/v1/connections/{connection_id}", connections.disconnect, _CHANNELS_WRITE, None, 204),
+    P("POST", "/v1/connections/{connection_id}/test", connections.test_connection, _CHANNELS_WRITE,
+      connections.TestReport),
+    P("POST", "/v1/connections/{connection_id}/pause", connections.pause, _CHANNELS_WRITE, connections.OneConnection),
+    P("POST", "/v1/connections/{connection_id}/resume", connections.resume, _CHANNELS_WRITE,
+      connections.OneConnection),
+
+    P("GET", "/v1/sync", runs.status, _CHANNELS_READ, runs.SyncStatus),
+    P("POST", "/v1/sync/start", runs.start, _CHANNELS_WRITE, runs.SyncStatus),
+    P("POST", "/v1/sync/stop", runs.stop, _CHANNELS_WRITE, runs.SyncStatus),
+    P("PUT", "/v1/sync/interval", runs.set_interval, _CHANNELS_WRITE, runs.SyncStatus),
+    P("GET", "/v1/runs", runs.list_runs, _CHANNELS_READ, runs.Runs),
+    P("POST", "/v1/runs", runs.trigger, _SYNC, runs.Triggered, 202),
+    P("GET", "/v1/runs/{run_id}", runs.get_run, _CHANNELS_READ, runs.OneRun),
+    P("POST", "/v1/runs/{run_id}/cancel", runs.cancel_run, _SYNC, runs.OneRun),
+    P("GET", "/v1/queues", runs.queue_stats, _CHANNELS_READ, runs.QueueStats),
 )
 
 ALIASES: tuple[Path, ...] = (
-    Path("GET", "/health", health.health, None, health.Health, public=True, alias_of="/v1/health"),
-    Path("GET", "/status", health.status, Scope.CHANNELS_READ, health.Status, alias_of="/v1/status"),
-    Path("GET", "/multi-channel/health", health.health, None, health.Health, public=True, alias_of="/v1/health"),
-    Path(
-        "POST", "/multi-channel/inventory/reserve", reservations.reserve, Scope.STOCK_WRITE, reservations.Reserved,
-        201, lean=True, alias_of="/v1/reservations",
-    ),
-    Path(
-        "POST", "/multi-channel/inventory/release", reservations.release, Scope.STOCK_WRITE, reservations.Released,
-        alias_of="/v1/reservations/{reservation_id}",
-    ),
-)  # fmt: skip
+    P("GET", "/health", health.health, None, health.Health, public=True, alias_of="/v1/health"),
+    P("GET", "/status", health.status, _CHANNELS_READ, health.Status, alias_of="/v1/status"),
+
+    P("GET", "/products", products.list_products, _PRODUCTS_READ, products.Products, alias_of="/v1/products"),
+    P("POST", "/products", products.create_product, _PRODUCTS_WRITE, products.OneProduct, 201,
+      alias_of="/v1/products"),
+    P("GET", "/products/{product_id}", products.get_product, _PRODUCTS_READ, products.OneProduct,
+      alias_of="/v1/products/{product_id}"),
+    P("PUT", "/products/{product_id}", products.update_product, _PRODUCTS_WRITE, products.OneProduct,
+      alias_of="/v1/products/{product_id}"),
+    P("DELETE", "/products/{product_id}", products.archive_product, _PRODUCTS_WRITE, None, 204,
+      alias_of="/v1/products/{product_id}"),
+
+    P("GET", "/orders", orders.list_orders, _ORDERS_READ, orders.Orders, alias_of="/v1/orders"),
+    P("GET", "/orders/{order_id}", orders.get_order, _ORDERS_READ, orders.OneOrder, alias_of="/v1/orders/{order_id}"),
+    P("POST", "/orders/{order_id}/fulfill", orders.fulfil, _ORDERS_WRITE, orders.Fulfilled, 201,
+      alias_of="/v1/orders/{order_id}/shipments"),
+
+    P("GET", "/channels", connections.list_channels, _CHANNELS_READ, connections.Channels,
+      alias_of="/v1/connections"),
+    P("POST", "/channels", connections.connect_channel, _CHANNELS_WRITE, connections.OneChannel, 201,
+      alias_of="/v1/connections"),
+    P("PUT", "/channels/{channel_id}", connections.update_channel, _CHANNELS_WRITE, connections.OneChannel,
+      alias_of="/v1/connections/{connection_id}"),
+    P("DELETE", "/channels/{channel_id}", connections.disconnect_channel, _CHANNELS_WRITE, None, 204,
+      alias_of="/v1/connections/{connection_id}"),
+    P("POST", "/channels/{channel_id}/sync", runs.sync_channel, _SYNC, runs.Triggered, 202, alias_of="/v1/runs"),
+
+    P("GET", "/sync/status", runs.status, _CHANNELS_READ, runs.SyncStatus, alias_of="/v1/sync"),
+    P("POST", "/sync/start", runs.start, _CHANNELS_WRITE, runs.SyncStatus, alias_of="/v1/sync/start"),
+    P("POST", "/sync/stop", runs.stop, _CHANNELS_WRITE, runs.SyncStatus, alias_of="/v1/sync/stop"),
+    P("POST", "/sync/interval", runs.set_interval, _CHANNELS_WRITE, runs.SyncStatus, alias_of="/v1/sync/interval"),
+    P("POST", "/sync/trigger", runs.trigger, _SYNC, runs.Triggered, 202, alias_of="/v1/runs"),
+    P("POST", "/sync/run-full", runs.run_full, _SYNC, runs.Triggered, 202, alias_of="/v1/runs"),
+
+    P("GET", "/multi-channel/health", health.health, None, health.Health, public=True, alias_of="/v1/health"),
+    P("GET", "/multi-channel/channels", connections.list_channels, _CHANNELS_READ, connections.Channels,
+      alias_of="/v1/connections"),
+    P("POST", "/multi-channel/channels/connect", connections.connect_channel, _CHANNELS_WRITE, connections.OneChannel,
+      201, alias_of="/v1/connections"),
+    P("DELETE", "/multi-channel/channels/{channel_id}", connections.disconnect_channel, _CHANNELS_WRITE, None, 204,
+      alias_of="/v1/connections/{connection_id}"),
+    P("POST", "/multi-channel/sync/all", runs.run_full, _SYNC, runs.Triggered, 202, alias_of="/v1/runs"),
+    P("POST", "/multi-channel/sync/channel/{channel_id}", runs.sync_channel, _SYNC, runs.Triggered, 202,
+      alias_of="/v1/runs"),
+    P("GET", "/multi-channel/sync/status", runs.status, _CHANNELS_READ, runs.SyncStatus, alias_of="/v1/sync"),
+    P("POST", "/multi-channel/inventory/allocate/{product_id}", allocations.allocate, _STOCK_WRITE,
+      allocations.OneAllocation, alias_of="/v1/products/{product_id}/allocation"),
+    P("GET", "/multi-channel/inventory/allocation/{product_id}", allocations.get_allocation, _STOCK_READ,
+      allocations.OneAllocation, alias_of="/v1/products/{product_id}/allocation"),
+    P("POST", "/multi-channel/inventory/reserve", reservations.reserve, _STOCK_WRITE, reservations.Reserved, 201,
+      lean=True, alias_of="/v1/reservations"),
+    P("POST", "/multi-channel/inventory/release", reservations.release, _STOCK_WRITE, reservations.Released,
+      alias_of="/v1/reservations/{reservation_id}"),
+    P("GET", "/multi-channel/queue/stats", runs.queue_stats, _CHANNELS_READ, runs.QueueStats, alias_of="/v1/queues"),
+)
+# fmt: on
+
+ELSEWHERE = ("/api/multi-channel/webhooks/{channelType}", "/webhooks/shopify/{topic}", "/webhooks/{connectionId}")
+"""Deliveries of channels: bare handlers that verify, store and answer, mounted by app.py (entrepot.channels.inbox)."""
 
 PATHS = RESOURCES + ALIASES
 LARGER_BODIES = frozenset({"/products/bulk-import", "/v1/products/import"})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import asyncpg
 import msgspec
 import structlog
 from fastapi import FastAPI, Request
@@ -16,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from entrepot.kernel.errors import EntrepotError, InvalidInput, NotSignedIn
+from entrepot.kernel.errors import EntrepotError, InvalidInput, NotSignedIn, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 _RESERVED = frozenset({"type", "title", "status", "detail", "code", "requestId"})
@@ -115,9 +116,29 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         return of_http_error(error, request_id(request))
 
+    async def on_database(request: Request, error: Exception) -> Response:
+        return of_error(_database_error(error), request_id(request))
+
+    for kind in (*_NOT_TEXT, *_MET, *_AWAY):
+        app.add_exception_handler(kind, on_database)
     app.add_exception_handler(EntrepotError, on_known)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
+
+
+_NOT_TEXT = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError, UnicodeEncodeError)
+_MET = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+_AWAY = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, ConnectionError)
+
+
+def _database_error(error: Exception) -> EntrepotError:
+    """Return what an error of the database means to the caller."""
+    if isinstance(error, _NOT_TEXT):
+        return InvalidInput("Text holds a character that cannot be stored (U+0000, half a surrogate pair).")
+    if isinstance(error, _MET):
+        return Unavailable("Two changes met and this one was undone: send it again.", retry_after_s=1)
+    log.error("database_away", exc_info=error)
+    return Unavailable("The database does not answer at the moment: send it again.", retry_after_s=2)
 
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, str]:

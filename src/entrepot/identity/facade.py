@@ -39,6 +39,7 @@ from entrepot.identity.people import (
     get_organisation,
     list_members,
     list_organisations,
+    organisation_of,
     remove_membership,
     set_password,
 )
@@ -104,6 +105,7 @@ __all__ = [
     "list_members",
     "list_organisations",
     "open_claim",
+    "organisation_of",
     "parse_role",
     "parse_scopes",
     "record",

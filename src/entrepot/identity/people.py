@@ -7,7 +7,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from entrepot.database.pool import Database
+from entrepot.database.pool import Database, Tx
 from entrepot.identity import audit, store
 from entrepot.identity.contracts import Actor, Member, Organisation, Person, system_actor
 from entrepot.identity.passwords import check_strength, hash_password
@@ -76,6 +76,13 @@ async def get_organisation(database: Database, organisation_id: UUID) -> Organis
         row = await store.select_organisation(tx, organisation_id)
     if row is None:
         raise NotFound("There is no such organisation.")
+    return Organisation(**row)
+
+
+async def organisation_of(tx: Tx) -> Organisation:
+    """Return the organisation of this transaction."""
+    row = await store.select_organisation(tx, tx.organisation)
+    assert row is not None
     return Organisation(**row)
 
 

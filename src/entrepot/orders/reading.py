@@ -31,6 +31,8 @@ class OrderFilter:
     search: str = ""
     placed_from: datetime | None = None
     placed_to: datetime | None = None
+    channel: str | None = None
+    """All connections of this channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,11 @@ def _narrow(chosen: OrderFilter, where: list[str], args: list[Any]) -> None:
         if value is not None:
             args.append(value)
             where.append(f"{column} {comparison} ${len(args)}")
+    if chosen.channel is not None:
+        args.append(chosen.channel)
+        where.append(
+            f"o.connection_id in (select id from connection where organisation_id = $1 and channel = ${len(args)})"
+        )
     if chosen.trouble:
         where.append("(o.has_exception or o.has_shortage)")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import asyncpg
 from starlette.responses import Response
@@ -11,15 +11,15 @@ from starlette.responses import Response
 import entrepot
 from entrepot.api.answers import Resource, respond
 from entrepot.api.dependencies import CallDep, OpenDep
+from entrepot.jobs import facade as jobs
 from entrepot.kernel.errors import EntrepotError
 from entrepot.sync import reading as sync_reading
 
-WORKER_SILENCE_MAX = timedelta(seconds=60)
 PING_TIMEOUT_S = 3.0
 
 
 class Health(Resource):
-    """`status`: ok, degraded (no worker is alive), or down (the database does not answer; status 503)."""
+    """`status`: ok, degraded (all workers have gone silent), or down (the database does not answer; status 503)."""
 
     status: str
     version: str
@@ -65,12 +65,12 @@ async def health(services: OpenDep) -> Response:
     now = services.clock()
     try:
         async with asyncio.timeout(PING_TIMEOUT_S), services.database.transaction(None) as tx:
-            workers = await tx.fetch_value("select count(*) from worker where seen_at > $1", now - WORKER_SILENCE_MAX)
+            workers = await jobs.workers(tx, now)
     except (EntrepotError, TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         down = Health(status="down", version=entrepot.__version__, database="down", workers=0, time=now)
         return respond(down, 503)
-    status = "ok" if workers else "degraded"
-    return respond(Health(status=status, version=entrepot.__version__, database="ok", workers=workers, time=now))
+    view = Health(status=_status(workers), version=entrepot.__version__, database="ok", workers=workers.alive, time=now)
+    return respond(view)
 
 
 async def status(call: CallDep) -> Response:
@@ -79,11 +79,11 @@ async def status(call: CallDep) -> Response:
     async with call.transaction() as tx:
         channels = await sync_reading.channel_overview(tx)
         needs = await sync_reading.attention(tx)
-        workers = await tx.fetch_value("select count(*) from worker where seen_at > $1", now - WORKER_SILENCE_MAX)
+        workers = await jobs.workers(tx, now)
     view = Status(
-        status="ok" if workers else "degraded",
+        status=_status(workers),
         version=entrepot.__version__,
-        workers=workers,
+        workers=workers.alive,
         channels=[
             ChannelCondition(id=str(c.id), channel=c.channel, name=c.name, condition=c.condition, queue=c.queue)
             for c in channels
@@ -92,3 +92,7 @@ async def status(call: CallDep) -> Response:
         time=now,
     )
     return respond(view)
+
+
+def _status(workers: jobs.Workers) -> str:
+    return "degraded" if workers.known and not workers.alive else "ok"

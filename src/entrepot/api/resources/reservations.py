@@ -17,6 +17,8 @@ from starlette.responses import Response
 from entrepot.api.answers import IDEMPOTENCY_HEADER, Answer, Input, Resource, empty, once
 from entrepot.api.dependencies import Call, CallDep, Services, authorise
 from entrepot.api.problems import InvalidBody
+from entrepot.catalog import editing
+from entrepot.catalog import facade as catalog
 from entrepot.database.pool import Tx
 from entrepot.identity.facade import Scope
 from entrepot.kernel.errors import NotFound
@@ -29,6 +31,7 @@ EXPIRES_IN_MAX_S = 30 * 24 * 3600
 SKU_LIFE_S = 30.0
 """How long a SKU's variant is remembered; a SKU moved to another variant is followed within that time."""
 _SKUS_MAX = 200_000
+NO_CONNECTION = UUID(int=0)
 
 Quantity = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Sku = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
@@ -101,12 +104,10 @@ class Skus:
 
     async def look_up(self, tx: Tx, skus: Sequence[str]) -> None:
         """Remember the variants of these SKUs."""
-        rows = await tx.fetch(
-            "select sku, id from variant where organisation_id = $1 and sku = any($2)", tx.organisation, list(skus)
-        )
+        found = (await catalog.resolve(tx, NO_CONNECTION, [], skus)).by_sku
         until = monotonic() + SKU_LIFE_S
-        for row in rows:
-            self._known[tx.organisation, row["sku"]] = (row["id"], until)
+        for sku, variant_id in found.items():
+            self._known[tx.organisation, sku] = (variant_id, until)
         while len(self._known) > _SKUS_MAX:
             self._known.popitem(last=False)
 
@@ -196,12 +197,7 @@ async def _resolve(call: Call, wanted: Reserve) -> list[ReservedLine]:
 
 async def _only_variants(tx: Tx, product_ids: Sequence[UUID]) -> dict[UUID, UUID]:
     """Return the variant of each of these products, which must have just one."""
-    rows = await tx.fetch(
-        "select product_id, array_agg(id) as ids from variant where organisation_id = $1 and product_id = any($2)"
-        " group by product_id",
-        tx.organisation, list(product_ids),
-    )  # fmt: skip
-    found = {row["product_id"]: row["ids"] for row in rows}
+    found = await editing.only_variants(tx, product_ids)
     for product_id in product_ids:
         if product_id not in found:
             raise NotFound("There is no such product.", product_id=str(product_id))
@@ -213,10 +209,7 @@ async def _only_variants(tx: Tx, product_ids: Sequence[UUID]) -> dict[UUID, UUID
 async def _explain(tx: Tx, refusal: NotEnoughStock, lines: list[ReservedLine]) -> None:
     """Say in the refusal which SKUs are short; raise NotFound instead if a variant does not exist."""
     ids = [line.variant_id for line in refusal.shortfalls]
-    rows = await tx.fetch(
-        "select id, sku from variant where organisation_id = $1 and id = any($2)", tx.organisation, ids
-    )
-    sku_of = {row["id"]: row["sku"] for row in rows}
+    sku_of = await editing.skus_of(tx, ids)
     for variant_id in ids:
         if variant_id not in sku_of:
             raise NotFound("There is no such variant.", variant_id=str(variant_id))
