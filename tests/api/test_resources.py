@@ -118,6 +118,31 @@ async def test_opening_stock_needs_the_right_to_write_stock(open_client: httpx.A
     assert (await open_client.post("/products", json=body, headers=headers)).status_code == 201
 
 
+async def test_products_are_imported_once_however_often_they_are_sent(client: httpx.AsyncClient) -> None:
+    text = "sku,title,price,currency,stock\nA-1,One,1.50,EUR,3\nA-2,Two,x,EUR,4\nA-3,Three,2,EUR,5\n"
+    dry = (await client.post("/v1/products/import", json={"source": "csv", "data": text, "dryRun": True})).json()
+    assert (dry["import"]["created"], dry["import"]["dryRun"]) == (2, True)
+    assert (await client.get("/v1/stock")).json()["stock"] == []
+    first = await client.post("/products/bulk-import", json={"source": "csv", "data": text})
+    assert first.status_code == 200, first.text
+    report = first.json()["import"]
+    assert (report["created"], report["stockSet"]) == (2, 2)
+    assert [(problem["row"], problem["sku"]) for problem in report["problems"]] == [(3, "A-2")]
+    rows = [{"sku": "A-1", "title": "One", "price": "1.75", "stock": 99}, {"sku": "A-4", "title": "Four", "price": 2}]
+    second = (await client.post("/products/bulk-import", json={"source": "api", "data": rows})).json()["import"]
+    assert (second["created"], second["updated"]) == (1, 1)
+    assert {row["sku"]: row["onHand"] for row in (await client.get("/v1/stock")).json()["stock"]} == {
+        "A-1": 3,
+        "A-3": 5,
+        "A-4": 0,
+    }
+    for body in ({"source": "csv", "data": rows}, {"source": "api", "data": "x"}, {"source": "excel", "data": "x"}):
+        assert (await client.post("/products/bulk-import", json=body)).status_code == 422
+    check_problem(
+        await client.post("/products/bulk-import", json={"source": "csv", "data": "a,b\n1,2"}), 422, "unknown-format"
+    )
+
+
 async def test_stock_is_reserved_refused_and_released(client: httpx.AsyncClient) -> None:
     await make_product(client, "A-1", stock=5)
     reserve = "/multi-channel/inventory/reserve"
