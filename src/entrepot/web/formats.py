@@ -32,6 +32,16 @@ WORDS = {
     "failed": "Failed",
     "active": "Active",
     "draft": "Draft",
+    "reserve": "Reserved",
+    "sale": "Shipped",
+    "release": "Released",
+    "ship": "Shipped",
+    "count": "Counted",
+    "hold": "Held",
+    "expire": "Hold ended",
+    "purchase": "Came in",
+    "return": "Returned",
+    "damage": "Damaged",
     "archived": "Archived",
 }
 TONES = {

@@ -21,11 +21,14 @@ ATTENTION = ("orders", "shortages", "listings", "connections", "inbox", "shipmen
 
 
 def cell_text(cell: ListingCell) -> str:
-    """Return what a listing shows, and what it should if that is another number: `12` or `12 → 9`."""
-    shown = formats.number(cell.published)
-    if cell.desired is not None and cell.desired != cell.published:
-        return f"{shown} → {formats.number(cell.desired)}"
-    return shown
+    """Return what a listing shows, and what it should if that is another number: `12` or `12 → 9`.
+
+    It shows what was acknowledged less the sales there that we know of.
+    """
+    shows = cell.published if cell.expected is None else cell.expected
+    if cell.desired is not None and cell.desired != shows:
+        return f"{formats.number(shows)} → {formats.number(cell.desired)}"
+    return formats.number(shows)
 
 
 def cell_patch(cell: ListingCell) -> Patch:
@@ -84,10 +87,16 @@ def run_text(run: RunView) -> str:
     return f"{formats.number(run.done)} of {formats.number(run.expected_total)}"
 
 
+def run_counts(run: RunView) -> str:
+    """Return what a run found: `1 created, 16 unchanged`; nothing is left out but zeros."""
+    counts = {str(name): value for name, value in run.counts.items() if isinstance(value, int) and value}
+    return ", ".join(f"{formats.number(value)} {name.replace('_', ' ')}" for name, value in counts.items())
+
+
 def run_note(run: RunView, now: datetime) -> str:
     """Return a run's pace and what is left, such as `118/s, about 32 s left`."""
     if run.state != "running":
-        return formats.word(run.state)
+        return run.error or run_counts(run) or formats.word(run.state)
     if run.cancel_requested:
         return "Stopping"
     elapsed = max(1.0, (now - run.started_at).total_seconds())

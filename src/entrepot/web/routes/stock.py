@@ -89,6 +89,7 @@ async def variant(visit: Visit) -> Response:
         channels=channels,
         reasons=REASONS,
         places=places,
+        cell_text=patches.cell_text,
     )
 
 
