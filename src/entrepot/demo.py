@@ -248,7 +248,22 @@ async def _judged(
     idle = await _until(settled, IDLE_S, None)
     if not idle:
         report(f"The hub is not idle after {IDLE_S:g} s")
+    await _report_trouble(hub, report)
     return await _verdict(hub)
+
+
+async def _report_trouble(hub: _Hub, report: Report) -> None:
+    """Say which listings are not in step and why: the hub's own word, for people; the judge does not use it."""
+    async with hub.database.transaction(hub.organisation_id) as tx:
+        rows = await tx.fetch(
+            "select c.name, q.state, q.detail, count(*) as listings, min(l.sku) as sku from listing_quantity q"
+            " join connection c on c.organisation_id = $1 and c.id = q.connection_id"
+            " join listing l on l.organisation_id = $1 and l.id = q.listing_id"
+            " where q.organisation_id = $1 and q.state <> 'in_step' group by 1, 2, 3 order by 4 desc limit 10",
+            hub.organisation_id,
+        )
+    for row in rows:
+        report(f"{row['name']}: {row['listings']} {row['state']}, such as {row['sku']}: {row['detail'] or 'no reason'}")
 
 
 def _kill_a_worker(supervisor: Supervisor, report: Report) -> None:

@@ -33,7 +33,7 @@ def listing_of(item: Payload, marketplace_id: str) -> ChannelListing:
         price=amount(offer, "price"),
         currency=optional_text(inner(offer, "price"), "currencyCode"),
         quantity=quantity_of(item),
-        active=isinstance(status, list) and "BUYABLE" in status,
+        active=_is_offered(status),
         product_type=keys["product_type"],
     )
 
@@ -77,3 +77,8 @@ def _barcode(item: Payload) -> str:
         if str(each.get("type", "")).lower() in _BARCODES:
             return optional_text(each, "value")
     return ""
+
+
+def _is_offered(status: object) -> bool:
+    """Return whether our stock matters to the listing. One that is sold out is not BUYABLE but still DISCOVERABLE."""
+    return isinstance(status, list) and bool({"BUYABLE", "DISCOVERABLE"} & set(status))
