@@ -14,11 +14,19 @@ from entrepot.database.pool import Database, Tx
 Reaction = Callable[[Tx, Sequence[Mapping[str, Any]]], Awaitable[None]]
 """Gets the payloads of a run of events of one topic, oldest first, in the transaction that removes them."""
 
+Prepare = Callable[[Tx, Sequence[Mapping[str, Any]]], Awaitable[None]]
+"""Gets all payloads of a run before any reaction: to take the locks that they need together, in one order."""
+
 BATCH = 500
 RETRIES = 20
 
 
-async def react(database: Database, organisation_id: UUID, table: Mapping[str, Sequence[Reaction]]) -> int:
+async def react(
+    database: Database,
+    organisation_id: UUID,
+    table: Mapping[str, Sequence[Reaction]],
+    prepare: Prepare | None = None,
+) -> int:
     """Take up to BATCH events of the organisation, run their reactions, remove them; return how many there were.
 
     One snapshot, so that the rows a reaction reads are exactly as new as the events it was given: a level that already
@@ -27,17 +35,21 @@ async def react(database: Database, organisation_id: UUID, table: Mapping[str, S
     """
     for attempt in range(RETRIES):
         try:
-            return await _react_once(database, organisation_id, table)
+            return await _react_once(database, organisation_id, table, prepare)
         except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
             await asyncio.sleep(0.002 * attempt)
-    return await _react_once(database, organisation_id, table)
+    return await _react_once(database, organisation_id, table, prepare)
 
 
-async def _react_once(database: Database, organisation_id: UUID, table: Mapping[str, Sequence[Reaction]]) -> int:
+async def _react_once(
+    database: Database, organisation_id: UUID, table: Mapping[str, Sequence[Reaction]], prepare: Prepare | None
+) -> int:
     async with database.transaction(organisation_id, one_snapshot=True) as tx:
         rows = await take_events(tx, BATCH)
         if not rows:
             return 0
+        if prepare is not None:
+            await prepare(tx, [row["payload"] for row in rows])
         by_topic: dict[str, list[Mapping[str, Any]]] = {}
         for row in rows:
             by_topic.setdefault(row["topic"], []).append(row["payload"])

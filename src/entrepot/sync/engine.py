@@ -16,6 +16,7 @@ from entrepot.sync.context import SyncContext
 from entrepot.sync.fulfilment import fulfilment_step
 from entrepot.sync.pull import inbox_step, pull_step
 from entrepot.sync.push import push_step
+from entrepot.sync.reactions import Reactions
 
 RUN_LANES = {"orders": "pull", "listings": "listings", "drift": "listings"}
 """Which lane carries out a run that a person asked for."""
@@ -24,8 +25,10 @@ RUN_LANES = {"orders": "pull", "listings": "listings", "drift": "listings"}
 def lane_runner(context: SyncContext, reactions: Mapping[str, Sequence[Reaction]]) -> LaneRunner:
     """Return the runner of all lanes, with this table of reactions."""
 
+    own = Reactions(context.find_connector)
+
     async def react_step(key: LaneKey) -> float | None:
-        return 0.0 if await react(context.database, key.organisation_id, reactions) else None
+        return 0.0 if await react(context.database, key.organisation_id, reactions, own.lock) else None
 
     async def expire_step(key: LaneKey) -> float | None:
         async with context.database.transaction(key.organisation_id) as tx:

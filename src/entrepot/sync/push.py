@@ -170,7 +170,7 @@ async def _decide(
     pools: Mapping[UUID, int] = {}
     others: dict[UUID, int] = {}
     drained_at = None
-    if semantics is _ABSOLUTE and any(row["expected"] is not None and row["desired"] > row["expected"] for row in due):
+    if semantics is _ABSOLUTE and any((row["desired"] or 0) > (row["expected"] or 0) for row in due):
         variants = list({row["variant_id"] for row in due})
         pools = await stock.available_to_sell(tx, variants)
         drained_at = (await progress.get_progress(tx, connection.id)).drained_at
@@ -286,6 +286,7 @@ async def _call(
         receipt = await connector.push_quantities(api, batch)
     except OutcomeUnknown as error:
         async with context.database.transaction(connection.organisation_id) as tx:
+            await store.lock_batch(tx, batch_id)
             if manifest.quantity_semantics is _ABSOLUTE:
                 await store.end_unknown(tx, batch_id, [UUID(c["listing_id"]) for c in changes], absolute=True)
                 await store.set_batch(tx, batch_id, "done", detail=error.detail)
@@ -296,6 +297,7 @@ async def _call(
         receipt = PushReceipt(_all(changes, PushOutcome.REFUSED, error.detail))
     except TemporarilyUnavailable as error:
         async with context.database.transaction(connection.organisation_id) as tx:
+            await store.lock_batch(tx, batch_id)
             rows = [(UUID(c["listing_id"]), error.detail) for c in changes]
             await store.end_not_written(tx, batch_id, rows, next_attempt_at=None, state="pending")
             await store.set_batch(tx, batch_id, "done", detail=error.detail)
@@ -323,6 +325,7 @@ async def _record(
         grouped.setdefault(result.outcome, []).append((UUID(change["listing_id"]), result))
     absolute = manifest.quantity_semantics is _ABSOLUTE
     async with context.database.transaction(connection.organisation_id) as tx:
+        await store.lock_batch(tx, batch_id)
         applied = [(i, r.reported) for i, r in grouped.get(PushOutcome.APPLIED, [])]
         await store.end_applied(tx, batch_id, applied, absolute=absolute)
         await _record_failures(context, tx, connection, batch_id, grouped, now)

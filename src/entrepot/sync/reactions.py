@@ -25,6 +25,12 @@ class Reactions:
     def __init__(self, find_connector: FindConnector) -> None:
         self._find = find_connector
 
+    async def lock(self, tx: Tx, events: Sequence[Event]) -> None:
+        """Lock the listings of every variant that the events name, in the one order that all writers keep."""
+        variants = {UUID(v) for event in events for v in event.get("variant_ids", ())}
+        variants |= {UUID(sold[1]) for event in events for sold in event.get("sold", ())}
+        await store.lock_variants(tx, list(variants))
+
     async def orders_sold(self, tx: Tx, events: Sequence[Event]) -> None:
         """Channels have sold units: they took them off their own listings, so we expect less there."""
         for connection_id in {UUID(event["connection_id"]) for event in events}:

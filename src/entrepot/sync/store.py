@@ -76,21 +76,46 @@ async def count_sold(tx: Tx, connection_id: UUID, sold: Sequence[tuple[str, UUID
 
 
 DUE = """
+with due as (
+    select listing_id from listing_quantity
+    where organisation_id = $1 and connection_id = $2 and state in ('pending', 'waiting')
+      and (next_attempt_at is null or next_attempt_at <= $3)
+    order by desired > expected, desired_at
+    limit $4
+)
 select q.listing_id, q.variant_id, q.desired, q.expected, q.published_at, q.uncertain, q.raise_wanted_at, q.attempts,
        l.external_id, l.keys, l.sku
-from listing_quantity q
+from due
+join listing_quantity q on q.organisation_id = $1 and q.listing_id = due.listing_id
 join listing l on l.organisation_id = $1 and l.id = q.listing_id
-where q.organisation_id = $1 and q.connection_id = $2 and q.state in ('pending', 'waiting')
-  and (q.next_attempt_at is null or q.next_attempt_at <= $3) and l.active
-order by q.desired > q.expected, q.desired_at
-limit $4
+where q.state in ('pending', 'waiting') and l.active
+order by q.listing_id
 for update of q
 """
+LOCK_BATCH = """
+select listing_id from listing_quantity where organisation_id = $1 and batch_id = $2 order by listing_id for update
+"""
+LOCK_VARIANTS = """
+select listing_id from listing_quantity where organisation_id = $1 and variant_id = any($2::uuid[])
+order by listing_id for update
+"""
+
+
+async def lock_batch(tx: Tx, batch_id: UUID) -> None:
+    """Lock the listings of a batch in the one order, before anything of it is changed."""
+    await tx.execute(LOCK_BATCH, tx.organisation, batch_id)
+
+
+async def lock_variants(tx: Tx, variant_ids: Sequence[UUID]) -> None:
+    """Lock all listings of these variants in the one order, before anything of them is changed."""
+    if variant_ids:
+        await tx.execute(LOCK_VARIANTS, tx.organisation, variant_ids)
 
 
 async def due_quantities(tx: Tx, connection_id: UUID, now: datetime, limit: int) -> list[Any]:
     """Lock and return listings that differ from what we want and may be worked on, lowering before raising."""
-    return await tx.fetch(DUE, tx.organisation, connection_id, now, limit)
+    rows = await tx.fetch(DUE, tx.organisation, connection_id, now, limit)
+    return sorted(rows, key=lambda row: (row["desired"] or 0) > (row["expected"] or 0))
 
 
 async def lock_stale(tx: Tx, listing_ids: Sequence[UUID]) -> list[Any]:
@@ -287,7 +312,7 @@ async def put_imported(tx: Tx, connection_id: UUID, rows: Sequence[tuple[UUID, U
             select $1, i.listing_id, $2, i.variant_id, i.quantity, i.quantity, $3::timestamptz, 'pending'
             from unnest($4::uuid[], $5::uuid[], $6::bigint[]) as i(listing_id, variant_id, quantity)
             order by i.listing_id
-            on conflict (organisation_id, listing_id) do update set check_at = least(coalesce(q.check_at, $3::timestamptz), $3::timestamptz)
+            on conflict (organisation_id, listing_id) do update set check_at = least(q.check_at, $3::timestamptz)
             where q.expected is distinct from excluded.expected and q.sending_to is distinct from excluded.expected
             """,
             tx.organisation,
@@ -301,7 +326,7 @@ async def want_check(tx: Tx, listing_ids: Sequence[UUID], at: datetime) -> None:
     """Have these listings compared with the channel at a time, or before if that was wanted already."""
     if listing_ids:
         await tx.execute(
-            "update listing_quantity set check_at = least(coalesce(check_at, $3::timestamptz), $3::timestamptz) where organisation_id = $1"
+            "update listing_quantity set check_at = least(check_at, $3::timestamptz) where organisation_id = $1"
             " and listing_id = any($2::uuid[])",
             tx.organisation,
             listing_ids,
