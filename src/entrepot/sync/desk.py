@@ -14,7 +14,7 @@ from entrepot.channels import facade as channels
 from entrepot.channels.contract import CheckReport, ConnectorError, HandlesWebhooks
 from entrepot.channels.contracts import Connection, FindConnector, NewConnection
 from entrepot.channels.transport import ChannelTransport
-from entrepot.database.pool import Database, Tx
+from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Actor
 from entrepot.kernel.clock import Clock, utc_now

@@ -365,7 +365,7 @@ async def lock_checked(tx: Tx, listing_ids: Sequence[UUID]) -> dict[UUID, Any]:
 CHECKED = f"""
 update listing_quantity q
 set expected = i.expected, reported = i.reported, reported_at = $2::timestamptz, gap = i.gap,
-    gap_at = case when i.gap is not null then $2::timestamptz end, check_at = i.check_at, updated_at = now(),
+    gap_at = case when i.gap is null then null when i.gap = q.gap then q.gap_at else $2::timestamptz end, check_at = i.check_at, updated_at = now(),
     next_attempt_at = case when i.gap is null then null else q.next_attempt_at end, detail = i.detail,
     state = {STATE_NOW.format(q="q", desired="q.desired", expected="i.expected", uncertain="q.uncertain")}
 from unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::text[])
