@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from entrepot import upkeep
 from entrepot.api import build_api
 from entrepot.api.dependencies import Services
 from entrepot.channels import facade as channels
@@ -107,8 +109,9 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             database, core.vault, registry.connector_of, lambda: public_url, _waker(database), signals=core.signals
         )
         services = Services(
-            database, authenticator, HoldGate(database), desk, registry.connector_of, registry.manifests, secure=secure
-        )
+            database, authenticator, HoldGate(database), desk, registry.connector_of, registry.manifests,
+            secure=secure, reservation_timeout=timedelta(seconds=settings.inventory.reservation_timeout_s),
+        )  # fmt: skip
         pages = PageServices(
             database, authenticator, hub, desk, registry.connector_of, registry.manifests, secure=secure
         )
@@ -180,12 +183,17 @@ async def _work(settings: Settings) -> None:
         )
         runner = sync.lane_runner(context, sync.reaction_table(registry.connector_of))
         lanes = asyncio.create_task(runner.run(), name="lanes")
-        health = asyncio.create_task(_flush_health(core), name="health")
+        beside = [
+            asyncio.create_task(_flush_health(core), name="health"),
+            asyncio.create_task(upkeep.beat_forever(core.database), name="beat"),
+            asyncio.create_task(upkeep.tidy_forever(core.database), name="tidy"),
+        ]
         waiting = asyncio.create_task(stopping.wait())
         await asyncio.wait({lanes, waiting}, return_when=asyncio.FIRST_COMPLETED)
         runner.stop()
-        health.cancel()
-        await asyncio.gather(health, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         waiting.cancel()
         await lanes
 
