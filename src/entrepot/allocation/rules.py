@@ -117,7 +117,7 @@ def check_policy(strategy: str, parameters: Mapping[str, Any]) -> Policy:
         raise InvalidPolicy(f"There is no strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}.")
     if strategy == "pool_minus_buffer":
         buffer = parameters.get("buffer", 0)
-        if not isinstance(buffer, int) or buffer < 0:
+        if not isinstance(buffer, int) or isinstance(buffer, bool) or buffer < 0:
             raise InvalidPolicy("The buffer must be a whole number, 0 or more.")
     if strategy == "fixed_shares":
         shares = parameters.get("shares", {})
@@ -125,6 +125,6 @@ def check_policy(strategy: str, parameters: Mapping[str, Any]) -> Policy:
             values = [Decimal(str(v)) for v in dict(shares).values()]
         except (ArithmeticError, TypeError, ValueError):
             raise InvalidPolicy('Shares are numbers by channel, such as {"shopify": 0.4}.') from None
-        if any(not 0 <= v <= 1 for v in values):
+        if any(v.is_nan() or not 0 <= v <= 1 for v in values):
             raise InvalidPolicy("Each share lies between 0 and 1.")
     return Policy(strategy, dict(parameters))

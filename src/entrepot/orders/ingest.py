@@ -165,8 +165,9 @@ async def _carry_out(tx: Tx, connection_id: UUID, work: _Work) -> int:
     orders = await store.update_line_claims(tx, await _totals(tx, work, results))
     await store.insert_events(tx, work.events)
     short = [r for r in results.values() if r.shortage]
-    if short or work.touched:
-        await store.refresh_flags(tx, list({*work.touched, *(orders if short else ())}))
+    # What was given back may have filled the shortage of another order.
+    flagged = {*work.touched, *(orders if short or work.releases else ())}
+    await store.refresh_flags(tx, list(flagged))
     if work.sold:
         await jobs.emit(tx, ORDERS_SOLD, {"connection_id": str(connection_id), "sold": work.sold})
     return len(short)

@@ -66,7 +66,8 @@ def plan_line(
             raise ValueError("a line must be stored or incoming")
         quantity, gone, shipped = stored.quantity, stored.quantity - stored.shipped, stored.shipped
     else:
-        quantity = incoming.quantity
+        # Units that have left cannot be taken out of the order any more.
+        quantity = max(incoming.quantity, stored.shipped if stored else 0)
         shipped = max(incoming.shipped, stored.shipped if stored else 0)
         gone = quantity - shipped if cancelled else min(incoming.cancelled, quantity - min(shipped, quantity))
     shipped = min(shipped, quantity)
