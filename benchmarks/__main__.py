@@ -1,0 +1,57 @@
+"""`python -m benchmarks core|all|NAME [--seconds S]`: prints a table, then one JSON object as the last line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import uvloop
+
+from benchmarks import drift, http_reserve, publish, reservations, webhooks
+from benchmarks.hub import Bench, bench, server
+from benchmarks.report import KEYS, Figures, Line, as_json, table
+
+Measure = Callable[[Bench], Awaitable[tuple[Figures, list[Line]]]]
+
+PARTS: Mapping[str, Measure] = {
+    "reservations": reservations.measure,
+    "http": http_reserve.measure,
+    "webhooks": webhooks.measure,
+    "publish": publish.measure,
+    "drift": drift.measure,
+}
+GROUPS: Mapping[str, Sequence[str]] = {"core": tuple(PARTS), "all": tuple(PARTS)}
+
+
+async def run(parts: Sequence[str], seconds: float) -> tuple[Figures, list[Line]]:
+    """Measure these parts, each on a database of its own."""
+    figures: dict[str, float | None] = {}
+    lines: list[Line] = []
+    with server() as url:
+        for part in parts:
+            async with bench(url, seconds, _say) as hub:
+                found, told = await PARTS[part](hub)
+            figures |= found
+            lines += told
+    return figures, lines
+
+
+def _say(words: str) -> None:
+    print(f"{words} ...", file=sys.stderr, flush=True)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", choices=[*GROUPS, *PARTS])
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long each figure is measured")
+    told = parser.parse_args(argv)
+    parts = GROUPS.get(told.name, (told.name,))
+    figures, lines = uvloop.run(run(parts, told.seconds))
+    print(table(lines))
+    print(as_json(figures, KEYS if told.name in GROUPS else ()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

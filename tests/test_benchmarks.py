@@ -1,0 +1,36 @@
+"""The benchmarks run and say what they promise. No figure is judged here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from benchmarks.report import KEYS, as_json
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_every_promised_figure_is_there_even_where_none_could_be_measured() -> None:
+    found = json.loads(as_json({"http_reserve_s": 12.3456, "more": 1.0}, KEYS))
+    assert list(found) == [*KEYS, "more"]
+    assert (found["http_reserve_s"], found["publish_p99_ms"]) == (12.346, None)
+
+
+@pytest.mark.slow
+def test_reservations_are_measured(server_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "reservations", "--seconds", "1"],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": server_url},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    *rows, last = done.stdout.splitlines()
+    assert set(json.loads(last)) == {key for key in KEYS if key.startswith("reserve_")}
+    assert sum("Holds/s" in row for row in rows) == 3
