@@ -41,6 +41,9 @@ COMPLETE = """
 select variant_id from listing_quantity where organisation_id = $1 group by variant_id having count(*) = 3
 order by variant_id limit $2
 """
+COUNTS = """
+select connection_id::text, count(*), count(distinct variant_id) from listing_quantity where organisation_id = $1 group by 1
+"""
 PUBLISHED = """
 select variant_id, extract(epoch from max(published_at))::float8 from listing_quantity
 where organisation_id = $1 and variant_id = any($2) group by variant_id
@@ -64,6 +67,9 @@ async def measure(hub: Bench) -> tuple[Figures, list[Line]]:
         await _until_idle(hub)
         async with hub.database.transaction(hub.organisation) as tx:
             variants = [row[0] for row in await tx.fetch(COMPLETE, tx.organisation, wanted)]
+            if not variants:
+                counts = await tx.fetch(COUNTS, tx.organisation)
+                raise RuntimeError(f"no variant is listed on all three channels: {[tuple(row) for row in counts]}")
             changes = [stock.StockChange(v, "benchmark", on_hand=ON_HAND) for v in variants]
             await stock.change_on_hand(tx, changes, kind="count", actor="benchmark")
         await _until_idle(hub)
