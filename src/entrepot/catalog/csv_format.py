@@ -234,11 +234,15 @@ def _shopify_product(handle: str, product: _Product) -> NewProduct:
 
 def _one_per_handle(products: list[NewProduct]) -> list[NewProduct]:
     """Give products whose SKUs make the same handle a handle of their own."""
-    used: dict[str, int] = {}
+    used: set[str] = set()
+    counts: dict[str, int] = {}
     result = []
     for product in products:
-        count = used[product.handle] = used.get(product.handle, 0) + 1
-        handle = product.handle if count == 1 else f"{product.handle}-{count}"
+        handle = product.handle
+        while handle in used:
+            count = counts[product.handle] = counts.get(product.handle, 1) + 1
+            handle = f"{product.handle}-{count}"
+        used.add(handle)
         result.append(
             NewProduct(
                 handle, product.title, product.variants, product.description, product.vendor, product.product_type
