@@ -90,11 +90,16 @@ async def _compare(
 def _judge(row: Any, reads: int, drained_at: datetime | None, soon: datetime) -> store.CheckedRow:
     """Return the figures of a listing after a reading that nothing crossed. Pure."""
     if row["expected"] is None:
-        return row["listing_id"], reads, reads, None, None, ""
+        # A sale that is not known yet may be in it: compared again until every sale before this reading is known.
+        return row["listing_id"], reads, reads, 0, soon, ""
     gap = reads - row["expected"]
-    if gap == 0:
+    since = row["gap_at"] if reads == row["reported"] else row["reported_at"]
+    settled = gap_is_drift(gap, row["gap"], since, drained_at)
+    if gap == 0 and (settled or row["gap"] is None):
         return row["listing_id"], reads, reads, None, None, ""
-    if gap_is_drift(gap, row["gap"], row["gap_at"], drained_at):
+    if gap == 0:
+        return row["listing_id"], reads, reads, 0, soon, ""
+    if settled:
         log.info("drift_closed", listing=str(row["listing_id"]), gap=gap)
         return row["listing_id"], reads, reads, None, None, f"The channel differed by {gap:+d}; taken up."
     return (

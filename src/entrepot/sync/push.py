@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -118,7 +119,7 @@ async def _send_again(
     repeatable = manifest.quantity_semantics is not QuantitySemantics.ABSOLUTE
     if repeatable and context.clock() - row["created_at"] < KEY_LIFE:
         batch = QuantityBatch(row["idempotency_key"], _changes(row["changes"]), row["created_at"])
-        await _call(context, connection, api, connector, manifest, row["id"], row["changes"], batch)
+        await _call(context, connection, api, connector, manifest, row["id"], row["changes"], batch, repeated=True)
         return
     receipt = PushReceipt(_all(row["changes"], PushOutcome.UNKNOWN, "the answer was lost"))
     await _record(context, connection, manifest, row["id"], row["changes"], receipt)
@@ -126,6 +127,13 @@ async def _send_again(
 
 def _all(changes: Sequence[Change], outcome: PushOutcome, detail: str = "") -> tuple[PushResult, ...]:
     return tuple(PushResult(change["external_id"], outcome, detail=detail) for change in changes)
+
+
+def _doubted(result: PushResult) -> PushResult:
+    """Return what a result says of a batch that was sent before: not written now may have been written then."""
+    if result.outcome in (PushOutcome.STALE, PushOutcome.FAILED):
+        return replace(result, outcome=PushOutcome.UNKNOWN)
+    return result
 
 
 def _changes(changes: Sequence[Change]) -> tuple[QuantityChange, ...]:
@@ -280,8 +288,13 @@ async def _call(
     batch_id: UUID,
     changes: Sequence[Change],
     batch: QuantityBatch,
+    *,
+    repeated: bool = False,
 ) -> None:
-    """Send a batch and record what became of it. Raises the channel's error after having recorded it."""
+    """Send a batch and record what became of it. Raises the channel's error after having recorded it.
+
+    `repeated`: it was sent before and the answer was lost. Then no refusal proves that nothing was written.
+    """
     try:
         receipt = await connector.push_quantities(api, batch)
     except OutcomeUnknown as error:
@@ -294,14 +307,19 @@ async def _call(
                 await store.set_batch(tx, batch_id, "sending", detail=error.detail)
         raise
     except RequestRejected as error:
-        receipt = PushReceipt(_all(changes, PushOutcome.REFUSED, error.detail))
+        outcome = PushOutcome.UNKNOWN if repeated else PushOutcome.REFUSED
+        receipt = PushReceipt(_all(changes, outcome, error.detail))
     except TemporarilyUnavailable as error:
+        if repeated:
+            raise
         async with context.database.transaction(connection.organisation_id) as tx:
             await store.lock_batch(tx, batch_id)
             rows = [(UUID(c["listing_id"]), error.detail) for c in changes]
             await store.end_not_written(tx, batch_id, rows, next_attempt_at=None, state="pending")
             await store.set_batch(tx, batch_id, "done", detail=error.detail)
         raise
+    if repeated:
+        receipt = replace(receipt, results=tuple(map(_doubted, receipt.results)))
     await _record(context, connection, manifest, batch_id, changes, receipt)
     stale = [r for r in receipt.results if r.outcome is PushOutcome.STALE]
     if stale and isinstance(connector, ReadsQuantities):

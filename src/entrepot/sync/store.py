@@ -354,7 +354,8 @@ async def due_checks(tx: Tx, connection_id: UUID, now: datetime, limit: int) -> 
 async def lock_checked(tx: Tx, listing_ids: Sequence[UUID]) -> dict[UUID, Any]:
     """Lock and return the figures of listings that have just been read from the channel."""
     rows = await tx.fetch(
-        "select listing_id, desired, expected, published_at, state, gap, gap_at from listing_quantity"
+        "select listing_id, desired, expected, published_at, state, gap, gap_at, reported, reported_at"
+        " from listing_quantity"
         " where organisation_id = $1 and listing_id = any($2::uuid[]) order by listing_id for update",
         tx.organisation,
         listing_ids,
@@ -365,8 +366,11 @@ async def lock_checked(tx: Tx, listing_ids: Sequence[UUID]) -> dict[UUID, Any]:
 CHECKED = f"""
 update listing_quantity q
 set expected = i.expected, reported = i.reported, reported_at = $2::timestamptz, gap = i.gap,
-    gap_at = case when i.gap is null then null when i.gap = q.gap then q.gap_at else $2::timestamptz end, check_at = i.check_at, updated_at = now(),
-    next_attempt_at = case when i.gap is null then null else q.next_attempt_at end, detail = i.detail,
+    gap_at = case when i.gap = q.gap and i.reported = q.reported then q.gap_at
+             when i.gap is not null then $2::timestamptz end,
+    check_at = i.check_at, updated_at = now(),
+    next_attempt_at = case when i.gap is null then null else q.next_attempt_at end,
+    detail = case when q.state = 'parked' then q.detail else i.detail end,
     state = {STATE_NOW.format(q="q", desired="q.desired", expected="i.expected", uncertain="q.uncertain")}
 from unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::text[])
      as i(listing_id, expected, reported, gap, check_at, detail)

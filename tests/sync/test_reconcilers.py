@@ -1,0 +1,327 @@
+"""Pushing, pulling and checking against channels of all three semantics, with lost answers, deaths and unseen sales."""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from uuid import UUID
+
+import pytest
+from tests.sync.channel import Channel, WorkerDied
+from tests.sync.hub import Hub
+
+from entrepot.allocation import facade as allocation
+from entrepot.channels.contract import CredentialsRejected, PushOutcome, QuantitySemantics, RequestRejected
+from entrepot.database.pool import Database
+from entrepot.sync import facade as sync
+
+CAS, DELTA, ABSOLUTE = QuantitySemantics.COMPARE_AND_SET, QuantitySemantics.DELTA, QuantitySemantics.ABSOLUTE
+every = pytest.mark.parametrize("semantics", list(QuantitySemantics))
+keyed = pytest.mark.parametrize("semantics", [CAS, DELTA])
+
+
+async def make(
+    database: Database, organisation_id: UUID, semantics: QuantitySemantics, patience_s: float = 600.0
+) -> tuple[Hub, Channel, str]:
+    """A hub in step with one channel that shows 40 of A and 4 of B."""
+    channel = Channel(semantics)
+    hub = await Hub(database, organisation_id, channel, patience_s=patience_s).set_up({"A": 100, "B": 10})
+    assert channel.books == {"A": 40, "B": 4}
+    return hub, channel, str(semantics)
+
+
+@every
+async def test_listings_are_brought_to_what_is_wanted(
+    database: Database, organisation_id: UUID, semantics: QuantitySemantics
+) -> None:
+    hub, channel, name = await make(database, organisation_id, semantics)
+    sold = channel.sell("A", 10)
+    assert sold is not None
+    await hub.take(name, sold)
+    await hub.settle()
+    assert channel.books == {"A": 36, "B": 4} == await hub.desired(name)
+    assert {row["state"] for row in await hub.rows(name)} == {"in_step"}
+    await hub.settle()
+    assert channel.books == {"A": 36, "B": 4}
+
+
+@keyed
+@pytest.mark.parametrize("fault", ["lost", "dropped", "died", "killed"])
+async def test_a_lost_answer_is_asked_for_again_under_the_same_key(
+    database: Database, organisation_id: UUID, semantics: QuantitySemantics, fault: str
+) -> None:
+    hub, channel, name = await make(database, organisation_id, semantics)
+    await hub.set_stock("A", 50)
+    channel.pushes, channel.faults = [], [fault]
+    try:
+        await hub.push(name)
+    except WorkerDied:
+        assert fault in ("died", "killed")
+    assert (await hub.row(name, "A"))["state"] == "sending"
+    await hub.push(name)
+    first, second = channel.pushes
+    assert first == second
+    assert channel.books["A"] == 20
+    assert (await hub.row(name, "A"))["state"] == "in_step"
+
+
+@keyed
+@pytest.mark.parametrize("refusal", ["busy", "refused"])
+async def test_a_refusal_of_the_repetition_does_not_prove_that_nothing_was_written(
+    database: Database, organisation_id: UUID, semantics: QuantitySemantics, refusal: str
+) -> None:
+    hub, channel, name = await make(database, organisation_id, semantics)
+    await hub.set_stock("A", 50)
+    channel.faults, channel.trail = ["lost", refusal], []
+    await hub.push(name)
+    await hub.push(name)
+    await hub.settle()
+    assert channel.trail == [("A", 20)]
+    assert (await hub.row(name, "A"))["expected"] == 20
+
+
+@pytest.mark.parametrize("fault", ["lost", "dropped", "died", "killed"])
+async def test_a_channel_that_overwrites_is_written_again(
+    database: Database, organisation_id: UUID, fault: str
+) -> None:
+    hub, channel, name = await make(database, organisation_id, ABSOLUTE)
+    await hub.set_stock("A", 50)
+    channel.faults = [fault]
+    try:
+        await hub.push(name)
+    except WorkerDied:
+        await hub.push(name)
+    await hub.settle()
+    assert channel.books["A"] == 20
+    row = await hub.row(name, "A")
+    assert (row["state"], row["uncertain"]) == ("in_step", False)
+
+
+@every
+async def test_a_refused_listing_is_put_aside_and_its_neighbours_go_on(
+    database: Database, organisation_id: UUID, semantics: QuantitySemantics
+) -> None:
+    hub, channel, name = await make(database, organisation_id, semantics)
+    channel.item_faults = {"A": PushOutcome.REFUSED}
+    await hub.set_stock("A", 50)
+    await hub.set_stock("B", 5)
+    await hub.settle()
+    assert channel.books == {"A": 40, "B": 2}
+    row = await hub.row(name, "A")
+    assert (row["state"], row["detail"]) == ("parked", "refused by the channel")
+    async with database.transaction(organisation_id) as tx:
+        assert await sync.retry_parked(tx) == 1
+    await hub.settle()
+    assert channel.books == {"A": 20, "B": 2}
+
+
+@every
+@pytest.mark.parametrize("outcome", [PushOutcome.FAILED, PushOutcome.UNKNOWN])
+async def test_a_failed_or_unknown_item_is_tried_again(
+    database: Database, organisation_id: UUID, semantics: QuantitySemantics, outcome: PushOutcome
+) -> None:
+    hub, channel, name = await make(database, organisation_id, semantics)
+    channel.item_faults = {"A": outcome}
+    await hub.set_stock("A", 50)
+    await hub.set_stock("B", 5)
+    await hub.settle()
+    assert channel.books == {"A": 20, "B": 2}
+    assert {row["state"] for row in await hub.rows(name)} == {"in_step"}
+
+
+@keyed
+async def test_a_sale_that_is_not_known_yet_is_never_written_over(
+    database: Database, organisation_id: UUID, semantics: QuantitySemantics
+) -> None:
+    hub, channel, name = await make(database, organisation_id, semantics)
+    sold = channel.sell("A", 10, hidden=True)
+    assert sold is not None
+    await hub.set_stock("A", 200)
+    await hub.push(name)
+    assert channel.books["A"] == 70
+    channel.hidden.clear()
+    await hub.take(name, sold)
+    await hub.settle()
+    assert channel.books["A"] == (200 - 10) * 4 // 10 == (await hub.desired(name))["A"]
+
+
+@keyed
+async def test_an_unknown_outcome_and_an_unseen_sale_together_end_in_step(
+    database: Database, organisation_id: UUID, semantics: QuantitySemantics
+) -> None:
+    hub, channel, name = await make(database, organisation_id, semantics)
+    async with database.transaction(organisation_id) as tx:
+        await allocation.set_policy(tx, "pool_minus_buffer", {})
+    await hub.settle()
+    sold = channel.sell("A", 10, hidden=True)
+    assert sold is not None
+    channel.item_faults = {"A": PushOutcome.UNKNOWN}
+    await hub.set_stock("A", 110)
+    for _ in range(2):
+        await hub.push(name)
+        await hub.check(name)
+    assert channel.books["A"] == 110
+    channel.hidden.clear()
+    await hub.take(name, sold)
+    await hub.settle()
+    assert channel.books["A"] == (await hub.desired(name))["A"] == 100
+
+
+async def test_a_channel_that_overwrites_is_not_raised_while_its_feed_is_behind(
+    database: Database, organisation_id: UUID
+) -> None:
+    hub, channel, name = await make(database, organisation_id, ABSOLUTE)
+    await hub.set_stock("A", 60)
+    await hub.settle()
+    sold = channel.sell("A", 4, hidden=True)
+    assert sold is not None
+    assert channel.books["A"] == 20
+    await hub.set_stock("A", 70)
+    channel.pushes = []
+    await hub.settle()
+    assert channel.pushes == []
+    assert channel.books["A"] == 20
+    channel.hidden.clear()
+    await hub.settle()
+    assert channel.books["A"] == 26 == (await hub.desired(name))["A"]
+
+
+async def test_a_known_sale_makes_an_overwritten_listing_uncertain_and_it_is_written_again(
+    database: Database, organisation_id: UUID
+) -> None:
+    hub, channel, name = await make(database, organisation_id, ABSOLUTE)
+    sold = channel.sell("A", 10)
+    assert sold is not None
+    await hub.take(name, sold)
+    row = await hub.row(name, "A")
+    assert (row["expected"], row["desired"], row["uncertain"]) == (30, 36, True)
+    await hub.push(name)
+    assert channel.books["A"] == 30
+    await hub.settle()
+    assert channel.books["A"] == 36
+
+
+async def test_lowering_an_overwriting_channel_never_brings_back_what_sold_unseen(
+    database: Database, organisation_id: UUID
+) -> None:
+    hub, channel, _ = await make(database, organisation_id, ABSOLUTE)
+    channel.sell("A", 35, hidden=True)
+    await hub.set_stock("A", 50)
+    await hub.settle(2)
+    assert channel.books["A"] == 5
+
+
+@every
+async def test_a_difference_is_closed_only_when_no_sale_can_explain_it(
+    database: Database, organisation_id: UUID, semantics: QuantitySemantics
+) -> None:
+    hub, channel, name = await make(database, organisation_id, semantics)
+    channel.sell("B", 1, hidden=True)
+    channel.books["A"] = 33
+    await hub.pull(name)
+    for _ in range(3):
+        await hub.check_all(name)
+        await hub.pull(name)
+    row = await hub.row(name, "A")
+    assert (row["expected"], row["gap"], channel.books["A"]) == (40, -7, 33)
+    channel.hidden.clear()
+    await hub.settle()
+    await hub.check_all(name)
+    await hub.settle()
+    assert channel.books["A"] == 40
+    assert channel.books == await hub.desired(name)
+
+
+async def test_a_difference_is_closed_though_the_feed_always_lags(database: Database, organisation_id: UUID) -> None:
+    hub, channel, name = await make(database, organisation_id, CAS)
+    channel.books["A"] = 33
+    await hub.check_all(name)
+    channel.sell("B", 1, hidden=True)
+    for _ in range(3):
+        await hub.check_all(name)
+        await hub.pull(name)
+    await hub.check_all(name)
+    assert (await hub.row(name, "A"))["expected"] == 33
+
+
+async def test_refused_credentials_stop_the_connection_until_a_person_acts(
+    database: Database, organisation_id: UUID
+) -> None:
+    hub, channel, name = await make(database, organisation_id, CAS)
+    channel.pull_error = CredentialsRejected("token revoked")
+    assert await hub.pull(name) is None
+    async with database.transaction(organisation_id) as tx:
+        state = await tx.fetch_row("select state, state_reason from connection where id = $1", hub.connections[name])
+    assert tuple(state or ()) == ("needs_attention", "token revoked")
+    await hub.set_stock("A", 50)
+    channel.pushes = []
+    assert await hub.push(name) is None
+    assert channel.pushes == []
+
+
+async def test_errors_are_noted_and_waits_grow(database: Database, organisation_id: UUID) -> None:
+    hub, channel, name = await make(database, organisation_id, CAS)
+    channel.pull_error = RequestRejected("no")
+    waits = [await hub.pull(name) for _ in range(6)]
+    assert all(wait is not None and 0 < wait <= 5 for wait in waits)
+    assert max(waits[4:], key=lambda w: w or 0) > (waits[0] or 0)  # type: ignore[operator]
+    async with database.transaction(organisation_id) as tx:
+        said = "select error from connection_progress where organisation_id = $1"
+        assert await tx.fetch_value(said, organisation_id) == "no"
+    channel.pull_error = None
+    await hub.pull(name)
+    async with database.transaction(organisation_id) as tx:
+        assert await tx.fetch_value(said, organisation_id) == ""
+
+
+async def simulate(hub: Hub, chance: random.Random, steps: int) -> None:
+    """Sales, orders doubled and late, stock changes, pushes with faults, checks, in random order."""
+    for _ in range(steps):
+        name = chance.choice(list(hub.channels))
+        channel = hub.channels[name]
+        match chance.choice(
+            ["sell", "sell", "sell", "tell", "tell", "show", "stock", "push", "push", "pull", "check", "time"]
+        ):
+            case "sell":
+                channel.sell(chance.choice(list(channel.books)), chance.randint(1, 3), hidden=chance.random() < 0.5)
+            case "tell" if channel.feed:
+                known = list(channel.feed.values())
+                await hub.take(name, *chance.choices(known, k=2))
+            case "show":
+                channel.hidden -= set(list(channel.hidden)[:1])
+            case "stock":
+                await hub.set_stock(chance.choice(list(hub.made)), chance.randint(5, 60))
+            case "push":
+                if chance.random() < 0.5:
+                    channel.faults = [chance.choice(["lost", "dropped", "busy", "died", "killed"])]
+                elif chance.random() < 0.3:
+                    fault = chance.choice([PushOutcome.FAILED, PushOutcome.UNKNOWN])
+                    channel.item_faults = {chance.choice(list(channel.books)): fault}
+                with suppress(WorkerDied):
+                    await hub.push(name)
+            case "pull":
+                await hub.pull(name)
+            case "check":
+                await hub.check(name)
+            case "time":
+                await hub.pass_time()
+
+
+SEEDS = [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 30))]
+
+
+@every
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_whatever_happens_the_end_is_in_step(
+    database: Database, organisation_id: UUID, semantics: QuantitySemantics, seed: int
+) -> None:
+    hub = await Hub(database, organisation_id, Channel(semantics), patience_s=0.0).set_up({"A": 40, "B": 15})
+    await simulate(hub, random.Random(seed), 60)
+    channel = hub.channels[str(semantics)]
+    channel.hidden.clear()
+    channel.faults.clear()
+    channel.item_faults.clear()
+    await hub.settle(20)
+    assert channel.books == await hub.desired(str(semantics))
+    assert {row["state"] for row in await hub.rows(str(semantics))} == {"in_step"}
+    await hub.verify()
