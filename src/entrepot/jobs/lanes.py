@@ -91,12 +91,14 @@ class LaneRunner:
         connection: asyncpg.Connection[Any] = await asyncpg.connect(
             self._database.url, server_settings={"application_name": "entrepot lanes"}
         )
-        self._lock_connection = connection
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
         try:
             await hints.listen(connection, self._on_hint)
+            self._lock_connection = connection
             while not self._stopping.is_set() and not connection.is_closed():
                 await self._sweep()
-                await self._pause(SWEEP_S)
+                await self._pause(SWEEP_S, lost)
         finally:
             # The session locks fall with this connection, so nothing may go on under them.
             self._lock_connection = None
@@ -107,9 +109,14 @@ class LaneRunner:
             with suppress(Exception):
                 await connection.close(timeout=2)
 
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+    async def _pause(self, seconds: float, *ends: asyncio.Event) -> None:
+        """Wait so long, or until the runner stops or one of these events."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._stopping, *ends)]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def _end_tasks(self, *, cancel: bool = False) -> None:
         for state in self._states.values():
