@@ -1,0 +1,161 @@
+"""When to write to a listing and what: a table by semantics, and properties."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from entrepot.channels.contract import AuthKind, Manifest, QuantitySemantics
+from entrepot.sync.progress import Progress
+from entrepot.sync.pull import drained, next_pull_s
+from entrepot.sync.rules import Decision, Do, Quantity, Surroundings, backoff_s, decide, gap_is_drift
+
+NOW = datetime(2030, 5, 1, 12, tzinfo=UTC)
+EARLIER, LATER = NOW - timedelta(minutes=1), NOW + timedelta(minutes=1)
+PATIENCE = timedelta(minutes=10)
+ABSOLUTE = QuantitySemantics.ABSOLUTE
+RELATIVE = [QuantitySemantics.COMPARE_AND_SET, QuantitySemantics.DELTA]
+quick = settings(deadline=None, max_examples=150)
+
+
+def around(pool: int = 0, others: int = 0, drained_at: datetime | None = NOW) -> Surroundings:
+    return Surroundings(pool, others, drained_at, NOW, PATIENCE)
+
+
+def figures(
+    desired: int | None, expected: int | None, *, uncertain: bool = False, since: datetime | None = None
+) -> Quantity:
+    return Quantity(desired, expected, EARLIER, uncertain, since)
+
+
+@pytest.mark.parametrize("semantics", list(QuantitySemantics))
+def test_nothing_is_written_without_knowing_what_is_wanted_and_what_is_shown(semantics: QuantitySemantics) -> None:
+    assert decide(semantics, figures(None, 3), around()).do is Do.NOTHING
+    assert decide(semantics, figures(3, None), around()).do is Do.CHECK
+    assert decide(semantics, figures(3, 3), around()).do is Do.NOTHING
+
+
+@pytest.mark.parametrize("semantics", RELATIVE)
+@pytest.mark.parametrize(("desired", "expected"), [(5, 3), (3, 5), (0, 1), (1, -2)])
+def test_where_no_sale_can_be_lost_it_is_written_at_once(
+    semantics: QuantitySemantics, desired: int, expected: int
+) -> None:
+    unknown = around(pool=0, others=99, drained_at=None)
+    assert decide(semantics, figures(desired, expected), unknown) == Decision(Do.SEND, desired)
+
+
+@pytest.mark.parametrize(
+    ("given_figures", "surroundings", "do", "to"),
+    [
+        (figures(3, 5), around(drained_at=None), Do.SEND, 3),
+        (figures(5, 3, uncertain=True), around(drained_at=None), Do.SEND, 3),
+        (figures(3, 5, uncertain=True), around(drained_at=None), Do.SEND, 3),
+        (figures(3, 3, uncertain=True), around(drained_at=None), Do.SEND, 3),
+        (figures(5, 0), around(), Do.SEND, 5),
+        (figures(5, -2), around(), Do.SEND, 5),
+        (figures(5, 0), around(drained_at=None), Do.WAIT, 5),
+        (figures(5, 0), around(drained_at=EARLIER - timedelta(seconds=1)), Do.WAIT, 5),
+        (figures(5, 3), around(pool=10, others=2), Do.SEND, 5),
+        (figures(5, 3), around(pool=9, others=2), Do.WAIT, 5),
+        (figures(5, 3), around(pool=10, others=2, drained_at=None), Do.WAIT, 5),
+        (figures(5, 3, since=NOW - PATIENCE), around(), Do.SEND, 0),
+        (figures(5, 3, since=NOW - PATIENCE + timedelta(seconds=1)), around(), Do.WAIT, 5),
+        (figures(5, 0, since=NOW - PATIENCE), around(drained_at=None), Do.WAIT, 5),
+    ],
+)
+def test_a_channel_that_overwrites(given_figures: Quantity, surroundings: Surroundings, do: Do, to: int) -> None:
+    decision = decide(ABSOLUTE, given_figures, surroundings)
+    assert (decision.do, decision.to) == (do, to)
+
+
+def test_the_first_write_needs_no_feed() -> None:
+    assert decide(ABSOLUTE, Quantity(5, 0, None), around(drained_at=None)).to == 5
+
+
+moments = st.one_of(st.none(), st.sampled_from([EARLIER - timedelta(hours=1), EARLIER, NOW]))
+
+
+@quick
+@given(
+    st.integers(0, 20), st.integers(-3, 20), moments, st.booleans(), moments,
+    st.integers(0, 60), st.integers(0, 40), moments,
+)  # fmt: skip
+def test_an_overwriting_raise_is_always_proved_safe(
+    desired: int, expected: int, published: datetime | None, uncertain: bool, since: datetime | None,
+    pool: int, others: int, drained_at: datetime | None,
+) -> None:  # fmt: skip
+    decision = decide(
+        ABSOLUTE, Quantity(desired, expected, published, uncertain, since), around(pool, others, drained_at)
+    )
+    shows = max(0, expected)
+    if decision.do is not Do.SEND:
+        assert desired >= shows
+        return
+    assert 0 <= decision.to <= desired
+    if decision.to > shows:
+        assert not uncertain
+        assert published is None or (drained_at is not None and drained_at >= published)
+        assert shows == 0 or others + shows + desired <= pool
+
+
+@quick
+@given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
+def test_waits_stay_in_bounds(failures: int, chance: float) -> None:
+    assert 0.05 <= backoff_s(failures, chance) <= 5.0
+    assert backoff_s(failures, chance) <= backoff_s(failures + 1, chance)
+
+
+def test_waits_double() -> None:
+    assert [backoff_s(n, 0.0, most_s=100) for n in (1, 2, 3)] == pytest.approx([0.05, 0.1, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("gap", "before", "before_at", "drained_at", "drift"),
+    [
+        (2, 2, NOW, NOW, True),
+        (2, 2, NOW, LATER, True),
+        (2, 2, NOW, EARLIER, False),
+        (2, 2, NOW, None, False),
+        (2, 1, NOW, LATER, False),
+        (2, None, None, LATER, False),
+    ],
+)
+def test_a_gap_is_drift_only_if_no_sale_explains_it(
+    gap: int, before: int | None, before_at: datetime | None, drained_at: datetime | None, drift: bool
+) -> None:
+    assert gap_is_drift(gap, before, before_at, drained_at) is drift
+
+
+def seconds(n: float) -> datetime:
+    return NOW + timedelta(seconds=n)
+
+
+@pytest.mark.parametrize(
+    ("state", "wait"),
+    [
+        (Progress(), 0.0),
+        (Progress(pull_started_at=seconds(-10)), 50.0),
+        (Progress(pull_started_at=seconds(-10), pulled_at=seconds(-5)), 55.0),
+        (Progress(pull_started_at=seconds(-100), pulled_at=seconds(-90)), 0.0),
+        (Progress(pull_started_at=seconds(-10), pull_wanted_at=seconds(-1)), 0.0),
+        (Progress(pull_started_at=seconds(-0.5), pull_wanted_at=seconds(0)), 1.5),
+        (Progress(pull_started_at=seconds(-1), pull_wanted_at=seconds(-2)), 59.0),
+    ],
+)
+def test_when_orders_are_pulled_next(state: Progress, wait: float) -> None:
+    assert next_pull_s(state, interval_s=60.0, spacing_s=2.0, now=NOW) == pytest.approx(wait)
+
+
+def test_until_when_every_sale_is_known() -> None:
+    lagging = Manifest(
+        "x", "X", "1", frozenset(), AuthKind.STATIC_TOKEN, (), (), (), order_feed_lag=timedelta(minutes=2)
+    )
+    none = timedelta(0)
+    assert drained(lagging, None, none, NOW) == NOW - timedelta(minutes=2)
+    assert drained(lagging, EARLIER, none, NOW) == EARLIER
+    assert drained(lagging, LATER, none, NOW) == NOW
+    assert drained(lagging, NOW, timedelta(seconds=30), NOW) == NOW - timedelta(seconds=30)
+    assert drained(lagging, EARLIER, timedelta(seconds=-30), NOW) == EARLIER + timedelta(seconds=30)
