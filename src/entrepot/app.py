@@ -203,6 +203,7 @@ def sync_settings(settings: Settings) -> sync.SyncSettings:
     return sync.SyncSettings(
         push_batch_max=settings.sync.batch_size,
         raise_patience_s=settings.sync.raise_patience_s,
+        write_settling_s=settings.sync.write_settling_s,
         drift_interval_s=settings.sync.drift_interval_s,
         retry_attempts=settings.sync.retry_attempts,
     )

@@ -206,6 +206,7 @@ async def _start(
         "ENTREPOT_PORT": str(settings.port),
         "ENTREPOT_SYNC_DRIFT_INTERVAL": "20s",
         "ENTREPOT_SYNC_RAISE_PATIENCE": "3s",
+        "ENTREPOT_SYNC_WRITE_SETTLING": "2s",
         "ENTREPOT_SYNC_CALL_TIMEOUT": "3s",
         "ENTREPOT_LOG_LEVEL": "warning",
         "PYTHONUNBUFFERED": "1",

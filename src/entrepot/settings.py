@@ -79,6 +79,12 @@ class SyncSettings:
         "How long a raise may wait on a channel that overwrites quantities before the listing is closed for a moment.",
         key="raise_patience",
     )
+    write_settling_s: float = setting(
+        15.0,
+        duration_s,
+        "How long after its acknowledgement a write may still take effect on a channel that overwrites quantities.",
+        key="write_settling",
+    )
     parallel_syncs: int = setting(8, at_least(1), "How many connections are worked on at the same time.")
 
 

@@ -133,6 +133,8 @@ class Manifest:
     """The credential that signs deliveries (entered, or learned by `subscribe_webhooks`)."""
     webhook_account: tuple[str, str] | None = None
     """(header, setting): a delivery that names no connection belongs to the one whose setting the header carries."""
+    cancel_restocks: bool = False
+    """Whether the channel itself puts cancelled units back into its listing (as it usually does)."""
     order_feed_lag: timedelta = timedelta(0)
     """How long after a sale the channel's order feed may still not show it."""
 

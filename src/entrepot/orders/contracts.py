@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from entrepot.kernel.errors import Conflict, NotFound
 
 ORDERS_SOLD = "orders.sold"
-"""Event: {"connection_id", "sold": [[external variant id, variant id, units, placed_at ISO]]}: units that the channel took
-off its own listings."""
+"""Event: {"connection_id", "sold": [[external variant id, variant id, units, placed_at ISO]]}.
+
+Units that the channel took off its own listing; negative: cancelled ones, which some channels put back themselves.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,11 @@ class _Work:
     touched: set[UUID] = field(default_factory=set)
     exceptions: int = 0
 
+    def sell(self, external_variant_id: str | None, variant_id: UUID, units: int, order: ChannelOrder) -> None:
+        """Note units that the channel took off its own listing, or (negative) cancelled ones that it may have put back."""
+        if units:
+            self.sold.append((external_variant_id or "", str(variant_id), units, order.placed_at.isoformat()))
+
 
 async def ingest(tx: Tx, connection_id: UUID, orders: Sequence[ChannelOrder], *, via: str, now: datetime) -> Ingested:
     """Store orders of a connection as the channel has them now and claim their stock. `via`: webhook or poll."""
@@ -106,9 +111,8 @@ def _add_line(
         return
     if plan.claim:
         work.claims.append(SaleClaim(line_id, variant_id, plan.claim))
-    if plan.quantity > plan.cancelled:
-        units = plan.quantity - plan.cancelled
-        work.sold.append((line.external_variant_id or "", str(variant_id), units, order.placed_at.isoformat()))
+    work.sell(line.external_variant_id, variant_id, plan.quantity, order)
+    work.sell(line.external_variant_id, variant_id, -plan.cancelled, order)
 
 
 async def _plan_newer(
@@ -134,7 +138,7 @@ async def _plan_newer(
                 position += 1
                 _add_line(work, id, order, plan, mapped, position, now)
             else:
-                _change_line(work, plan, plan.line)
+                _change_line(work, plan, plan.line, order)
         status = rules.next_status(old, order.status)
         await store.update_order(tx, id, order, status)
         kind = str(status) if status is not old else "updated"
@@ -143,7 +147,10 @@ async def _plan_newer(
         work.touched.add(id)
 
 
-def _change_line(work: _Work, plan: rules.LinePlan, line: rules.StoredLine) -> None:
+def _change_line(work: _Work, plan: rules.LinePlan, line: rules.StoredLine, order: ChannelOrder) -> None:
+    if line.variant_id is not None and not order.fulfilled_by_channel and plan.incoming is not None:
+        work.sell(plan.incoming.external_variant_id, line.variant_id, plan.quantity - line.quantity, order)
+        work.sell(plan.incoming.external_variant_id, line.variant_id, line.cancelled - plan.cancelled, order)
     if (plan.quantity, plan.cancelled, plan.shipped) != (line.quantity, line.cancelled, line.shipped):
         work.counts.append((line.id, plan.quantity, plan.cancelled, plan.shipped))
     if plan.ship > 0:

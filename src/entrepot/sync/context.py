@@ -45,6 +45,12 @@ class SyncSettings:
 
     push_batch_max: int = 100
     raise_patience_s: float = 600.0
+    write_settling_s: float = 15.0
+    """How long after its acknowledgement a write may take effect on a channel that overwrites."""
+    patch_batch_max: int = 10
+    """Changes sent together on a channel that overwrites, while there are few: each waits for those before it."""
+    patch_many: int = 40
+    """More changes than this are sent together, as the channel's bulk way is faster then."""
     pull_spacing_s: float = 1.0
     """Least time between two pulls of orders that were asked for."""
     check_batch_max: int = 50

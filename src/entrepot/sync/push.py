@@ -154,6 +154,8 @@ async def _send_next(
         decisions = await _decide(context, tx, connection, semantics, due)
         await _set_aside(context, tx, connection, decisions)
         sending = [(row, d.to) for row, d in decisions if d.do is Do.SEND]
+        if semantics is _ABSOLUTE and len(sending) <= context.settings.patch_many:
+            sending = sending[: context.settings.patch_batch_max]
         opened = await _open_batch(tx, connection, sending) if sending and semantics is not _ABSOLUTE else None
     if not due:
         return False, None
@@ -195,8 +197,9 @@ async def _decide(
             row["desired"], row["expected"], row["published_at"], row["uncertain"], row["raise_wanted_at"]
         )
         around = Surroundings(
-            pools.get(row["variant_id"], 0), others.get(row["listing_id"], 0), drained_at, context.clock(), patience
-        )
+            pools.get(row["variant_id"], 0), others.get(row["listing_id"], 0), drained_at, context.clock(), patience,
+            timedelta(seconds=context.settings.write_settling_s),
+        )  # fmt: skip
         decisions.append((row, decide(semantics, figures, around)))
     return decisions
 
@@ -248,29 +251,32 @@ async def _open_after_reading(
 ) -> Opened | None:
     """On a channel that overwrites: look what it shows first, so that a sale we do not know is not written over.
 
-    A listing that shows less than we expect has sold: it is never raised above what it shows, except by a raise that was
-    found safe; and it is compared again once the orders are in.
+    Lowering writes only where it shows more than it shall. A listing that shows what we expect is certain again. One that
+    shows less has sold: it is looked into once the orders are in, not written.
     """
     shown: dict[str, int | None] = {}
     if isinstance(connector, ReadsQuantities):
         refs = [ListingRef(row["external_id"], row["keys"]) for row, _ in sending]
         shown = {r.external_id: r.quantity for r in await connector.read_quantities(api, refs)}
     kept: list[tuple[Any, int]] = []
-    skipped: list[tuple[UUID, str]] = []
+    certain: list[UUID] = []
+    less: list[tuple[UUID, str]] = []
     now = context.clock()
     for row, to in sending:
-        reads = shown.get(row["external_id"], row["expected"])
+        reads = shown.get(row["external_id"])
         raising = to > max(0, row["expected"])
-        if reads is None or (raising and reads == row["expected"]):
+        if reads is None or reads > to or (raising and reads == max(0, row["expected"])):
             kept.append((row, to))
-        elif raising:
-            skipped.append((row["listing_id"], f"shows {reads}, expected {row['expected']}: looked into first"))
+        elif reads == row["expected"]:
+            certain.append(row["listing_id"])
         else:
-            kept.append((row, min(to, reads)))
+            less.append((row["listing_id"], f"It shows {reads}, expected {row['expected']}: looked into first."))
     async with context.database.transaction(connection.organisation_id) as tx:
-        if skipped:
-            await store.postpone(tx, skipped, now + timedelta(seconds=WAIT_S))
-            await store.want_check(tx, [s[0] for s in skipped], now)
+        await store.lock_listings(tx, [row["listing_id"] for row, _ in sending])
+        await store.make_certain(tx, certain)
+        if less:
+            await store.postpone(tx, less, now + timedelta(seconds=WAIT_S))
+            await store.want_check(tx, [s[0] for s in less], now)
             await progress.want_pull(tx, connection.id, now)
             tx.hint(f"check:{connection.id}")
         return await _open_batch(tx, connection, kept) if kept else None

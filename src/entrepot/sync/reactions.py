@@ -36,16 +36,16 @@ class Reactions:
         for connection_id in {UUID(event["connection_id"]) for event in events}:
             connection = await channels.get(tx, connection_id)
             since = connection.created_at - BEFORE_CONNECTING
+            manifest = self._find(connection.channel).manifest
             sold = [
                 (external_id, UUID(variant_id), units)
                 for event in events
                 if UUID(event["connection_id"]) == connection_id
                 for external_id, variant_id, units, placed_at in event["sold"]
-                if datetime.fromisoformat(placed_at) >= since
+                if datetime.fromisoformat(placed_at) >= since and (units > 0 or manifest.cancel_restocks)
             ]
             if sold:
-                semantics = self._find(connection.channel).manifest.quantity_semantics
-                absolute = semantics is QuantitySemantics.ABSOLUTE
+                absolute = manifest.quantity_semantics is QuantitySemantics.ABSOLUTE
                 await store.count_sold(tx, connection_id, sold, absolute=absolute)
                 tx.hint(f"push:{connection_id}")
 

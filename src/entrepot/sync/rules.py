@@ -48,6 +48,8 @@ class Surroundings:
     drained_at: datetime | None
     now: datetime
     patience: timedelta
+    settling: timedelta = timedelta(0)
+    """How long after its acknowledgement a write may take effect there; also covers the error of clocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def _decide_absolute(figures: Quantity, desired: int, expected: int, around: Sur
     if desired == expected:
         return Decision(Do.NOTHING)
     drained, last = around.drained_at, figures.published_at
-    settled = last is None or (drained is not None and drained >= last)
+    settled = last is None or (drained is not None and drained >= last + around.settling)
     if settled and expected == 0:
         return Decision(Do.SEND, desired, "sold out there and every sale is known")
     if settled and around.others + expected + desired <= around.pool:

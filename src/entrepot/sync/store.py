@@ -287,6 +287,28 @@ async def postpone(tx: Tx, rows: Sequence[tuple[UUID, str]], until: datetime, *,
         )
 
 
+async def lock_listings(tx: Tx, listing_ids: Sequence[UUID]) -> None:
+    """Lock these listings in the one order, before anything of them is changed."""
+    await tx.execute(
+        "select listing_id from listing_quantity where organisation_id = $1 and listing_id = any($2::uuid[])"
+        " order by listing_id for update",
+        tx.organisation,
+        listing_ids,
+    )
+
+
+async def make_certain(tx: Tx, listing_ids: Sequence[UUID]) -> None:
+    """These show what we expect: nothing of them is in doubt."""
+    if listing_ids:
+        await tx.execute(
+            "update listing_quantity set uncertain = false, updated_at = now(),"
+            " state = case when desired is not distinct from expected then 'in_step' else 'pending' end"
+            " where organisation_id = $1 and listing_id = any($2::uuid[]) and state in ('pending', 'waiting')",
+            tx.organisation,
+            listing_ids,
+        )
+
+
 async def settle(tx: Tx, listing_ids: Sequence[UUID]) -> None:
     """These need nothing: note that they are in step."""
     if listing_ids:

@@ -122,6 +122,7 @@ MANIFEST = Manifest(
         for name, (rate, burst) in RATE_OF.items()
     ),
     quantity_semantics=QuantitySemantics.ABSOLUTE,
+    cancel_restocks=True,
     push_batch_max=FEED_MESSAGES_MAX,
     order_feed_lag=timedelta(minutes=2),
 )
