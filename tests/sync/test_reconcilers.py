@@ -13,7 +13,9 @@ from tests.sync.hub import Hub
 from entrepot.allocation import facade as allocation
 from entrepot.channels.contract import CredentialsRejected, PushOutcome, QuantitySemantics, RequestRejected
 from entrepot.database.pool import Database
+from entrepot.kernel.clock import utc_now
 from entrepot.sync import facade as sync
+from entrepot.sync.check import listings_step
 
 CAS, DELTA, ABSOLUTE = QuantitySemantics.COMPARE_AND_SET, QuantitySemantics.DELTA, QuantitySemantics.ABSOLUTE
 every = pytest.mark.parametrize("semantics", list(QuantitySemantics))
@@ -244,6 +246,26 @@ async def test_a_difference_is_closed_though_the_feed_always_lags(database: Data
     assert (await hub.row(name, "A"))["expected"] == 33
 
 
+async def test_a_run_over_all_listings_finds_what_differs_and_new_ones(
+    database: Database, organisation_id: UUID
+) -> None:
+    hub, channel, name = await make(database, organisation_id, CAS)
+    channel.books |= {"A": 41, "NEW": 3}
+    async with database.transaction(organisation_id) as tx:
+        [run] = await sync.trigger(tx, None, ["drift"], utc_now())
+        assert await sync.trigger(tx, None, ["drift"], utc_now()) == [run]
+    await listings_step(hub.context, hub.key("listings", name))
+    async with database.transaction(organisation_id) as tx:
+        ended = await tx.fetch_row("select state, done, counts from sync_run where id = $1", run)
+        matched = await tx.fetch_value(
+            "select variant_id from listing where organisation_id = $1 and external_id = 'NEW'", organisation_id
+        )
+    assert tuple(ended or ()) == ("done", 3, {"listings": 3, "matched": 2, "differing": 1})
+    assert matched is None
+    await hub.settle()
+    assert channel.books == {"A": 40, "B": 4, "NEW": 3}
+
+
 async def test_refused_credentials_stop_the_connection_until_a_person_acts(
     database: Database, organisation_id: UUID
 ) -> None:
@@ -310,6 +332,19 @@ async def simulate(hub: Hub, chance: random.Random, steps: int) -> None:
 SEEDS = [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 30))]
 
 
+async def end_in_step(hub: Hub) -> None:
+    """With everything delivered and no faults, every listing comes to show what it shall; the ledger adds up."""
+    for channel in hub.channels.values():
+        channel.hidden.clear()
+        channel.faults.clear()
+        channel.item_faults.clear()
+    await hub.settle(20)
+    for name, channel in hub.channels.items():
+        assert channel.books == await hub.desired(name)
+        assert {row["state"] for row in await hub.rows(name)} == {"in_step"}
+    await hub.verify()
+
+
 @every
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_whatever_happens_the_end_is_in_step(
@@ -317,11 +352,14 @@ async def test_whatever_happens_the_end_is_in_step(
 ) -> None:
     hub = await Hub(database, organisation_id, Channel(semantics), patience_s=0.0).set_up({"A": 40, "B": 15})
     await simulate(hub, random.Random(seed), 60)
-    channel = hub.channels[str(semantics)]
-    channel.hidden.clear()
-    channel.faults.clear()
-    channel.item_faults.clear()
-    await hub.settle(20)
-    assert channel.books == await hub.desired(str(semantics))
-    assert {row["state"] for row in await hub.rows(str(semantics))} == {"in_step"}
-    await hub.verify()
+    await end_in_step(hub)
+
+
+@pytest.mark.parametrize("seed", SEEDS[2:12])
+async def test_channels_of_all_kinds_together_end_in_step(database: Database, organisation_id: UUID, seed: int) -> None:
+    channels = [Channel(semantics) for semantics in QuantitySemantics]
+    hub = await Hub(database, organisation_id, *channels, patience_s=0.0).set_up({"A": 40, "B": 15})
+    async with database.transaction(organisation_id) as tx:
+        await allocation.set_policy(tx, "pool_minus_buffer", {"buffer": 1})
+    await simulate(hub, random.Random(seed), 90)
+    await end_in_step(hub)
