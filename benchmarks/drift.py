@@ -42,6 +42,8 @@ from entrepot.sync.push import push_step
 SKUS = 100_000
 CHANGED = 1_000
 PAGE = 250
+CHANGED_TO = 700
+"""Units on hand after a change: every share of it differs from SHOWN."""
 SHOWN = 100
 """What every listing shows at first."""
 
@@ -194,7 +196,9 @@ async def _changes(hub: Bench, connections: Sequence[UUID], changed: int, backen
     context = sync.SyncContext(hub.database, wire, lambda key: CHANNEL)
     for start in range(1, changed + 1, 100):
         async with hub.database.transaction(hub.organisation) as tx:
-            wanted = [stock.StockChange(variant_id(n), "benchmark", on_hand=500) for n in range(start, start + 100)]
+            wanted = [
+                stock.StockChange(variant_id(n), "benchmark", on_hand=CHANGED_TO) for n in range(start, start + 100)
+            ]
             await stock.change_on_hand(tx, wanted, kind="count", actor="benchmark")
     meter = CpuMeter(backend)
     table = sync.reaction_table(lambda key: CHANNEL)

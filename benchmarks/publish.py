@@ -1,8 +1,10 @@
-"""A stock change until three channels show it: 50 changes a second, one worker, simulated Shopify, Square and Amazon.
+"""A stock change until the channels show it: 50 changes a second, one worker, simulated Shopify, Square and Amazon.
 
-The marketplaces run as one process with their limits and delays shortened so far that they do not count. Half of the
-changes lower the stock of a variant, half raise it; each variant changes once. The time runs from the commit of the
-change to `published_at` of the last of the variant's three listings.
+The marketplaces run as one process with their limits and delays shortened a hundredfold. Half of the
+changes take stock away, half add some; each variant changes once. The time runs from the commit of the change to
+`published_at` of the last of the variant's listings. Stock taken away counts on all three channels, and that is
+`publish_p99_ms`. On Amazon, where a write overwrites sales that we do not know yet, the hub holds a raise back on purpose
+until that cannot be: stock added counts only in the figure for Shopify and Square alone, where both directions do.
 """
 
 from __future__ import annotations
@@ -27,26 +29,26 @@ from entrepot.stock import facade as stock
 PER_S = 50
 STEP = 10
 """Units of a change: the shares of every channel move by it."""
-ON_HAND = 1_000
-TIME_SCALE = 10_000
+TIME_SCALE = 100
 SETTLE_S = 120.0
 
 IDLE = """
 select not exists (select 1 from outbox where organisation_id = $1)
-   and not exists (select 1 from listing_quantity where organisation_id = $1
-                   and (state in ('pending', 'sending', 'waiting') or gap is not null))
-   and (select count(*) from connection_progress where organisation_id = $1 and listings_pulled_at is not null) = 3
+   and not exists (select 1 from listing_quantity where organisation_id = $1 and state in ('pending', 'sending'))
+   and (select count(distinct connection_id) from listing_quantity where organisation_id = $1) = 3
 """
 COMPLETE = """
-select variant_id from listing_quantity where organisation_id = $1 group by variant_id having count(*) = 3
-order by variant_id limit $2
+select variant_id from listing_quantity where organisation_id = $1 group by variant_id
+having count(*) = 3 and min(expected) >= $3 and bool_and(state = 'in_step') order by variant_id limit $2
 """
 COUNTS = """
 select connection_id::text, count(*), count(distinct variant_id) from listing_quantity where organisation_id = $1 group by 1
 """
 PUBLISHED = """
-select variant_id, extract(epoch from max(published_at))::float8 from listing_quantity
-where organisation_id = $1 and variant_id = any($2) group by variant_id
+select q.variant_id, extract(epoch from max(q.published_at))::float8,
+       extract(epoch from max(q.published_at) filter (where c.channel <> 'amazon'))::float8
+from listing_quantity q join connection c on c.organisation_id = $1 and c.id = q.connection_id
+where q.organisation_id = $1 and q.variant_id = any($2) group by 1
 """
 
 
@@ -66,19 +68,16 @@ async def measure(hub: Bench) -> tuple[Figures, list[Line]]:
         await hub.start_worker(supervisor)
         await _until_idle(hub)
         async with hub.database.transaction(hub.organisation) as tx:
-            variants = [row[0] for row in await tx.fetch(COMPLETE, tx.organisation, wanted)]
+            variants = [row[0] for row in await tx.fetch(COMPLETE, tx.organisation, wanted, STEP)]
             if not variants:
                 counts = await tx.fetch(COUNTS, tx.organisation)
-                raise RuntimeError(f"no variant is listed on all three channels: {[tuple(row) for row in counts]}")
-            changes = [stock.StockChange(v, "benchmark", on_hand=ON_HAND) for v in variants]
-            await stock.change_on_hand(tx, changes, kind="count", actor="benchmark")
-        await _until_idle(hub)
+                raise RuntimeError(f"no variant is published on all three channels: {[tuple(row) for row in counts]}")
         hub.say("Stock changes")
         committed = await _change(hub, variants)
         await _until_idle(hub)
         async with hub.database.transaction(hub.organisation) as tx:
             rows = await tx.fetch(PUBLISHED, tx.organisation, variants)
-    return _figures(variants, committed, {row[0]: row[1] for row in rows})
+    return _figures(variants, committed, {row[0]: (row[1], row[2]) for row in rows})
 
 
 async def _connect(hub: Bench, simulator: str) -> None:
@@ -126,19 +125,26 @@ async def _change(hub: Bench, variants: Sequence[UUID]) -> dict[UUID, float]:
 
 
 def _figures(
-    variants: Sequence[UUID], committed: dict[UUID, float], published: dict[UUID, float]
+    variants: Sequence[UUID], committed: dict[UUID, float], published: dict[UUID, tuple[float, float]]
 ) -> tuple[Figures, list[Line]]:
-    lags = [(published[v] - committed[v]) * 1000 for v in variants]
-    if min(lags) < -1000:
+    lowered = [(published[v][0] - committed[v]) * 1000 for v in variants[0::2]]
+    two = [(published[v][1] - committed[v]) * 1000 for v in variants]
+    if min(*lowered, *two) < -500:
         raise RuntimeError("a change was not published")
-    lowered, raised = lags[0::2], lags[1::2]
     figures = {
-        "publish_p99_ms": percentile(lags, 0.99), "publish_p50_ms": percentile(lags, 0.5),
-        "publish_lowered_p99_ms": percentile(lowered, 0.99), "publish_raised_p99_ms": percentile(raised, 0.99),
+        "publish_p99_ms": percentile(lowered, 0.99), "publish_p50_ms": percentile(lowered, 0.5),
+        "publish_two_channels_p99_ms": percentile(two, 0.99), "publish_two_channels_p50_ms": percentile(two, 0.5),
     }  # fmt: skip
-    told = (
-        f"p50 {figures['publish_p50_ms']:,.0f} ms; lowered p99 {figures['publish_lowered_p99_ms']:,.0f} ms, "
-        f"raised p99 {figures['publish_raised_p99_ms']:,.0f} ms; wanted p99 under 1,000 ms"
-    )
-    name = f"Change to publication on 3 channels, {PER_S} changes/s, p99"
-    return figures, [Line(name, f"{figures['publish_p99_ms']:,.0f} ms", told)]
+    pace = f"{len(variants)} changes at {PER_S}/s"
+    return figures, [
+        Line(
+            f"Stock taken away to publication on 3 channels, {pace}, p99",
+            f"{figures['publish_p99_ms']:,.0f} ms",
+            f"p50 {figures['publish_p50_ms']:,.0f} ms; wanted p99 under 1,000 ms",
+        ),
+        Line(
+            "Any change on Shopify and Square alone, p99",
+            f"{figures['publish_two_channels_p99_ms']:,.0f} ms",
+            f"p50 {figures['publish_two_channels_p50_ms']:,.0f} ms",
+        ),
+    ]

@@ -44,19 +44,35 @@ async def listings_by_variant(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
 
 
 UPSERT_LISTINGS = """
-insert into listing (organisation_id, id, connection_id, external_id, keys, sku, title, price_minor, currency, active,
-    variant_id, seen_at)
-select $1, i.id, $2, i.external_id, i.keys, i.sku, i.title, i.price_minor, i.currency, i.active, v.id, $3
-from unnest($4::uuid[], $5::text[], $6::jsonb[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::boolean[])
-     as i(id, external_id, keys, sku, title, price_minor, currency, active)
-left join variant v on v.organisation_id = $1 and v.sku = i.sku
-order by i.external_id
-on conflict (organisation_id, connection_id, external_id) do update set
-    keys = excluded.keys, sku = excluded.sku, title = excluded.title, price_minor = excluded.price_minor,
-    currency = excluded.currency, active = excluded.active, seen_at = excluded.seen_at, updated_at = now(),
-    variant_id = coalesce(listing.variant_id, excluded.variant_id)
-returning id, external_id, variant_id, active
+with incoming as (
+    select i.*, v.id as found
+    from unnest($4::uuid[], $5::text[], $6::jsonb[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::boolean[])
+         as i(id, external_id, keys, sku, title, price_minor, currency, active)
+    left join variant v on v.organisation_id = $1 and v.sku = i.sku
+), same as (
+    select l.id, l.external_id, l.variant_id, l.active
+    from incoming i
+    join listing l on l.organisation_id = $1 and l.connection_id = $2 and l.external_id = i.external_id
+    where l.keys = i.keys and l.sku is not distinct from i.sku and l.title = i.title
+      and l.price_minor is not distinct from i.price_minor and l.currency is not distinct from i.currency
+      and l.active = i.active and (l.variant_id is not null or i.found is null)
+      and l.seen_at > $3::timestamptz - interval '1 day'
+), written as (
+    insert into listing (organisation_id, id, connection_id, external_id, keys, sku, title, price_minor, currency,
+        active, variant_id, seen_at)
+    select $1, i.id, $2, i.external_id, i.keys, i.sku, i.title, i.price_minor, i.currency, i.active, i.found,
+        $3::timestamptz
+    from incoming i where not exists (select 1 from same where same.external_id = i.external_id)
+    order by i.external_id
+    on conflict (organisation_id, connection_id, external_id) do update set
+        keys = excluded.keys, sku = excluded.sku, title = excluded.title, price_minor = excluded.price_minor,
+        currency = excluded.currency, active = excluded.active, seen_at = excluded.seen_at, updated_at = now(),
+        variant_id = coalesce(listing.variant_id, excluded.variant_id)
+    returning id, external_id, variant_id, active
+)
+select * from same union all select * from written
 """
+"""Rows that are as they were stay unwritten (their `seen_at` is renewed daily): a check of a whole catalog mostly reads."""
 
 
 async def upsert_listings(tx: Tx, connection_id: UUID, listings: Sequence[ChannelListing], now: datetime) -> list[Any]:
