@@ -28,7 +28,9 @@ class Hub:
     def __init__(self, database: Database, organisation_id: UUID, *channels: Channel, patience_s: float = 600.0):
         self.database, self.id = database, organisation_id
         self.channels = {str(c.semantics): c for c in channels}
-        settings = sync.SyncSettings(raise_patience_s=patience_s, pull_spacing_s=0.0, recheck_s=0.0)
+        settings = sync.SyncSettings(
+            raise_patience_s=patience_s, pull_spacing_s=0.0, recheck_s=0.0, write_settling_s=0.0
+        )
         self.context = sync.SyncContext(database, Wire(), self.channels.__getitem__, settings)
         self.connections: dict[str, UUID] = {}
         self.made: dict[str, UUID] = {}
