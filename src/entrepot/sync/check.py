@@ -99,7 +99,8 @@ def _judge(row: Any, reads: int, drained_at: datetime | None, soon: datetime) ->
         return row["listing_id"], reads, reads, None, None, ""
     if gap == 0:
         return row["listing_id"], reads, reads, 0, soon, ""
-    if settled:
+    if gap > 0 or settled:
+        # More than we expect is never a sale that we do not know yet: it counts at once, so that it is lowered at once.
         log.info("drift_closed", listing=str(row["listing_id"]), gap=gap)
         return row["listing_id"], reads, reads, None, None, f"The channel differed by {gap:+d}; taken up."
     return (
