@@ -232,14 +232,13 @@ async def end_applied(tx: Tx, batch_id: UUID, rows: Sequence[tuple[UUID, int | N
 async def end_unknown(tx: Tx, batch_id: UUID, listing_ids: Sequence[UUID], *, absolute: bool) -> None:
     """Nobody knows whether these were written.
 
-    On a channel that overwrites, the lower value is believed and written again. Elsewhere the higher one is: what was
-    lowered is lowered once more, what was raised is not; and a reading, once every sale is known, puts it right.
+    On a channel that overwrites, the lower value is believed and written again; elsewhere only a reading can tell.
     """
-    believed = "least" if absolute else "greatest"
+    believed = f"least(q.expected, {_AFTER})" if absolute else "null"
     await tx.execute(
         f"""
-        update listing_quantity q set expected = {believed}(q.expected, {_AFTER}), uncertain = $4, state = 'pending',
-            next_attempt_at = null, check_at = case when $4 then q.check_at else now() end, {_ENDED}
+        update listing_quantity q set expected = {believed}, uncertain = $4, state = 'pending', next_attempt_at = null,
+            check_at = case when $4 then q.check_at else now() end, gap = null, gap_at = null, {_ENDED}
         where q.organisation_id = $1 and q.batch_id = $2 and q.listing_id = any($3::uuid[])
         """,
         tx.organisation,
