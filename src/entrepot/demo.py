@@ -131,11 +131,11 @@ class _Hub:
             )
 
     async def drained_since(self, moment: float) -> bool:
-        """Return whether every connection has seen all orders up to a time (epoch seconds)."""
+        """Return whether every connection has seen all orders up to a time (epoch seconds) and compared its listings since."""
         async with self.database.transaction(self.organisation_id) as tx:
             return bool(
                 await tx.fetch_value(
-                    "select coalesce(bool_and(drained_at >= to_timestamp($2)), false) from connection_progress"
+                    "select coalesce(bool_and(drained_at >= to_timestamp($2) and drift_checked_at >= to_timestamp($2)), false) from connection_progress"
                     " where organisation_id = $1",
                     self.organisation_id,
                     moment,

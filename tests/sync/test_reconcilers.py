@@ -140,7 +140,8 @@ async def test_a_sale_that_is_not_known_yet_is_never_written_over(
     assert sold is not None
     await hub.set_stock("A", 200)
     await hub.push(name)
-    assert channel.books["A"] == 70
+    # As a difference the raise keeps the sale; where comparing showed that something happened, it waits.
+    assert channel.books["A"] == (70 if semantics is QuantitySemantics.DELTA else 30)
     channel.hidden.clear()
     await hub.take(name, sold)
     await hub.settle()
@@ -162,7 +163,7 @@ async def test_an_unknown_outcome_and_an_unseen_sale_together_end_in_step(
     for _ in range(2):
         await hub.push(name)
         await hub.check(name)
-    assert channel.books["A"] == 110
+    assert channel.books["A"] == 90  # The sale may be in what it shows: not raised before that is known.
     channel.hidden.clear()
     await hub.take(name, sold)
     await hub.settle()

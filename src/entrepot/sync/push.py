@@ -194,8 +194,9 @@ async def _decide(
     decisions = []
     for row in due:
         figures = Quantity(
-            row["desired"], row["expected"], row["published_at"], row["uncertain"], row["raise_wanted_at"]
-        )
+            row["desired"], row["expected"], row["published_at"], row["uncertain"], row["raise_wanted_at"],
+            row["gap"] is not None,
+        )  # fmt: skip
         around = Surroundings(
             pools.get(row["variant_id"], 0), others.get(row["listing_id"], 0), drained_at, context.clock(), patience,
             timedelta(seconds=context.settings.write_settling_s),
@@ -418,7 +419,7 @@ async def _send_from_what_it_shows(
             if reads is None or row["expected"] is None or row["desired"] is None:
                 continue
             to = max(0, reads + row["desired"] - row["expected"])
-            if to != reads:
+            if to < reads:  # A raise waits until what it shows is explained.
                 shown[row["listing_id"]] = reads
                 sending.append((row, to))
         if not sending:

@@ -33,6 +33,8 @@ class Quantity:
     published_at: datetime | None
     uncertain: bool = False
     raise_wanted_at: datetime | None = None
+    unexplained: bool = False
+    """It was read and showed something that sales which we do not know yet may explain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ def decide(semantics: QuantitySemantics, figures: Quantity, around: Surroundings
         return Decision(Do.NOTHING)
     if figures.expected is None:
         return Decision(Do.CHECK, why="not known what the channel shows")
+    if figures.unexplained and not figures.uncertain and figures.desired > figures.expected:
+        return Decision(Do.WAIT, figures.desired, "a raise waits until what it shows is explained")
     if semantics is not QuantitySemantics.ABSOLUTE:
         if figures.desired == figures.expected:
             return Decision(Do.NOTHING)

@@ -83,7 +83,7 @@ with due as (
     order by desired > expected, desired_at
     limit $4
 )
-select q.listing_id, q.variant_id, q.desired, q.expected, q.published_at, q.uncertain, q.raise_wanted_at, q.attempts,
+select q.listing_id, q.variant_id, q.desired, q.expected, q.published_at, q.uncertain, q.raise_wanted_at, q.attempts, q.gap,
        l.external_id, l.keys, l.sku
 from due
 join listing_quantity q on q.organisation_id = $1 and q.listing_id = due.listing_id
@@ -123,7 +123,7 @@ async def lock_stale(tx: Tx, listing_ids: Sequence[UUID]) -> list[Any]:
     return await tx.fetch(
         """
         select q.listing_id, q.variant_id, q.desired, q.expected, q.published_at, q.uncertain, q.raise_wanted_at,
-               q.attempts, l.external_id, l.keys, l.sku
+               q.gap, q.attempts, l.external_id, l.keys, l.sku
         from listing_quantity q
         join listing l on l.organisation_id = $1 and l.id = q.listing_id
         where q.organisation_id = $1 and q.listing_id = any($2::uuid[]) and q.state in ('pending', 'waiting')
