@@ -135,7 +135,8 @@ class _Hub:
         async with self.database.transaction(self.organisation_id) as tx:
             return bool(
                 await tx.fetch_value(
-                    "select coalesce(bool_and(drained_at >= to_timestamp($2) and drift_checked_at >= to_timestamp($2)), false) from connection_progress"
+                    "select coalesce(bool_and(least(drained_at, drift_checked_at) >= to_timestamp($2)), false)"
+                    " from connection_progress"
                     " where organisation_id = $1",
                     self.organisation_id,
                     moment,

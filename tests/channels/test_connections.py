@@ -116,7 +116,7 @@ async def test_changes_are_checked_and_stored(database: Database, organisation_i
     assert (after.priority, after.buffer, after.share, after.sync_interval_s) == (5, 3, Decimal("0.4000"), 60)
     assert (after.state, after.settings["shop"]) == (ConnectionState.PAUSED, "coffee")
     wrong = ConnectionChanges(
-        priority=-1, buffer=-1, share=Decimal(2), sync_interval_s=1, settings={"access_token": "x"}
+        priority=-1, buffer=-1, share=Decimal(2), sync_interval_s=0, settings={"access_token": "x"}
     )
     async with database.transaction(organisation_id) as tx:
         with pytest.raises(facade.InvalidFields) as caught:

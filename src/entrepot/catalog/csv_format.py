@@ -175,13 +175,9 @@ class _Reader:
     def _stock(self, number: int, sku: str, text: str) -> None:
         if not text:
             return
-        try:
-            units = int(Decimal(text))
-        except (InvalidOperation, ValueError, OverflowError):
-            self._problem(number, sku, f"{text!r} is not a number of units; the stock is left as it is.")
-            return
-        if not 0 <= units <= 1_000_000_000:
-            self._problem(number, sku, f"A stock of {units} cannot be; it is left as it is.")
+        units = _whole(text)
+        if units is None or not 0 <= units <= 1_000_000_000:
+            self._problem(number, sku, f"{text[:40]!r} is not a number of units; the stock is left as it is.")
             return
         self.file.stock[sku] = units
 
@@ -206,10 +202,22 @@ def _optional(text: str, currency: str, what: str) -> int | None:
 
 
 def _grams(text: str) -> int | None:
+    if not text:
+        return None
+    grams = _whole(text)
+    if grams is None or grams > 2_000_000_000:
+        raise InvalidInput(f"The weight {text[:40]!r} is not a number of grams.")
+    return max(0, grams)
+
+
+def _whole(text: str) -> int | None:
+    """Return a number without its fraction; None if it is none, or too large to be anything we count."""
     try:
-        return max(0, int(Decimal(text))) if text else None
-    except (InvalidOperation, ValueError, OverflowError):
-        raise InvalidInput(f"The weight {text!r} is not a number of grams.") from None
+        value = Decimal(text)
+    except InvalidOperation:
+        return None
+    # Compared before it is made whole: a short text such as 1e999999 is a number with a million digits.
+    return int(value) if value.is_finite() and abs(value) < 10**12 else None
 
 
 def _shopify_product(handle: str, product: _Product) -> NewProduct:
