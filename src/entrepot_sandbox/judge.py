@@ -264,10 +264,19 @@ def remaining(account: Account, opening: Mapping[str, int], sku: str, moment: fl
     return opening[sku] - sold + back
 
 
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """The seconds that a listing showed something else than it should; `raising`: it showed too little."""
+
+    channel: str
+    raising: bool
+    seconds: float
+
+
 def publish_lags(
     account: Account, shown: Shown, opening: Mapping[str, int], strategy: Strategy, listed: Mapping[str, Sequence[str]]
-) -> list[float]:
-    """Return the lag in seconds of every (known sale, listing elsewhere) that a write then closed."""
+) -> list[Lag]:
+    """Return the lag of every (known sale, listing elsewhere) that a write then closed."""
     writes: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
     for (channel, _), items in account.writes.items():
         for write in items:
@@ -280,12 +289,13 @@ def publish_lags(
                 continue
             expected = strategy.quantities(remaining(account, opening, sku, known), listed[sku])
             for channel in listed[sku]:
-                if channel == sale.channel or shown.at(channel, sku, known) == expected[channel]:
+                shows = shown.at(channel, sku, known)
+                if channel == sale.channel or shows == expected[channel]:
                     continue
                 times = writes[channel, sku]
                 place = bisect_right(times, known)
                 if place < len(times):
-                    lags.append(times[place] - known)
+                    lags.append(Lag(channel, shows < expected[channel], times[place] - known))
     return lags
 
 
@@ -395,15 +405,26 @@ def _with_strategy(
     for listing in listings:
         listed[listing.sku].append(listing.channel)
     lags = publish_lags(account, Shown(journal), opening, strategy, listed)
-    p50, p99 = percentile(lags, 0.5), percentile(lags, 0.99)
     stale = stale_listings(account, opening, strategy, listings)
+    kinds = {(lag.channel, lag.raising) for lag in lags}
     return {
-        "publish_lag_ms": {
-            "p50": None if p50 is None else round(p50 * 1000, 1),
-            "p99": None if p99 is None else round(p99 * 1000, 1),
+        "publish_lag_ms": _milliseconds([lag.seconds for lag in lags]),
+        "publish_lag_detail": {
+            f"{channel} {'raise' if raising else 'lower'}": _milliseconds(
+                [lag.seconds for lag in lags if (lag.channel, lag.raising) == (channel, raising)]
+            )
+            for channel, raising in sorted(kinds)
         },
         "stale_listings_at_end": len(stale),
         "stale_detail": stale[:20],
+    }
+
+
+def _milliseconds(seconds: Sequence[float]) -> dict[str, float | None]:
+    p50, p99 = percentile(seconds, 0.5), percentile(seconds, 0.99)
+    return {
+        "p50": None if p50 is None else round(p50 * 1000, 1),
+        "p99": None if p99 is None else round(p99 * 1000, 1),
     }
 
 

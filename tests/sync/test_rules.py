@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entrepot.channels.contract import AuthKind, Manifest, QuantitySemantics
+from entrepot.channels.contract import QuantitySemantics
 from entrepot.sync.progress import Progress
 from entrepot.sync.pull import drained, next_pull_s
 from entrepot.sync.rules import Decision, Do, Quantity, Surroundings, backoff_s, decide, gap_is_drift
@@ -150,12 +150,9 @@ def test_when_orders_are_pulled_next(state: Progress, wait: float) -> None:
 
 
 def test_until_when_every_sale_is_known() -> None:
-    lagging = Manifest(
-        "x", "X", "1", frozenset(), AuthKind.STATIC_TOKEN, (), (), (), order_feed_lag=timedelta(minutes=2)
-    )
     none = timedelta(0)
-    assert drained(lagging, None, none, NOW) == NOW - timedelta(minutes=2)
-    assert drained(lagging, EARLIER, none, NOW) == EARLIER
-    assert drained(lagging, LATER, none, NOW) == NOW
-    assert drained(lagging, NOW, timedelta(seconds=30), NOW) == NOW - timedelta(seconds=30)
-    assert drained(lagging, EARLIER, timedelta(seconds=-30), NOW) == EARLIER + timedelta(seconds=30)
+    assert drained(None, none, NOW) is None
+    assert drained(EARLIER, none, NOW) == EARLIER
+    assert drained(LATER, none, NOW) == NOW
+    assert drained(NOW, timedelta(seconds=30), NOW) == NOW - timedelta(seconds=30)
+    assert drained(EARLIER, timedelta(seconds=-30), NOW) == EARLIER + timedelta(seconds=30)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -135,8 +135,6 @@ class Manifest:
     """(header, setting): a delivery that names no connection belongs to the one whose setting the header carries."""
     cancel_restocks: bool = False
     """Whether the channel itself puts cancelled units back into its listing (as it usually does)."""
-    order_feed_lag: timedelta = timedelta(0)
-    """How long after a sale the channel's order feed may still not show it."""
 
 
 # ---- the wire ------------------------------------------------------------------------------------------
@@ -247,7 +245,8 @@ class Page(Generic[T]):
 
     `cursor` is where to go on next time, at once if `more`, else at the next pull; it never goes back, and the
     next pull overlaps this one rather than leave a gap. `complete_until`: by the channel's clock, everything
-    that changed up to then has been seen (set on the last page; None if the channel cannot say).
+    that was made up to then has been seen, whatever happened to it since: every order placed (set on the last page;
+    None where this pull cannot say). On it rests what raises a quantity where a channel overwrites.
     """
 
     items: tuple[T, ...]

@@ -59,10 +59,11 @@ async def pull_started(tx: Tx, connection_id: UUID, at: datetime) -> None:
     await _set(tx, connection_id, "pull_started_at", at)
 
 
-async def pull_finished(tx: Tx, connection_id: UUID, at: datetime, drained_at: datetime) -> None:
-    """Note that a pull of orders saw everything up to `drained_at`."""
+async def pull_finished(tx: Tx, connection_id: UUID, at: datetime, drained_at: datetime | None) -> None:
+    """Note that a pull of orders is done; every order placed up to `drained_at` has been seen (None: it did not say)."""
     await _set(tx, connection_id, "pulled_at", at)
-    await _set(tx, connection_id, "drained_at", drained_at)
+    if drained_at is not None:
+        await _set(tx, connection_id, "drained_at", drained_at)
 
 
 async def listings_pulled(tx: Tx, connection_id: UUID, at: datetime) -> None:

@@ -15,7 +15,6 @@ from entrepot.channels.contract import (
     ChannelOrder,
     ConnectorError,
     HandlesWebhooks,
-    Manifest,
     PullsOrders,
     ReportedQuantity,
     UnexpectedAnswer,
@@ -73,7 +72,6 @@ async def _pull(
 ) -> None:
     started = context.clock()
     done, total = 0, orders.Ingested()
-    manifest = context.find_connector(connection.channel).manifest
     async with context.database.transaction(connection.organisation_id) as tx:
         cursor = (await channels.get_cursor(tx, connection.id, ORDERS)).value
         await progress.pull_started(tx, connection.id, started)
@@ -90,7 +88,7 @@ async def _pull(
                 if not page.more:
                     await progress.pull_finished(
                         tx, connection.id, context.clock(),
-                        drained(manifest, page.complete_until, context.transport.clock_offset(connection.id), started),
+                        drained(page.complete_until, context.transport.clock_offset(connection.id), started),
                     )  # fmt: skip
                     await _end(tx, connection, run_id, started, done, total, context.clock())
                     tx.hint(f"push:{connection.id}")
@@ -109,15 +107,12 @@ async def _pull(
         raise
 
 
-def drained(manifest: Manifest, complete_until: datetime | None, offset: timedelta, started: datetime) -> datetime:
-    """Return until when, by our clock, every sale is known after a complete pull that began at `started`. Pure.
+def drained(complete_until: datetime | None, offset: timedelta, started: datetime) -> datetime | None:
+    """Return until when, by our clock, every sale is known after a pull that began at `started`. Pure.
 
-    `complete_until` is the channel's own word, by its clock, which is ahead of ours by `offset`; without it the
-    documented lag of the feed counts.
+    `complete_until` is the channel's own word, by its clock, which is ahead of ours by `offset`; without it nothing is sure.
     """
-    if complete_until is None:
-        return started - manifest.order_feed_lag
-    return min(started, complete_until - offset)
+    return None if complete_until is None else min(started, complete_until - offset)
 
 
 def counts(total: orders.Ingested) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -166,32 +166,47 @@ def test_the_header_tells_the_rate() -> None:
 # ---- orders --------------------------------------------------------------------------------------------
 
 
-async def test_the_next_pull_starts_where_amazon_says_it_has_covered_all() -> None:
+async def test_orders_are_searched_by_creation_and_by_change_in_turns() -> None:
     answers: list[Answer] = [reply((PAYLOADS / f"orders_{n}.json").read_bytes()) for n in (1, 2)]
-    api = scripted([*answers, reply({"orders": []}), reply({"orders": []})], orders_since="2026-11-01T00:00:00Z")
-    first = await CONNECTOR.pull_orders(api, None)
-    last = await CONNECTOR.pull_orders(api, first.cursor)
-    later = await CONNECTOR.pull_orders(api, last.cursor)
-    await CONNECTOR.pull_orders(api, later.cursor)
+    changed = reply({"orders": [], "lastUpdatedBefore": "2026-11-20T11:58:10Z"})
+    api = scripted([*answers, changed, reply({"orders": []}), reply({"orders": []})])
+    pages = [await CONNECTOR.pull_orders(api, None)]
+    for _ in range(4):
+        pages.append(await CONNECTOR.pull_orders(api, pages[-1].cursor))
     queries = [dict(call.query) for call in api.calls]
-    assert queries[0]["lastUpdatedAfter"] == queries[1]["lastUpdatedAfter"] == "2026-11-01T00:00:00.000Z"
+    assert queries[0]["createdAfter"] == queries[1]["createdAfter"] == "2016-01-01T00:00:00.000Z"
     assert queries[1]["paginationToken"] == "page-2"
-    # The earlier of what the two pages cover, less the overlap; an answer that covers nothing does not move it.
-    assert queries[2]["lastUpdatedAfter"] == queries[3]["lastUpdatedAfter"] == "2026-11-20T11:57:28.000Z"
-    assert last.complete_until == datetime(2026, 11, 20, 11, 57, 58, tzinfo=UTC)
-    assert later.complete_until is None
+    # The earlier of what the two pages cover, less the overlap: from there on changes and later orders are searched for.
+    assert queries[2]["lastUpdatedAfter"] == queries[3]["createdAfter"] == "2026-11-20T11:57:28.000Z"
+    assert queries[4]["lastUpdatedAfter"] == "2026-11-20T11:57:40.000Z"
+    assert all(("createdAfter" in query) != ("lastUpdatedAfter" in query) for query in queries)
+    # Only a search by creation proves that every sale is known; an answer that covers nothing proves nothing.
+    until = datetime(2026, 11, 20, 11, 57, 58, tzinfo=UTC)
+    assert [page.complete_until for page in pages] == [None, until, None, None, None]
+
+
+async def test_a_time_to_start_from_counts_for_both_searches() -> None:
+    api = scripted([reply({"orders": []}), reply({"orders": []})], orders_since="2026-11-01T00:00:00Z")
+    page = await CONNECTOR.pull_orders(api, None)
+    await CONNECTOR.pull_orders(api, page.cursor)
+    queries = [dict(call.query) for call in api.calls]
+    assert queries[0]["createdAfter"] == queries[1]["lastUpdatedAfter"] == "2026-11-01T00:00:00.000Z"
+
+
+PLACE = '{"by":"created","created":"2026-11-01T00:00:00+00:00","changed":"2026-11-01T00:00:00+00:00","page":%s,"until":null}'
 
 
 async def test_a_pull_never_goes_back_and_never_beyond_what_was_covered() -> None:
-    api = scripted([reply({"orders": [], "lastUpdatedBefore": "2026-11-01T00:00:10Z"}), reply({"orders": []})])
-    page = await CONNECTOR.pull_orders(api, '{"since":"2026-11-01T00:00:00+00:00","page":null,"until":null}')
+    api = scripted([reply({"orders": [], "createdBefore": "2026-11-01T00:00:10Z"})] + [reply({"orders": []})] * 2)
+    page = await CONNECTOR.pull_orders(api, PLACE % "null")
+    page = await CONNECTOR.pull_orders(api, page.cursor)
     await CONNECTOR.pull_orders(api, page.cursor)
-    assert dict(api.calls[1].query)["lastUpdatedAfter"] == "2026-11-01T00:00:00.000Z"
+    assert dict(api.calls[2].query)["createdAfter"] == "2026-11-01T00:00:00.000Z"
 
 
 async def test_a_page_token_that_has_ended_begins_the_pull_anew() -> None:
     api = scripted([refusal(400, "InvalidInput"), reply({"orders": []})])
-    await CONNECTOR.pull_orders(api, '{"since":"2026-11-01T00:00:00+00:00","page":"old","until":null}')
+    await CONNECTOR.pull_orders(api, PLACE % '"old"')
     assert [dict(call.query).get("paginationToken") for call in api.calls] == ["old", None]
     with pytest.raises(RequestRejected):
         await CONNECTOR.pull_orders(scripted([refusal(400, "InvalidInput")]), None)
@@ -363,7 +378,3 @@ def test_published_payloads_map() -> None:
             listings += listing_of(body, "ATVPDKIKX0DER").quantity == 100
     assert orders >= 2
     assert listings == 2
-
-
-def test_the_feed_lag_is_declared() -> None:
-    assert CONNECTOR.manifest.order_feed_lag == timedelta(minutes=2)

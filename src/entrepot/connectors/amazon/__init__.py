@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import msgspec
 
@@ -48,11 +49,17 @@ _LIMIT_HEADER = "x-amzn-ratelimit-limit"
 
 
 class _OrderCursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`since`: where this pull starts; `page`: Amazon's token inside it; `until`: what Amazon has covered."""
+    """Where the two searches are, which take turns: `by` creation finds every sale, `by` change what became of it.
 
-    since: str | None
-    page: str | None
-    until: str | None
+    `created`, `changed`: where the next search of the kind starts; `page`: Amazon's token inside this one; `until`: what
+    it has covered.
+    """
+
+    by: Literal["created", "changed"]
+    created: str
+    changed: str
+    page: str | None = None
+    until: str | None = None
 
 
 class _ListingCursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,31 +140,30 @@ class AmazonConnector:
         return CheckReport(True, f"Connected to {store} on {name}.", account=store, details=tuple(details))
 
     async def pull_orders(self, api: Api, cursor: str | None) -> Page[ChannelOrder]:
-        """Return a page of orders; the next pull starts where Amazon says that it has covered all."""
+        """Return a page of orders; the next pull starts where Amazon says that it has covered all.
+
+        A search by change misses an order that changes again until it has come to that change, so only one by creation
+        tells that every sale is known.
+        """
         at = _order_cursor(cursor, api.settings.get("orders_since", ""))
-        since = parse_time(at.since) if at.since else ORDERS_BEGINNING
+        since = parse_time(at.created if at.by == "created" else at.changed)
         marketplace_id = api.settings["marketplace_id"]
         try:
-            reply = await api.send(calls.search_orders(marketplace_id, since, at.page))
+            reply = await api.send(calls.search_orders(marketplace_id, at.by, since, at.page))
         except AmazonRejected as error:
             if at.page is None or error.status != 400:
                 raise
             # A page token lives 24 hours: after a long stop the pull begins anew, nothing is left out.
-            reply = await api.send(calls.search_orders(marketplace_id, since, None))
+            reply = await api.send(calls.search_orders(marketplace_id, at.by, since, None))
         body = body_of(reply)
-        covered = [parse_time(each) for each in (at.until, optional_text(body, "lastUpdatedBefore")) if each]
-        until = min(covered, default=None)
+        told = optional_text(body, "createdBefore" if at.by == "created" else "lastUpdatedBefore")
+        until = min((parse_time(each) for each in (at.until, told) if each), default=None)
         page = optional_text(inner(body, "pagination"), "nextToken") or None
-        if page is None:
-            start = since if until is None else max(until - ORDERS_OVERLAP, since)
-            following = _OrderCursor(start.isoformat(), None, None)
-        else:
-            following = _OrderCursor(at.since, page, until.isoformat() if until else None)
         return Page(
             items=tuple(order_of(each) for each in objects(body, "orders")),
-            cursor=msgspec.json.encode(following).decode(),
+            cursor=msgspec.json.encode(_after_orders(at, since, page, until)).decode(),
             more=page is not None,
-            complete_until=until if page is None else None,
+            complete_until=until if page is None and at.by == "created" else None,
         )
 
     async def fetch_orders(self, api: Api, external_ids: Sequence[str]) -> tuple[ChannelOrder, ...]:
@@ -206,11 +212,22 @@ class AmazonConnector:
 
 def _order_cursor(cursor: str | None, orders_since: str) -> _OrderCursor:
     if cursor is None:
-        return _OrderCursor(orders_since or None, None, None)
+        return _OrderCursor("created", orders_since or ORDERS_BEGINNING.isoformat(), orders_since)
     try:
         return msgspec.json.decode(cursor, type=_OrderCursor)
     except msgspec.DecodeError as error:
         raise UnexpectedAnswer("The stored place in Amazon's orders cannot be read: start the import over.") from error
+
+
+def _after_orders(at: _OrderCursor, since: datetime, page: str | None, until: datetime | None) -> _OrderCursor:
+    """Return where to go on: the next page, or else the other search's turn."""
+    if page is not None:
+        return msgspec.structs.replace(at, page=page, until=until.isoformat() if until else None)
+    start = (since if until is None else max(until - ORDERS_OVERLAP, since)).isoformat()
+    if at.by == "changed":
+        return _OrderCursor("created", at.created, start)
+    # With no time given, every order is found by its creation, and changes count from then on.
+    return _OrderCursor("changed", start, at.changed or start)
 
 
 def _listing_cursor(cursor: str | None) -> _ListingCursor:

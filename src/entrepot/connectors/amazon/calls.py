@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -35,11 +35,11 @@ def token(credentials: Credentials) -> Call:
     return Call("getToken", "POST", "/auth/o2/token", headers=headers, body=body, base="auth", idempotent=True)
 
 
-def search_orders(marketplace_id: str, since: datetime, page: str | None) -> Call:
-    """Orders of a marketplace that changed at or after a time."""
+def search_orders(marketplace_id: str, by: Literal["created", "changed"], since: datetime, page: str | None) -> Call:
+    """Orders of a marketplace that were placed, or that changed, at or after a time."""
     query = [
         ("marketplaceIds", marketplace_id),
-        ("lastUpdatedAfter", iso8601(since)),
+        ("createdAfter" if by == "created" else "lastUpdatedAfter", iso8601(since)),
         ("maxResultsPerPage", str(ORDERS_PAGE)),
         ("includedData", _ORDER_DATA),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 
 from entrepot.channels.contract import (
     AuthKind,
@@ -124,5 +123,4 @@ MANIFEST = Manifest(
     quantity_semantics=QuantitySemantics.ABSOLUTE,
     cancel_restocks=True,
     push_batch_max=FEED_MESSAGES_MAX,
-    order_feed_lag=timedelta(minutes=2),
 )
