@@ -26,18 +26,3 @@ async def test_rows_for_another_organisation_are_refused(database: Database, org
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         async with database.transaction(organisation_id) as tx:
             await tx.execute(INSERT_LOCATION, new_id(), new_id())
-
-
-async def test_every_tenant_table_is_forced(database: Database) -> None:
-    async with database.transaction(None) as tx:
-        rows = await tx.fetch(
-            """
-            select c.relname, c.relrowsecurity and c.relforcerowsecurity as forced
-            from pg_class c join pg_namespace n on n.oid = c.relnamespace
-            where n.nspname = 'public' and c.relkind = 'r'
-            """
-        )
-    from entrepot.schema import metadata
-
-    forced = {row["relname"] for row in rows if row["forced"]}
-    assert forced == {table.name for table in metadata.sorted_tables if table.info["tenant"]}

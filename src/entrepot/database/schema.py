@@ -72,17 +72,3 @@ def updated_at() -> sa.Column[Any]:
 def timestamp(name: str, *, nullable: bool = True) -> sa.Column[Any]:
     """Return an aware time column."""
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
-
-
-def row_security_statements(table: sa.Table, role: str) -> list[str]:
-    """Return the statements that grant `role` its rights on the table and, for tenant tables, force row security."""
-    rights = "select, insert" if table.info.get("append_only") else "select, insert, update, delete"
-    statements = [f'grant {rights} on "{table.name}" to "{role}"']
-    if table.info.get("tenant"):
-        mine = "organisation_id = (select nullif(current_setting('app.organisation_id', true), '')::uuid)"
-        statements += [
-            f'alter table "{table.name}" enable row level security',
-            f'alter table "{table.name}" force row level security',
-            f'create policy organisation_isolation on "{table.name}" using ({mine}) with check ({mine})',
-        ]
-    return statements
