@@ -17,6 +17,7 @@ from alembic.script import ScriptDirectory
 
 from entrepot.database import migrate
 from entrepot.database.pool import APP_ROLE
+from entrepot.database.revisions import newest, revisions
 from entrepot.migrations import rights
 from entrepot.migrations.versions import v0001_baseline
 from entrepot.schema import ROOMS, metadata
@@ -126,15 +127,19 @@ def test_alembic_finds_nothing_to_change(database_url: str) -> None:
 
 def test_migrating_again_changes_nothing(database_url: str) -> None:
     before = fetch(database_url, COLUMNS, [])
-    current, newest = migrate.revisions(database_url)
+    current, newest = revisions(database_url)
     assert current == newest == migrate.upgrade(database_url)
     assert fetch(database_url, COLUMNS, []) == before
 
 
 def test_revisions_form_one_line() -> None:
     script = ScriptDirectory.from_config(migrate._config(None))  # type: ignore[arg-type]
-    assert len(script.get_heads()) == 1
+    assert script.get_heads() == [newest()]
     assert script.get_base() == v0001_baseline.revision
+
+
+def test_a_database_that_was_never_migrated_has_no_revision(empty_database_url: str) -> None:
+    assert revisions(empty_database_url) == (None, newest())
 
 
 def test_every_table_is_of_one_room_and_of_one_kind() -> None:

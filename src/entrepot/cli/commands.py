@@ -1,4 +1,8 @@
-"""All commands in one place: each module below brings its own and is registered here."""
+"""All commands in one place: each module below brings its own and is registered here.
+
+Those modules hold the words of the command line; what a command works with (the database drivers, the slices) is
+imported when it runs, so that `entrepot --help` answers at once.
+"""
 
 from __future__ import annotations
 

@@ -10,10 +10,6 @@ import typer
 
 from entrepot.cli.options import AsJson, DataDir, settings_with
 from entrepot.cli.output import out, print_json
-from entrepot.cli.running import server_for
-from entrepot.database import migrate as migrations
-from entrepot.database.backup import backup as write_backup
-from entrepot.database.backup import restore as restore_backup
 
 commands = typer.Typer(no_args_is_help=True, help="The database: migrate, back up, restore.")
 
@@ -21,6 +17,9 @@ commands = typer.Typer(no_args_is_help=True, help="The database: migrate, back u
 @commands.command("migrate")
 def migrate(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Bring the database to the schema of this version (`entrepot up` does it by itself)."""
+    from entrepot.cli.running import server_for
+    from entrepot.database import migrate as migrations
+
     with server_for(settings_with(data_dir), create=True) as url:
         revision = migrations.upgrade(url)
     if as_json:
@@ -38,6 +37,9 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Write the whole database to one file; the hub may go on working meanwhile."""
+    from entrepot.cli.running import server_for
+    from entrepot.database.backup import backup as write_backup
+
     target = file or Path(f"entrepot-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.backup")
     with server_for(settings_with(data_dir)) as url:
         size = write_backup(url, target)
@@ -55,6 +57,9 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Replace the database by a backup, complete or not at all; stop the hub first."""
+    from entrepot.cli.running import server_for
+    from entrepot.database.backup import restore as restore_backup
+
     with server_for(settings_with(data_dir), create=True) as url:
         revision = restore_backup(url, file, force=force)
     if as_json:

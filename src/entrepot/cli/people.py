@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from entrepot.cli.options import AsJson, DataDir, settings_with
 from entrepot.cli.output import out, print_json
-from entrepot.cli.running import run_with_database
-from entrepot.database.pool import Database
-from entrepot.identity import facade as identity
+from entrepot.identity.contracts import Role
+
+if TYPE_CHECKING:
+    from entrepot.database.pool import Database
 
 user_commands = typer.Typer(no_args_is_help=True, help="People who may sign in.")
 key_commands = typer.Typer(no_args_is_help=True, help="Keys for programs.")
@@ -21,7 +22,7 @@ key_commands = typer.Typer(no_args_is_help=True, help="Keys for programs.")
 def create_user(
     email: Annotated[str, typer.Argument(help="Their email address.")],
     name: Annotated[str | None, typer.Option(help="Their name (default: the part before the @).")] = None,
-    role: Annotated[str, typer.Option(help="What they may do: " + ", ".join(identity.Role))] = "admin",
+    role: Annotated[str, typer.Option(help="What they may do: " + ", ".join(Role))] = "admin",
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read a password from standard input instead of making a link.")
     ] = False,
@@ -29,6 +30,9 @@ def create_user(
     as_json: AsJson = False,
 ) -> None:
     """Make a person and print a link that signs them in once, within an hour."""
+    from entrepot.cli.running import run_with_database
+    from entrepot.identity import facade as identity
+
     settings = settings_with(data_dir)
     password = sys.stdin.readline().rstrip("\n") if password_stdin else None
     parsed = identity.parse_role(role)
@@ -60,6 +64,8 @@ def create_key(
     as_json: AsJson = False,
 ) -> None:
     """Make an API key for the shop and print it, this once."""
+    from entrepot.cli.running import run_with_database
+    from entrepot.identity import facade as identity
 
     async def work(database: Database) -> str:
         organisation, _ = await identity.ensure_first_organisation(database)

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from entrepot.database import migrate
 from entrepot.database.embedded import EmbeddedServer, answers
 from entrepot.database.embedded_lock import announced_url
 from entrepot.database.pool import Database
+from entrepot.database.revisions import revisions
 from entrepot.kernel.errors import Conflict, NotFound, Unavailable
 from entrepot.settings import Settings
 
@@ -59,10 +59,12 @@ def run_with_database(
     A database of your own is never migrated by the way: SchemaNotCurrent says which command does.
     """
     with server_for(settings, create=create) as url:
-        current, newest = migrate.revisions(url)
+        current, newest = revisions(url)
         if current != newest:
             if settings.database_url is not None:
                 raise SchemaNotCurrent
+            from entrepot.database import migrate
+
             migrate.upgrade(url)
         return asyncio.run(_run(url, work))
 

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from entrepot.cli.options import DataDir
-from entrepot.cli.running import NoHubHere
 from entrepot.database.embedded_lock import announced_url
 from entrepot.kernel.errors import Unavailable
 from entrepot.processes import check_port
@@ -71,6 +70,8 @@ def _export(settings: Settings) -> Settings:
     if settings.database_url is None:
         url = announced_url(settings.data_dir)
         if url is None:
+            from entrepot.cli.running import NoHubHere
+
             raise NoHubHere(
                 f"No database runs for {settings.data_dir}: start everything with `entrepot up`, or set DATABASE_URL."
             )

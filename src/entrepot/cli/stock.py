@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from entrepot.cli.options import AsJson, DataDir, settings_with
 from entrepot.cli.output import out, print_json
-from entrepot.cli.running import run_with_database
-from entrepot.database.pool import Database
-from entrepot.identity import facade as identity
-from entrepot.stock import facade as stock
+
+if TYPE_CHECKING:
+    from entrepot.database.pool import Database
 
 commands = typer.Typer(no_args_is_help=True, help="The stock ledger.")
 
@@ -24,6 +23,9 @@ def _stock() -> None:
 @commands.command("verify")
 def verify(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Prove that every balance is the sum of its movements; ends with status 1 if one is not."""
+    from entrepot.cli.running import run_with_database
+    from entrepot.identity import facade as identity
+    from entrepot.stock import facade as stock
 
     async def work(database: Database) -> list[dict[str, Any]]:
         found = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
@@ -11,13 +11,14 @@ from rich.table import Table
 
 from entrepot.cli.options import AsJson, DataDir, settings_with
 from entrepot.cli.output import out, print_json
-from entrepot.cli.running import run_with_database
-from entrepot.database.pool import Database
-from entrepot.identity import facade as identity
 from entrepot.kernel.clock import utc_now
 from entrepot.kernel.errors import InvalidInput, NotFound
-from entrepot.sync import facade as sync
-from entrepot.sync import reading
+
+if TYPE_CHECKING:
+    from entrepot.database.pool import Database
+
+KINDS = ("orders", "listings", "drift")
+"""What can be asked for: the names in the sync slice's RUN_KINDS, without loading it for every `--help`."""
 
 commands = typer.Typer(no_args_is_help=True, help="Keeping the channels in step.")
 
@@ -30,6 +31,9 @@ def _sync() -> None:
 @commands.command("status")
 def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show each connection: its state, when orders were last fetched, and what waits."""
+    from entrepot.cli.running import run_with_database
+    from entrepot.identity import facade as identity
+    from entrepot.sync import reading
 
     async def work(database: Database) -> list[dict[str, Any]]:
         found = []
@@ -57,9 +61,7 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 @commands.command("run")
 def run(
-    kinds: Annotated[str, typer.Option(help="What to do, with commas: " + ", ".join(sync.RUN_KINDS))] = ",".join(
-        sync.RUN_KINDS
-    ),
+    kinds: Annotated[str, typer.Option(help="What to do, with commas: " + ", ".join(KINDS))] = ",".join(KINDS),
     connection: Annotated[
         list[UUID] | None, typer.Option(help="Only this connection, by its id; may be repeated (default: all).")
     ] = None,
@@ -67,10 +69,15 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Ask the workers to run now; does not wait for the end (`sync status` shows it)."""
+    from entrepot.cli.running import run_with_database
+    from entrepot.identity import facade as identity
+    from entrepot.sync import facade as sync
+    from entrepot.sync import reading
+
     wanted = [kind.strip() for kind in kinds.split(",") if kind.strip()]
-    unknown = [kind for kind in wanted if kind not in sync.RUN_KINDS]
+    unknown = [kind for kind in wanted if kind not in KINDS]
     if unknown or not wanted:
-        raise InvalidInput(f"{unknown or kinds!r} is not one of {', '.join(sync.RUN_KINDS)}.")
+        raise InvalidInput(f"{unknown or kinds!r} is not one of {', '.join(KINDS)}.")
 
     async def work(database: Database) -> list[UUID]:
         runs: list[UUID] = []

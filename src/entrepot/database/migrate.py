@@ -6,7 +6,6 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from entrepot.database.pool import APP_ROLE, DatabaseUnavailable
 
@@ -45,18 +44,6 @@ def upgrade(url: str) -> str:
     finally:
         engine.dispose()
     return str(revision)
-
-
-def revisions(url: str) -> tuple[str | None, str]:
-    """Return (revision of the database, newest revision of this version)."""
-    engine = _engine(url)
-    try:
-        with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-            newest = ScriptDirectory.from_config(_config(connection)).get_current_head()
-    finally:
-        engine.dispose()
-    return current, str(newest)
 
 
 def ensure_role(url: str) -> None:

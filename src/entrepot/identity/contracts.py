@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from entrepot.identity.scopes import Role, Scope
+from entrepot.identity.scopes import Role as Role
+from entrepot.identity.scopes import Scope
 from entrepot.kernel.errors import NotAllowed
 
 NIL_ID = UUID(int=0)

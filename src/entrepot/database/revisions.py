@@ -1,0 +1,34 @@
+"""Which schema a database has and which this version needs, told without loading the machinery that migrates."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import psycopg
+
+from entrepot.database.pool import DatabaseUnavailable
+
+_MIGRATION = re.compile(r"v(\d{4})_\w+\.py")
+
+
+def newest() -> str:
+    """Return the revision that this version needs: the highest number among the files of migrations/versions."""
+    names = (file.name for file in files("entrepot.migrations.versions").iterdir())
+    return max(match.group(1) for name in names if (match := _MIGRATION.fullmatch(name)))
+
+
+def revisions(url: str) -> tuple[str | None, str]:
+    """Return (revision of the database, newest revision of this version).
+
+    Raises DatabaseUnavailable if the server does not answer.
+    """
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            found = connection.execute("select to_regclass('alembic_version')::text").fetchone()
+            if found is None or found[0] is None:
+                return None, newest()
+            row = connection.execute("select version_num from alembic_version").fetchone()
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(f"The database does not answer ({error}). Check DATABASE_URL.") from error
+    return (row[0] if row else None), newest()
