@@ -28,7 +28,7 @@ from tests.connectors.scripted import AT, Answer, reply
 from tests.connectors.specs import graphql_errors, graphql_schema, published_payloads
 
 from entrepot.channels.contract import Call, ListingRef, QuantityBatch, QuantityChange
-from entrepot.connectors.shopify import CONNECTOR, mapping, queries, shapes
+from entrepot.connectors.shopify import CONNECTOR, mapping, queries, webhook_shapes
 
 SPEC = "shopify/admin_2026-10.json.gz"
 SETTINGS = {"shop": "kiln.myshopify.com", "location_id": "11"}
@@ -183,7 +183,7 @@ def test_published_orders_map() -> None:
     whole = [order for order in document.get("orders") or [document["order"]] if "line_items" in order]
     assert whole
     for order in whole:
-        mapped = mapping.order_of_webhook(msgspec.convert(order, shapes.RestOrder, strict=False))
+        mapped = mapping.order_of_webhook(msgspec.convert(order, webhook_shapes.RestOrder, strict=False))
         assert mapped.external_id == str(order["id"])
         assert len(mapped.lines) == len(order["line_items"])
         assert mapped.total > 0

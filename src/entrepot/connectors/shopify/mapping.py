@@ -20,7 +20,7 @@ from entrepot.channels.contract import (
     ListingRef,
     UnexpectedAnswer,
 )
-from entrepot.connectors.shopify import queries, shapes
+from entrepot.connectors.shopify import queries, shapes, webhook_shapes
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNPAID = frozenset({"pending", "partially_paid", "expired", "voided"})
@@ -222,7 +222,7 @@ def order_of_graphql(order: shapes.Order, node: shapes.OrderMovesNode | None = N
 # ---- orders by webhook ---------------------------------------------------------------------------------
 
 
-def order_of_webhook(order: shapes.RestOrder) -> ChannelOrder:
+def order_of_webhook(order: webhook_shapes.RestOrder) -> ChannelOrder:
     """Map the body of an orders/* webhook."""
     moves = Moves()
     refunded: dict[int, int] = {}
@@ -258,7 +258,7 @@ def order_of_webhook(order: shapes.RestOrder) -> ChannelOrder:
 
 
 def _webhook_line(
-    line: shapes.RestLine, moves: Moves, refunded: Mapping[int, int], is_cancelled: bool
+    line: webhook_shapes.RestLine, moves: Moves, refunded: Mapping[int, int], is_cancelled: bool
 ) -> ChannelOrderLine:
     number = str(line.id)
     current = line.current_quantity
@@ -295,7 +295,7 @@ def _order(
     discount: Decimal,
     shipping: Decimal,
     email: str | None,
-    customer: shapes.Customer | shapes.RestCustomer | None,
+    customer: shapes.Customer | webhook_shapes.RestCustomer | None,
     ship_to: Address | None,
     source_id: str | None,
 ) -> ChannelOrder:
@@ -327,7 +327,7 @@ def _order(
     )
 
 
-def _address(address: shapes.MailingAddress | shapes.RestAddress, country: str | None) -> Address:
+def _address(address: shapes.MailingAddress | webhook_shapes.RestAddress, country: str | None) -> Address:
     return Address(
         name=address.name or "",
         company=address.company or "",

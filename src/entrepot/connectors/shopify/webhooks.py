@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from entrepot.channels.contract import Api, ReportedQuantity, RequestRejected, UnexpectedAnswer, WebhookEvent
-from entrepot.connectors.shopify import mapping, queries, shapes
+from entrepot.connectors.shopify import mapping, queries, shapes, webhook_shapes
 from entrepot.connectors.shopify.calls import ask
 
 SIGNATURE = "x-shopify-hmac-sha256"
@@ -24,9 +24,9 @@ TOPICS = (*ORDER_TOPICS, LEVELS)
 _WHOLE_ORDERS = frozenset({*ORDER_TOPICS, "orders/paid", "orders/fulfilled", "orders/partially_fulfilled"})
 _EDITED = "orders/edited"
 
-_order = msgspec.json.Decoder(shapes.RestOrder)
-_level = msgspec.json.Decoder(shapes.RestLevel)
-_edited = msgspec.json.Decoder(shapes.RestOrderEdited)
+_order = msgspec.json.Decoder(webhook_shapes.RestOrder)
+_level = msgspec.json.Decoder(webhook_shapes.RestLevel)
+_edited = msgspec.json.Decoder(webhook_shapes.RestOrderEdited)
 
 
 def verify(body: bytes, headers: Mapping[str, str], secret: str) -> bool:
@@ -63,7 +63,7 @@ def parse(body: bytes, headers: Mapping[str, str]) -> WebhookEvent:
     return WebhookEvent(identifier, topic)
 
 
-def _reported(level: shapes.RestLevel) -> ReportedQuantity:
+def _reported(level: webhook_shapes.RestLevel) -> ReportedQuantity:
     keys = {"inventory_item": str(level.inventory_item_id), "location": str(level.location_id)}
     return ReportedQuantity("", level.available, keys)
 

@@ -1,0 +1,111 @@
+"""What a connector declares: its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Capability(StrEnum):
+    """What a connector can do. Each stands for one protocol below; declared must equal implemented."""
+
+    PULL_ORDERS = "pull_orders"
+    PULL_LISTINGS = "pull_listings"
+    PUSH_QUANTITIES = "push_quantities"
+    READ_QUANTITIES = "read_quantities"
+    FOLLOW_PUSHES = "follow_pushes"
+    PUSH_FULFILMENT = "push_fulfilment"
+    WEBHOOKS = "webhooks"
+    REFRESH_TOKEN = "refresh_token"
+
+
+class QuantitySemantics(StrEnum):
+    """How the channel takes a quantity."""
+
+    COMPARE_AND_SET = "compare_and_set"
+    """Applied only if the channel still shows `from_quantity`."""
+    DELTA = "delta"
+    """Applied as `to_quantity - from_quantity` on whatever the channel shows."""
+    ABSOLUTE = "absolute"
+    """Overwrites what the channel shows, unseen sales included."""
+
+
+class LimitKind(StrEnum):
+    """The shape of a channel's rate limit."""
+
+    TOKEN_BUCKET = "token_bucket"
+    COST_BUCKET = "cost_bucket"
+    WINDOW = "window"
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A bucket shared by every call that names one of `operations` (`*`: every call of the connection).
+
+    `capacity` is the burst (calls or points); `refill_per_s` how many come back each second. For WINDOW
+    the capacity is restored whole every `window_s`.
+    """
+
+    name: str
+    kind: LimitKind
+    capacity: float
+    refill_per_s: float
+    operations: tuple[str, ...] = ("*",)
+    window_s: float | None = None
+
+
+class AuthKind(StrEnum):
+    """How a connection proves itself."""
+
+    STATIC_TOKEN = "static_token"
+    OAUTH2_REFRESH = "oauth2_refresh"
+    SIGNED = "signed"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One setting or credential that a person enters. `secret` ones go to the vault only."""
+
+    name: str
+    title: str
+    help: str = ""
+    secret: bool = False
+    required: bool = True
+    default: str = ""
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where a channel answers: name -> base URL, such as {"api": "https://...", "auth": "https://..."}.
+
+    A `{setting}` in a URL is filled from the connection's settings.
+    """
+
+    name: str
+    base_urls: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the hub must know of a channel before it speaks to it."""
+
+    key: str
+    title: str
+    api_version: str
+    capabilities: frozenset[Capability]
+    auth: AuthKind
+    fields: tuple[Field, ...]
+    environments: tuple[Environment, ...]
+    rate_limits: tuple[RateLimit, ...]
+    quantity_semantics: QuantitySemantics | None = None
+    push_batch_max: int = 1
+    """Most changes in one `push_quantities` call."""
+    webhook_topics: tuple[str, ...] = ()
+    webhook_secret_field: str = ""
+    """The credential that signs deliveries (entered, or learned by `subscribe_webhooks`)."""
+    webhook_account: tuple[str, str] | None = None
+    """(header, setting): a delivery that names no connection belongs to the one whose setting the header carries."""
+    cancel_restocks: bool = False
+    """Whether the channel itself puts cancelled units back into its listing (as it usually does)."""
