@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -41,6 +42,13 @@ def pytest_configure_node(node: Any) -> None:
     """With several test workers, the process that leads them runs one server for all."""
     if not os.environ.get("DATABASE_URL"):
         node.workerinput["server_url"] = _embedded_url()
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector leave alone what is loaded: else it walks through it during every other test."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def pytest_unconfigure() -> None:

@@ -31,6 +31,7 @@ from entrepot.connectors import registry
 from entrepot.database.pool import Database
 from entrepot.identity.facade import Authenticator, derive_token_key
 from entrepot.jobs.hints import HintSender
+from entrepot.kernel import memory
 from entrepot.monitoring import logs, metrics
 from entrepot.secret_key import secret_keys
 from entrepot.settings import Settings, load
@@ -122,6 +123,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             Mount("/api", app=build_api(services)),
             *build_pages(pages),
         ]
+        memory.settle()
         try:
             yield
         finally:
@@ -182,6 +184,8 @@ async def _work(settings: Settings) -> None:
             core.database, core.transport, registry.connector_of, sync_settings(settings), subscribe=subscriber(core)
         )
         runner = sync.lane_runner(context, sync.reaction_table(registry.connector_of))
+        registry.manifests()
+        memory.settle()
         lanes = asyncio.create_task(runner.run(), name="lanes")
         beside = [
             asyncio.create_task(_flush_health(core), name="health"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -59,6 +60,9 @@ async def serve(config: Config, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
     async with running(config, port) as sandbox:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
         print(f"entrepot_sandbox ready at {sandbox.url} ({', '.join(config.channels)})", flush=True)
         await ended.wait()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import fields
+from functools import cache
 from uuid import UUID
 
 import httpx
@@ -53,10 +55,21 @@ def services(database: Database, work: RecordedWork) -> Services:
     )
 
 
+@cache
+def _application() -> tuple[Services, Starlette]:
+    """The interface as in the hub, built once (it takes seconds), and what it works with, which each test sets."""
+    means = Services.__new__(Services)
+    object.__setattr__(means, "secure", False)
+    return means, Starlette(routes=[Mount("/api", build_api(means))])
+
+
 @pytest.fixture
 async def address(services: Services) -> AsyncIterator[str]:
-    """Where the interface answers, mounted as in the hub."""
-    async with serve(Starlette(routes=[Mount("/api", build_api(services))])) as url:
+    """Where the interface answers."""
+    means, app = _application()
+    for field in fields(Services):
+        object.__setattr__(means, field.name, getattr(services, field.name))
+    async with serve(app) as url:
         yield url
 
 
