@@ -1,13 +1,13 @@
 """Every path of the HTTP interface in one table.
 
 The hub's own resources are under `/v1`. The others are the paths that clients were written against before there was a
-version: each names in `alias_of` the resource that it is the same as. All are below `/api`.
+version: each names the resource that it is the same as (`SAME`), or an operation of (`RESHAPED`). All are below `/api`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from entrepot.api.resources import (
@@ -120,27 +120,37 @@ RESOURCES: tuple[Path, ...] = (
     P("GET", "/v1/queues", runs.queue_stats, _CHANNELS_READ, runs.QueueStats),
 )
 
-ALIASES: tuple[Path, ...] = (
-    P("GET", "/health", health.health, None, health.Health, public=True, alias_of="/v1/health"),
-    P("GET", "/status", health.status, _CHANNELS_READ, health.Status, alias_of="/v1/status"),
+SAME: tuple[tuple[str, str], ...] = (
+    ("GET /health", "GET /v1/health"),
+    ("GET /status", "GET /v1/status"),
 
-    P("GET", "/products", products.list_products, _PRODUCTS_READ, products.Products, alias_of="/v1/products"),
-    P("POST", "/products", products.create_product, _PRODUCTS_WRITE, products.OneProduct, 201,
-      alias_of="/v1/products"),
-    P("POST", "/products/bulk-import", imports.bulk_import, _PRODUCTS_WRITE, imports.Imported,
-      alias_of="/v1/products/import"),
-    P("GET", "/products/{product_id}", products.get_product, _PRODUCTS_READ, products.OneProduct,
-      alias_of="/v1/products/{product_id}"),
-    P("PUT", "/products/{product_id}", products.update_product, _PRODUCTS_WRITE, products.OneProduct,
-      alias_of="/v1/products/{product_id}"),
-    P("DELETE", "/products/{product_id}", products.archive_product, _PRODUCTS_WRITE, None, 204,
-      alias_of="/v1/products/{product_id}"),
+    ("GET /products", "GET /v1/products"),
+    ("POST /products", "POST /v1/products"),
+    ("POST /products/bulk-import", "POST /v1/products/import"),
+    ("GET /products/{product_id}", "GET /v1/products/{product_id}"),
+    ("PUT /products/{product_id}", "PATCH /v1/products/{product_id}"),
+    ("DELETE /products/{product_id}", "DELETE /v1/products/{product_id}"),
 
-    P("GET", "/orders", orders.list_orders, _ORDERS_READ, orders.Orders, alias_of="/v1/orders"),
-    P("GET", "/orders/{order_id}", orders.get_order, _ORDERS_READ, orders.OneOrder, alias_of="/v1/orders/{order_id}"),
-    P("POST", "/orders/{order_id}/fulfill", orders.fulfil, _ORDERS_WRITE, orders.Fulfilled, 201,
-      alias_of="/v1/orders/{order_id}/shipments"),
+    ("GET /orders", "GET /v1/orders"),
+    ("GET /orders/{order_id}", "GET /v1/orders/{order_id}"),
+    ("POST /orders/{order_id}/fulfill", "POST /v1/orders/{order_id}/shipments"),
 
+    ("GET /sync/status", "GET /v1/sync"),
+    ("POST /sync/start", "POST /v1/sync/start"),
+    ("POST /sync/stop", "POST /v1/sync/stop"),
+    ("POST /sync/interval", "PUT /v1/sync/interval"),
+    ("POST /sync/trigger", "POST /v1/runs"),
+
+    ("GET /multi-channel/health", "GET /v1/health"),
+    ("GET /multi-channel/sync/status", "GET /v1/sync"),
+    ("POST /multi-channel/inventory/allocate/{product_id}", "POST /v1/products/{product_id}/allocation"),
+    ("GET /multi-channel/inventory/allocation/{product_id}", "GET /v1/products/{product_id}/allocation"),
+    ("POST /multi-channel/inventory/reserve", "POST /v1/reservations"),
+    ("GET /multi-channel/queue/stats", "GET /v1/queues"),
+)
+"""Older path, and the resource that answers it, with its handler, scope and answer."""
+
+RESHAPED: tuple[Path, ...] = (
     P("GET", "/channels", connections.list_channels, _CHANNELS_READ, connections.Channels,
       alias_of="/v1/connections"),
     P("POST", "/channels", connections.connect_channel, _CHANNELS_WRITE, connections.OneChannel, 201,
@@ -150,15 +160,8 @@ ALIASES: tuple[Path, ...] = (
     P("DELETE", "/channels/{channel_id}", connections.disconnect_channel, _CHANNELS_WRITE, None, 204,
       alias_of="/v1/connections/{connection_id}"),
     P("POST", "/channels/{channel_id}/sync", runs.sync_channel, _SYNC, runs.Triggered, 202, alias_of="/v1/runs"),
-
-    P("GET", "/sync/status", runs.status, _CHANNELS_READ, runs.SyncStatus, alias_of="/v1/sync"),
-    P("POST", "/sync/start", runs.start, _CHANNELS_WRITE, runs.SyncStatus, alias_of="/v1/sync/start"),
-    P("POST", "/sync/stop", runs.stop, _CHANNELS_WRITE, runs.SyncStatus, alias_of="/v1/sync/stop"),
-    P("POST", "/sync/interval", runs.set_interval, _CHANNELS_WRITE, runs.SyncStatus, alias_of="/v1/sync/interval"),
-    P("POST", "/sync/trigger", runs.trigger, _SYNC, runs.Triggered, 202, alias_of="/v1/runs"),
     P("POST", "/sync/run-full", runs.run_full, _SYNC, runs.Triggered, 202, alias_of="/v1/runs"),
 
-    P("GET", "/multi-channel/health", health.health, None, health.Health, public=True, alias_of="/v1/health"),
     P("GET", "/multi-channel/channels", connections.list_channels, _CHANNELS_READ, connections.Channels,
       alias_of="/v1/connections"),
     P("POST", "/multi-channel/channels/connect", connections.connect_channel, _CHANNELS_WRITE, connections.OneChannel,
@@ -168,18 +171,23 @@ ALIASES: tuple[Path, ...] = (
     P("POST", "/multi-channel/sync/all", runs.run_full, _SYNC, runs.Triggered, 202, alias_of="/v1/runs"),
     P("POST", "/multi-channel/sync/channel/{channel_id}", runs.sync_channel, _SYNC, runs.Triggered, 202,
       alias_of="/v1/runs"),
-    P("GET", "/multi-channel/sync/status", runs.status, _CHANNELS_READ, runs.SyncStatus, alias_of="/v1/sync"),
-    P("POST", "/multi-channel/inventory/allocate/{product_id}", allocations.allocate, _STOCK_WRITE,
-      allocations.OneAllocation, alias_of="/v1/products/{product_id}/allocation"),
-    P("GET", "/multi-channel/inventory/allocation/{product_id}", allocations.get_allocation, _STOCK_READ,
-      allocations.OneAllocation, alias_of="/v1/products/{product_id}/allocation"),
-    P("POST", "/multi-channel/inventory/reserve", reservations.reserve, _STOCK_WRITE, reservations.Reserved, 201,
-      lean=True, alias_of="/v1/reservations"),
     P("POST", "/multi-channel/inventory/release", reservations.release, _STOCK_WRITE, reservations.Released,
       alias_of="/v1/reservations/{reservation_id}"),
-    P("GET", "/multi-channel/queue/stats", runs.queue_stats, _CHANNELS_READ, runs.QueueStats, alias_of="/v1/queues"),
 )
+"""Older paths whose parameters or answers are named otherwise than the resource's."""
 # fmt: on
+
+
+def _aliases() -> tuple[Path, ...]:
+    resources = {f"{path.method} {path.path}": path for path in RESOURCES}
+    same = []
+    for older, resource in SAME:
+        method, _, path = older.partition(" ")
+        same.append(replace(resources[resource], method=method, path=path, alias_of=resources[resource].path))
+    return (*same, *RESHAPED)
+
+
+ALIASES = _aliases()
 
 ELSEWHERE = ("/api/multi-channel/webhooks/{channelType}", "/webhooks/shopify/{topic}", "/webhooks/{connectionId}")
 """Deliveries of channels: bare handlers that verify, store and answer, mounted by app.py (entrepot.channels.inbox)."""

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated, Any, Protocol, cast
-from uuid import UUID
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 
 from entrepot.api.limits import RateLimiter
-from entrepot.channels.contract import CheckReport, Connector, Manifest
-from entrepot.channels.contracts import NewConnection
+from entrepot.channels.contract import Connector, Manifest
+from entrepot.channels.contracts import ChannelWork
 from entrepot.database.pool import Database, Tx
 from entrepot.identity.facade import CSRF_HEADER, Actor, Authenticator, Scope, check_csrf, cookie_name
 from entrepot.kernel.clock import Clock, utc_now
@@ -21,28 +20,6 @@ from entrepot.kernel.errors import NotSignedIn
 from entrepot.stock.facade import HoldGate
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class ChannelWork(Protocol):
-    """What is asked of channels that needs the network; the composition supplies it (the pages use the same)."""
-
-    async def connect(self, actor: Actor, new: NewConnection) -> UUID:
-        """Save the connection, subscribe its webhooks, start its first pulls; return its id. Raises InvalidFields."""
-
-    async def check(self, actor: Actor, connection_id: UUID) -> CheckReport:
-        """Try a stored connection."""
-
-    async def replace_credentials(self, actor: Actor, connection_id: UUID, values: dict[str, str]) -> None:
-        """Give a connection new secrets and make it active. Raises InvalidFields."""
-
-    async def disconnect(self, actor: Actor, connection_id: UUID) -> None:
-        """End a connection: webhooks unsubscribed if the channel answers, credentials deleted."""
-
-    async def start_sync(self, actor: Actor, connection_id: UUID, kind: str) -> Any:
-        """Start a sync run of one kind."""
-
-    async def cancel_run(self, actor: Actor, run_id: UUID) -> None:
-        """Ask a run to stop."""
 
 
 @dataclass(frozen=True, slots=True)

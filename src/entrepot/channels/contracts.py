@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any, Protocol
 from uuid import UUID
 
-from entrepot.channels.contract import Connector
+from entrepot.channels.contract import CheckReport, Connector
+from entrepot.identity.contracts import Actor
 
 FindConnector = Callable[[str], Connector]
 """Channel key -> its connector; raises NotFound."""
@@ -130,3 +132,25 @@ class ConnectionHealth:
     error_rate: Decimal | None
     sync_age_s: int | None
     token_expires_at: datetime | None
+
+
+class ChannelWork(Protocol):
+    """What is asked of channels that needs the network; the composition supplies it to HTTP interface and pages."""
+
+    async def connect(self, actor: Actor, new: NewConnection) -> UUID:
+        """Save the connection, subscribe its webhooks, start its first pulls; return its id. Raises InvalidFields."""
+
+    async def check(self, actor: Actor, connection_id: UUID) -> CheckReport:
+        """Try a stored connection."""
+
+    async def replace_credentials(self, actor: Actor, connection_id: UUID, values: dict[str, str]) -> None:
+        """Give a connection new secrets and make it active. Raises InvalidFields."""
+
+    async def disconnect(self, actor: Actor, connection_id: UUID) -> None:
+        """End a connection: webhooks unsubscribed if the channel answers, credentials deleted."""
+
+    async def start_sync(self, actor: Actor, connection_id: UUID, kind: str) -> Any:
+        """Start a sync run of one kind."""
+
+    async def cancel_run(self, actor: Actor, run_id: UUID) -> None:
+        """Ask a run to stop."""

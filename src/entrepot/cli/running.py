@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
+from uuid import UUID
 
 from entrepot.database.embedded import EmbeddedServer, answers
 from entrepot.database.embedded_lock import announced_url
-from entrepot.database.pool import Database
+from entrepot.database.pool import Database, Tx
 from entrepot.database.revisions import revisions
+from entrepot.identity import facade as identity
 from entrepot.kernel.errors import Conflict, NotFound, Unavailable
 from entrepot.settings import Settings
 
 Answer = TypeVar("Answer")
+Item = TypeVar("Item")
 
 
 class NoHubHere(NotFound):
@@ -67,6 +70,15 @@ def run_with_database(
 
             migrate.upgrade(url)
         return asyncio.run(_run(url, work))
+
+
+async def of_each_organisation(database: Database, work: Callable[[Tx, UUID], Awaitable[Sequence[Item]]]) -> list[Item]:
+    """Run `work` in a transaction of every organisation and return what all of them gave."""
+    found: list[Item] = []
+    for organisation in await identity.list_organisations(database):
+        async with database.transaction(organisation.id) as tx:
+            found += await work(tx, organisation.id)
+    return found
 
 
 async def _run(url: str, work: Callable[[Database], Awaitable[Answer]]) -> Answer:

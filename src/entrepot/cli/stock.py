@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import typer
 
@@ -10,7 +12,7 @@ from entrepot.cli.options import AsJson, DataDir, settings_with
 from entrepot.cli.output import out, print_json
 
 if TYPE_CHECKING:
-    from entrepot.database.pool import Database
+    from entrepot.database.pool import Tx
 
 commands = typer.Typer(no_args_is_help=True, help="The stock ledger.")
 
@@ -23,28 +25,13 @@ def _stock() -> None:
 @commands.command("verify")
 def verify(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Prove that every balance is the sum of its movements; ends with status 1 if one is not."""
-    from entrepot.cli.running import run_with_database
-    from entrepot.identity import facade as identity
+    from entrepot.cli.running import of_each_organisation, run_with_database
     from entrepot.stock import facade as stock
 
-    async def work(database: Database) -> list[dict[str, Any]]:
-        found = []
-        for organisation in await identity.list_organisations(database):
-            async with database.transaction(organisation.id) as tx:
-                found += [
-                    {
-                        "organisation_id": organisation.id,
-                        "variant_id": item.variant_id,
-                        "location_id": item.location_id,
-                        "column": item.column,
-                        "balance": item.balance,
-                        "ledger": item.ledger,
-                    }
-                    for item in await stock.verify(tx)
-                ]
-        return found
+    async def mismatches(tx: Tx, organisation_id: UUID) -> list[dict[str, Any]]:
+        return [{"organisation_id": organisation_id, **asdict(item)} for item in await stock.verify(tx)]
 
-    found = run_with_database(settings_with(data_dir), work)
+    found = run_with_database(settings_with(data_dir), lambda database: of_each_organisation(database, mismatches))
     if as_json:
         print_json({"ledger_ok": not found, "mismatches": found})
     elif found:

@@ -15,7 +15,7 @@ from entrepot.kernel.clock import utc_now
 from entrepot.kernel.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from entrepot.database.pool import Database
+    from entrepot.database.pool import Tx
 
 KINDS = ("orders", "listings", "drift")
 """What can be asked for: the names in the sync slice's RUN_KINDS, without loading it for every `--help`."""
@@ -31,20 +31,13 @@ def _sync() -> None:
 @commands.command("status")
 def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show each connection: its state, when orders were last fetched, and what waits."""
-    from entrepot.cli.running import run_with_database
-    from entrepot.identity import facade as identity
+    from entrepot.cli.running import of_each_organisation, run_with_database
     from entrepot.sync import reading
 
-    async def work(database: Database) -> list[dict[str, Any]]:
-        found = []
-        for organisation in await identity.list_organisations(database):
-            async with database.transaction(organisation.id) as tx:
-                found += [
-                    {"organisation_id": organisation.id, **asdict(item)} for item in await reading.channel_overview(tx)
-                ]
-        return found
+    async def overview(tx: Tx, organisation_id: UUID) -> list[dict[str, Any]]:
+        return [{"organisation_id": organisation_id, **asdict(item)} for item in await reading.channel_overview(tx)]
 
-    connections = run_with_database(settings_with(data_dir), work)
+    connections = run_with_database(settings_with(data_dir), lambda database: of_each_organisation(database, overview))
     if as_json:
         print_json({"connections": connections})
         return
@@ -69,8 +62,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Ask the workers to run now; does not wait for the end (`sync status` shows it)."""
-    from entrepot.cli.running import run_with_database
-    from entrepot.identity import facade as identity
+    from entrepot.cli.running import of_each_organisation, run_with_database
     from entrepot.sync import facade as sync
     from entrepot.sync import reading
 
@@ -79,16 +71,12 @@ def run(
     if unknown or not wanted:
         raise InvalidInput(f"{unknown or kinds!r} is not one of {', '.join(KINDS)}.")
 
-    async def work(database: Database) -> list[UUID]:
-        runs: list[UUID] = []
-        for organisation in await identity.list_organisations(database):
-            async with database.transaction(organisation.id) as tx:
-                mine = {item.id for item in await reading.channel_overview(tx)}
-                chosen = None if not connection else [item for item in connection if item in mine]
-                runs += await sync.trigger(tx, chosen, wanted, utc_now(), by="person")
-        return runs
+    async def trigger(tx: Tx, _organisation_id: UUID) -> list[UUID]:
+        mine = {item.id for item in await reading.channel_overview(tx)}
+        chosen = None if not connection else [item for item in connection if item in mine]
+        return await sync.trigger(tx, chosen, wanted, utc_now(), by="person")
 
-    runs = run_with_database(settings_with(data_dir), work)
+    runs = run_with_database(settings_with(data_dir), lambda database: of_each_organisation(database, trigger))
     if connection and not runs:
         raise NotFound("There is no such connection.")
     if as_json:

@@ -280,14 +280,14 @@ async def audit(
 
     async def fetch(cursor: str | None, limit: int) -> Slice[identity.AuditEntry]:
         after = decode_cursor(cursor, UUID)
-        async with call.transaction() as tx:
-            entries = await identity.list_audit(
-                tx, limit=limit + 1, before_id=after[0] if after else None,  # type: ignore[arg-type]
-                action=action, subject_kind=subject_kind, subject_id=subject_id,
-            )  # fmt: skip
+        entries = await identity.list_audit(
+            tx, limit=limit + 1, before_id=after[0] if after else None,  # type: ignore[arg-type]
+            action=action, subject_kind=subject_kind, subject_id=subject_id,
+        )  # fmt: skip
         return slice_of(entries, limit, (entries[limit - 1].id,) if len(entries) > limit else None)
 
-    found = await paging.read(fetch)
+    async with call.transaction() as tx:
+        found = await paging.read(fetch)
     entries = [AuditLine.model_validate(entry) for entry in found]
     return respond(Audit(entries=entries, next_cursor=found.next_cursor))
 

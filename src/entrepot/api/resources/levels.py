@@ -19,7 +19,6 @@ from entrepot.catalog.contracts import VariantNotFound
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.kernel.errors import NotFound
-from entrepot.kernel.paging import Slice
 from entrepot.stock import facade as stock
 from entrepot.stock import reading
 
@@ -157,12 +156,8 @@ async def list_stock(
 ) -> Response:
     """Return variants with their stock, by SKU."""
     chosen = reading.StockFilter(search.replace("\x00", ""), state)
-
-    async def fetch(cursor: str | None, limit: int) -> Slice[reading.StockRow]:
-        async with call.transaction() as tx:
-            return await reading.list_stock(tx, chosen, cursor, limit)
-
-    found = await paging.read(fetch)
+    async with call.transaction() as tx:
+        found = await paging.read(lambda cursor, limit: reading.list_stock(tx, chosen, cursor, limit))
     return respond(Stocks(stock=[_stock(row) for row in found], next_cursor=found.next_cursor))
 
 
@@ -176,12 +171,7 @@ async def list_movements(variant_id: UUID, call: CallDep, paging: PagingDep) -> 
     """Return the ledger of a variant, newest first."""
     async with call.transaction() as tx:
         await reading.stock_row(tx, variant_id)
-
-    async def fetch(cursor: str | None, limit: int) -> Slice[reading.MovementView]:
-        async with call.transaction() as tx:
-            return await reading.movements_of(tx, variant_id, cursor, limit)
-
-    found = await paging.read(fetch)
+        found = await paging.read(lambda cursor, limit: reading.movements_of(tx, variant_id, cursor, limit))
     movements = [MovementView.model_validate(movement) for movement in found]
     return respond(Movements(movements=movements, next_cursor=found.next_cursor))
 

@@ -17,7 +17,6 @@ from entrepot.api.paging import PagingDep
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.kernel.errors import InvalidInput
-from entrepot.kernel.paging import Slice
 from entrepot.orders import facade as orders
 from entrepot.orders import reading
 
@@ -149,12 +148,8 @@ async def list_orders(
         status=status, connection_id=connection_id, trouble=trouble, search=search.replace("\x00", ""),
         placed_from=_moment(date_from), placed_to=_moment(date_to, after=True), channel=channel_key,
     )  # fmt: skip
-
-    async def fetch(cursor: str | None, limit: int) -> Slice[reading.OrderRow]:
-        async with call.transaction() as tx:
-            return await reading.list_orders(tx, chosen, cursor, limit)
-
-    found = await paging.read(fetch)
+    async with call.transaction() as tx:
+        found = await paging.read(lambda cursor, limit: reading.list_orders(tx, chosen, cursor, limit))
     return respond(Orders(orders=[OrderView(**_row(row)) for row in found], next_cursor=found.next_cursor))
 
 

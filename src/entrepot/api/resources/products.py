@@ -21,7 +21,6 @@ from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Actor, Scope
 from entrepot.kernel.errors import InvalidInput
-from entrepot.kernel.paging import Slice
 from entrepot.orders import facade as orders
 from entrepot.stock import facade as stock
 from entrepot.stock import reading as stock_reading
@@ -199,12 +198,8 @@ async def list_products(
 ) -> Response:
     """Return products by title."""
     chosen = catalog.ProductFilter(search.replace("\x00", ""), status, _no_nul(category))
-
-    async def fetch(cursor: str | None, limit: int) -> Slice[catalog.ProductRow]:
-        async with call.transaction() as tx:
-            return await catalog.list_products(tx, chosen, cursor, limit)
-
-    found = await paging.read(fetch)
+    async with call.transaction() as tx:
+        found = await paging.read(lambda cursor, limit: catalog.list_products(tx, chosen, cursor, limit))
     return respond(Products(products=[ProductView(**_row(row)) for row in found], next_cursor=found.next_cursor))
 
 

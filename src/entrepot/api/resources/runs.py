@@ -20,7 +20,6 @@ from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.jobs import facade as jobs
 from entrepot.kernel.errors import Conflict, NotFound
-from entrepot.kernel.paging import Slice
 from entrepot.sync import facade as sync
 from entrepot.sync import reading
 
@@ -139,12 +138,8 @@ async def list_runs(
     state: Annotated[Literal["queued", "running", "done", "failed", "cancelled"] | None, Query()] = None,
 ) -> Response:
     """Return sync runs, newest first."""
-
-    async def fetch(cursor: str | None, limit: int) -> Slice[reading.RunView]:
-        async with call.transaction() as tx:
-            return await reading.list_runs(tx, connection_id, state, cursor, limit)
-
-    found = await paging.read(fetch)
+    async with call.transaction() as tx:
+        found = await paging.read(lambda cursor, limit: reading.list_runs(tx, connection_id, state, cursor, limit))
     return respond(Runs(runs=_runs(found.items), next_cursor=found.next_cursor))
 
 

@@ -2,64 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
-from entrepot.channels.contract import Payload, Reply, UnexpectedAnswer
-from entrepot.channels.replies import json_of
+from entrepot.channels.contract import Payload, UnexpectedAnswer
+from entrepot.channels.fields import Fields
 
-
-def body_of(reply: Reply) -> Mapping[str, Any]:
-    """Return the answer's body, which is always an object."""
-    body = json_of(reply)
-    if not isinstance(body, dict):
-        raise UnexpectedAnswer("Amazon's answer is not an object")
-    return body
-
-
-def text(payload: Payload, name: str) -> str:
-    """Return a text field that must be there."""
-    value = payload.get(name)
-    if not isinstance(value, str) or not value:
-        raise UnexpectedAnswer(f"Amazon's answer lacks the text field {name!r}")
-    return value
-
-
-def optional_text(payload: Payload, name: str) -> str:
-    """Return a text field, or empty text."""
-    value = payload.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def whole(payload: Payload, name: str) -> int | None:
-    """Return a whole number, None where it is absent or null."""
-    value = payload.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise UnexpectedAnswer(f"Amazon's field {name!r} is not a whole number")
-    return value
-
-
-def objects(payload: Payload, name: str) -> list[Mapping[str, Any]]:
-    """Return a list of objects, empty where it is absent or null."""
-    value = payload.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-        raise UnexpectedAnswer(f"Amazon's field {name!r} is not a list of objects")
-    return value
-
-
-def inner(payload: Payload, name: str) -> Mapping[str, Any]:
-    """Return an object field, empty where it is absent or null."""
-    value = payload.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise UnexpectedAnswer(f"Amazon's field {name!r} is not an object")
-    return value
+_fields = Fields("Amazon")
+body_of = _fields.body_of
+text = _fields.text
+optional_text = _fields.optional_text
+whole = _fields.whole
+objects = _fields.objects
+inner = _fields.inner
 
 
 def amount(payload: Payload, name: str) -> Decimal | None:
