@@ -1,4 +1,4 @@
-"""What other rooms use of background work: events in the outbox and hints to the workers."""
+"""What other rooms use of background work: events in the outbox, queued jobs, who works."""
 
 from __future__ import annotations
 
@@ -9,6 +9,41 @@ from typing import Any
 from uuid import UUID
 
 from entrepot.database.pool import Tx
+from entrepot.jobs.contracts import (
+    JobCounts,
+    JobHandler,
+    JobHasEnded,
+    JobHeld,
+    JobKind,
+    JobNotFound,
+    JobNotHeld,
+    JobState,
+    JobView,
+    Schedule,
+    ScheduleView,
+)
+from entrepot.jobs.performing import JobRun, Outcome, perform
+from entrepot.jobs.queue import (
+    cancel,
+    counts,
+    detail,
+    dismiss,
+    enqueue,
+    forget_deliveries,
+    forget_ended,
+    list_jobs,
+    mend,
+    retry,
+    schedule_views,
+    unfinished,
+)
+
+__all__ = [
+    "JobCounts", "JobHandler", "JobHasEnded", "JobHeld", "JobKind", "JobNotFound", "JobNotHeld", "JobRun", "JobState",
+    "JobView", "Outcome", "Schedule", "ScheduleView", "Workers", "beat", "cancel", "counts", "detail", "dismiss",
+    "emit", "emit_many", "enqueue", "forget_deliveries", "forget_ended", "list_jobs", "mend", "perform", "retry",
+    "schedule_views", "unfinished", "waiting", "workers",
+]  # fmt: skip
 
 WORKER_SILENCE_MAX = timedelta(seconds=60)
 """A worker not heard of for so long counts as gone."""
