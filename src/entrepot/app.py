@@ -31,6 +31,7 @@ from entrepot.connectors import registry
 from entrepot.database.pool import Database
 from entrepot.identity.facade import Authenticator, derive_token_key
 from entrepot.jobs.hints import HintSender
+from entrepot.jobs.runner import JobRunner, JobSettings
 from entrepot.kernel import memory
 from entrepot.monitoring import logs, metrics
 from entrepot.secret_key import secret_keys
@@ -38,6 +39,7 @@ from entrepot.settings import Settings, load
 from entrepot.stock.facade import HoldGate
 from entrepot.sync import facade as sync
 from entrepot.sync.desk import ChannelDesk
+from entrepot.sync.importing import PRODUCT_IMPORT, import_products
 from entrepot.web.live.hub import LiveHub
 from entrepot.web.live.stopping import on_stop_signal
 from entrepot.web.pages import build_pages
@@ -184,22 +186,36 @@ async def _work(settings: Settings) -> None:
             core.database, core.transport, registry.connector_of, sync_settings(settings), subscribe=subscriber(core)
         )
         runner = sync.lane_runner(context, sync.reaction_table(registry.connector_of))
+        queued = job_runner(core)
         registry.manifests()
         memory.settle()
         lanes = asyncio.create_task(runner.run(), name="lanes")
+        jobs = asyncio.create_task(queued.run(), name="jobs")
         beside = [
             asyncio.create_task(_flush_health(core), name="health"),
             asyncio.create_task(upkeep.beat_forever(core.database), name="beat"),
-            asyncio.create_task(upkeep.tidy_forever(core.database), name="tidy"),
         ]
         waiting = asyncio.create_task(stopping.wait())
         await asyncio.wait({lanes, waiting}, return_when=asyncio.FIRST_COMPLETED)
         runner.stop()
+        queued.stop()
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
         waiting.cancel()
+        await jobs
         await lanes
+
+
+def job_runner(core: Core) -> JobRunner:
+    """Return what runs the queued jobs and the schedule of this worker."""
+    settings = core.settings.jobs
+    return JobRunner(
+        core.database,
+        {PRODUCT_IMPORT: import_products},
+        upkeep.schedules(core.database),
+        JobSettings(parallel=settings.parallel, heartbeat_timeout_s=settings.heartbeat_timeout_s),
+    )
 
 
 def sync_settings(settings: Settings) -> sync.SyncSettings:

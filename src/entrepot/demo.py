@@ -28,12 +28,14 @@ from entrepot.database.embedded import EmbeddedServer
 from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Actor
+from entrepot.jobs.facade import JobState
+from entrepot.kernel.errors import EntrepotError
 from entrepot.processes import Command, Supervisor, free_port, http_ready
 from entrepot.secret_key import secret_keys
 from entrepot.settings import Settings, load
 from entrepot.stock import facade as stock
 from entrepot.sync.desk import ChannelDesk
-from entrepot.sync.importing import import_products
+from entrepot.sync.importing import take_in
 
 Report = Callable[[str], None]
 
@@ -88,7 +90,9 @@ class _Hub:
     async def set_up(self, *, sync_interval_s: int = 5) -> None:
         """Import the seller's list and connect every account that is not connected yet."""
         text = (await self.client.get("/_sandbox/catalog.csv")).text
-        await import_products(self.database, self.organisation_id, text, currency=self.currency, actor="demo")
+        job = await take_in(self.database, self.actor, text, currency=self.currency, name="catalog.csv", here=True)
+        if job.state is not JobState.DONE:
+            raise EntrepotError(f"The seller's list was not imported: {job.error or job.state}.")
         async with self.database.transaction(self.organisation_id) as tx:
             await allocation.set_policy(tx, "fixed_shares", {"shares": SHARES, "reserve": 0.1})
             known = {c.channel: c for c in await channels.list_all(tx)}

@@ -112,6 +112,19 @@ class ErrorHandlingSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobSettings:
+    """`jobs`: background jobs such as imports."""
+
+    parallel: int = setting(2, at_least(2), "How many background jobs one worker does at the same time.")
+    heartbeat_timeout_s: float = setting(
+        10.0,
+        duration_s,
+        "How long a worker may be silent before its background jobs go to another.",
+        key="heartbeat_timeout",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DemoSettings:
     """`demo`: the simulated marketplaces of `entrepot up --demo`."""
 
@@ -165,6 +178,7 @@ class Settings:
     sync: SyncSettings = field(default_factory=SyncSettings)
     inventory: InventorySettings = field(default_factory=InventorySettings)
     error_handling: ErrorHandlingSettings = field(default_factory=ErrorHandlingSettings)
+    jobs: JobSettings = field(default_factory=JobSettings)
     demo: DemoSettings = field(default_factory=DemoSettings)
     platforms: Mapping[str, PlatformSettings] = field(default_factory=dict)
     without_effect: tuple[str, ...] = field(default=(), metadata={"internal": True})
@@ -183,6 +197,7 @@ _SECTIONS: dict[str, type[Any]] = {
     "sync": SyncSettings,
     "inventory": InventorySettings,
     "error_handling": ErrorHandlingSettings,
+    "jobs": JobSettings,
     "demo": DemoSettings,
 }
 

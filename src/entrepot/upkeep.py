@@ -20,7 +20,8 @@ from entrepot.kernel.ids import new_id
 log = structlog.get_logger(__name__)
 
 BEAT_EVERY_S = 10.0
-TIDY_EVERY_S = 3600.0
+TIDY_AT = "7 * * * *"
+MEND_AT = "*/5 * * * *"
 KEEP_DELIVERIES = timedelta(days=7)
 """How long processed webhook deliveries stay, to look into or to replay."""
 
@@ -42,18 +43,29 @@ async def beat(database: Database, worker_id: UUID, *, clock: Clock = utc_now) -
         await jobs.beat(tx, worker_id, socket.gethostname(), os.getpid(), clock())
 
 
-async def tidy_forever(database: Database, *, clock: Clock = utc_now) -> None:
-    """Delete every hour what has been kept long enough."""
-    while True:
-        await asyncio.sleep(TIDY_EVERY_S)
-        try:
-            log.info("tidied", rows=await tidy(database, clock=clock))
-        except Exception as error:  # Nothing depends on it: the next hour does it.
-            log.warning("not_tidied", error=str(error))
+def schedules(database: Database) -> tuple[jobs.Schedule, ...]:
+    """Return what is done by the clock, by one worker each time. Nothing depends on a single run: the next does it."""
+    return (
+        jobs.Schedule("tidy", TIDY_AT, lambda: tidy(database)),
+        jobs.Schedule("mend-jobs", MEND_AT, lambda: mend(database)),
+    )
+
+
+async def mend(database: Database) -> int:
+    """Deliver background jobs again that no delivery reaches any more; return how many."""
+    found = 0
+    for organisation in await identity.list_organisations(database):
+        async with database.transaction(organisation.id) as tx:
+            found += await jobs.mend(tx)
+    if found:
+        log.warning("jobs_mended", jobs=found)
+    return found
 
 
 async def tidy(database: Database, *, clock: Clock = utc_now) -> int:
-    """Delete ended sessions, spent links, kept answers and processed deliveries that are old; return how many rows.
+    """Delete ended sessions, spent links, kept answers, processed deliveries and ended jobs that are old.
+
+    Returns how many rows.
 
     Harmless when two workers do it at once.
     """
@@ -62,5 +74,9 @@ async def tidy(database: Database, *, clock: Clock = utc_now) -> int:
     for organisation in await identity.list_organisations(database):
         async with database.transaction(organisation.id) as tx:
             deleted += await identity.forget_answers(tx, now)
+            deleted += await jobs.forget_ended(tx, now)
         deleted += await channels.purge_done(database, organisation.id, now, KEEP_DELIVERIES)
+    async with database.transaction(None) as tx:
+        deleted += await jobs.forget_deliveries(tx, now)
+    log.info("tidied", rows=deleted)
     return deleted

@@ -16,6 +16,7 @@ from entrepot.api.resources import (
     connections,
     health,
     imports,
+    jobs,
     levels,
     orders,
     products,
@@ -72,6 +73,8 @@ RESOURCES: tuple[Path, ...] = (
     P("GET", "/v1/products", products.list_products, _PRODUCTS_READ, products.Products),
     P("POST", "/v1/products", products.create_product, _PRODUCTS_WRITE, products.OneProduct, 201),
     P("POST", "/v1/products/import", imports.bulk_import, _PRODUCTS_WRITE, imports.Imported),
+    P("GET", "/v1/imports/{import_id}", imports.get_import, _PRODUCTS_READ, imports.Imported),
+    P("POST", "/v1/imports/{import_id}/cancel", imports.cancel_import, _PRODUCTS_WRITE, imports.Imported),
     P("GET", "/v1/products/{product_id}", products.get_product, _PRODUCTS_READ, products.OneProduct),
     P("PATCH", "/v1/products/{product_id}", products.update_product, _PRODUCTS_WRITE, products.OneProduct),
     P("DELETE", "/v1/products/{product_id}", products.archive_product, _PRODUCTS_WRITE, None, 204),
@@ -117,6 +120,11 @@ RESOURCES: tuple[Path, ...] = (
     P("POST", "/v1/runs", runs.trigger, _SYNC, runs.Triggered, 202),
     P("GET", "/v1/runs/{run_id}", runs.get_run, _CHANNELS_READ, runs.OneRun),
     P("POST", "/v1/runs/{run_id}/cancel", runs.cancel_run, _SYNC, runs.OneRun),
+    P("GET", "/v1/jobs", jobs.list_jobs, _CHANNELS_READ, jobs.Jobs),
+    P("GET", "/v1/jobs/{job_id}", jobs.get_job, _CHANNELS_READ, jobs.OneJob),
+    P("POST", "/v1/jobs/{job_id}/cancel", jobs.cancel_job, _SYNC, jobs.OneJob),
+    P("POST", "/v1/jobs/{job_id}/retry", jobs.retry_job, _SYNC, jobs.OneJob),
+    P("POST", "/v1/jobs/{job_id}/dismiss", jobs.dismiss_job, _SYNC, jobs.OneJob),
     P("GET", "/v1/queues", runs.queue_stats, _CHANNELS_READ, runs.QueueStats),
 )
 

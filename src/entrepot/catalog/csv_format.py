@@ -18,6 +18,7 @@ from entrepot.kernel.errors import EntrepotError, InvalidInput
 from entrepot.kernel.money import to_minor
 
 ROWS_MAX = 200_000
+SKU_MAX = 200
 SHOPIFY_COLUMNS = ("Handle", "Variant Price")
 SIMPLE_COLUMNS = ("sku", "title", "price")
 
@@ -50,6 +51,17 @@ def read_products(text: str, *, currency: str) -> ProductFile:
 
     `currency`: for files that do not name one (ISO 4217).
     """
+    reader, simple = _open(text)
+    return _Reader(currency).simple(reader) if simple else _Reader(currency).shopify(reader)
+
+
+def check_columns(text: str) -> None:
+    """Look at the header only. Raises UnknownFormat."""
+    _open(text)
+
+
+def _open(text: str) -> tuple[csv.DictReader[str], bool]:
+    """Return the rows of a file, and whether it is a simple one. Raises UnknownFormat."""
     text = text.removeprefix("\ufeff")
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=False)
@@ -58,11 +70,11 @@ def read_products(text: str, *, currency: str) -> ProductFile:
     except csv.Error as error:
         raise UnknownFormat(f"The file cannot be read as CSV: {error}.") from None
     if all(c in columns for c in SHOPIFY_COLUMNS):
-        return _Reader(currency).shopify(reader)
+        return reader, False
     lower = [c.lower().replace(" ", "_") for c in columns]
     if all(c in lower for c in SIMPLE_COLUMNS):
         reader.fieldnames = lower
-        return _Reader(currency).simple(reader)
+        return reader, True
     raise UnknownFormat(f"{UnknownFormat.__doc__} Its columns are: {', '.join(columns[:12]) or 'none'}.")
 
 
@@ -153,6 +165,9 @@ class _Reader:
     ) -> NewVariant | None:
         if sku in self.seen:
             self._problem(number, sku, f"The SKU stands in row {self.seen[sku]} already.")
+            return None
+        if len(sku) > SKU_MAX:
+            self._problem(number, sku[:40], f"A SKU has at most {SKU_MAX} characters.")
             return None
         try:
             variant = NewVariant(

@@ -73,7 +73,6 @@ class JobRun(Generic[P]):
         self.organisation_id = organisation_id
         self.job_id = job_id
         self.payload = payload
-        self.actor = ""
         self.checkpoint: Mapping[str, Any] | None = None
         """What the last committed step left, of this run or one before."""
         self._turn = turn
@@ -181,7 +180,7 @@ async def _take(
         await job_store.begin(tx, job_id, turn, attempts)
     payload = msgspec.convert(row["payload"], kind.payload)
     run = JobRun(database, organisation_id, job_id, turn, payload, stopping)
-    run.actor, run.checkpoint, run._at = row["actor"], row["checkpoint"], (row["done"], row["total"], row["words"])
+    run.checkpoint, run._at = row["checkpoint"], (row["done"], row["total"], row["words"])
     return run, attempts
 
 

@@ -134,11 +134,12 @@ class Attention:
     connections: int
     inbox: int
     shipments: int
+    jobs: int
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.orders + self.shortages + self.listings + self.connections + self.inbox + self.shipments
+        return self.orders + self.shortages + self.listings + self.connections + self.inbox + self.shipments + self.jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +290,8 @@ async def attention(tx: Tx) -> Attention:
         (select count(*) from (select 1 from connection c join webhook_inbox w on w.organisation_id = c.organisation_id
            and w.connection_id = c.id and w.state = 'parked' where c.organisation_id = $1 limit $2) s) as inbox,
         (select count(*) from (select 1 from shipment where organisation_id = $1 and push_state = 'parked'
-           limit $2) s) as shipments""",
+           limit $2) s) as shipments,
+        (select count(*) from (select 1 from job where organisation_id = $1 and state = 'held' limit $2) s) as jobs""",
         tx.organisation,
         COUNT_LIMIT,
     )

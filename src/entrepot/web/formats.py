@@ -30,6 +30,8 @@ WORDS = {
     "running": "Running",
     "done": "Done",
     "failed": "Failed",
+    "held": "Failed, held",
+    "dismissed": "Dismissed",
     "active": "Active",
     "draft": "Draft",
     "reserve": "Reserved",
@@ -48,7 +50,7 @@ TONES = {
     "open": "info", "pending": "warn", "partly_shipped": "info", "shipped": "ok", "cancelled": "muted",
     "healthy": "ok", "degraded": "warn", "down": "bad", "paused": "muted", "needs_attention": "bad",
     "disconnected": "muted", "new": "info", "in_step": "ok", "differs": "warn", "error": "bad",
-    "queued": "muted", "running": "info", "done": "ok", "failed": "bad",
+    "queued": "muted", "running": "info", "done": "ok", "failed": "bad", "held": "bad", "dismissed": "muted",
     "active": "ok", "draft": "muted", "archived": "muted",
 }  # fmt: skip
 

@@ -7,7 +7,20 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from entrepot.web.assets import STATIC, ensure_htmx
-from entrepot.web.routes import channels, importing, live, now, orders, palette, products, runs, settings, signin, stock
+from entrepot.web.routes import (
+    channels,
+    importing,
+    jobs,
+    live,
+    now,
+    orders,
+    palette,
+    products,
+    runs,
+    settings,
+    signin,
+    stock,
+)
 from entrepot.web.services import PageServices
 
 
@@ -37,6 +50,7 @@ def build_pages(services: PageServices) -> list[BaseRoute]:
         *importing.routes(services),
         *products.routes(services),
         *runs.routes(services),
+        *jobs.routes(services),
         *settings.routes(services),
         *palette.routes(services),
         *live.routes(services),

@@ -47,6 +47,7 @@ class Needs(Resource):
     connections: int
     inbox: int
     shipments: int
+    jobs: int
 
 
 class Status(Resource):

@@ -1,4 +1,4 @@
-"""Many products at once: a CSV file, or a list."""
+"""Many products at once: a CSV file, or a list; small ones at once, larger ones as a background job."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import csv
 import io
 from decimal import Decimal
 from typing import Annotated, Literal, Self
+from uuid import UUID
 
 from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from entrepot.api.amounts import Amount, Currency, SkuText, Text10k, Text255
-from entrepot.api.answers import Answer, Input, Resource, answer, once_outside
+from entrepot.api.answers import Answer, Input, Resource, answer, once_outside, respond
 from entrepot.api.dependencies import CallDep
+from entrepot.api.resources.jobs import JobResource
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Scope
-from entrepot.sync.importing import import_products
+from entrepot.jobs import facade as jobs
+from entrepot.jobs.facade import JobState, JobView
+from entrepot.sync.importing import ImportReport, import_detail, look, report_of, take_in
 
 ROWS_MAX = 100_000
 
@@ -56,7 +60,10 @@ class RowProblemView(Resource):
 
 
 class ImportView(Resource):
-    """What the import did, or would do. `created` and `updated` count variants."""
+    """What the import did so far, or would do. `created` and `updated` count variants.
+
+    `rows` and `problems` are known once it is through; `problemCount` counts those beyond the first 1,000 too.
+    """
 
     rows: int
     products: int
@@ -64,35 +71,57 @@ class ImportView(Resource):
     updated: int
     stock_set: int
     problems: list[RowProblemView]
+    problem_count: int
     dry_run: bool
 
 
 class Imported(Resource):
-    """The report of an import. Sending the same again creates nothing twice."""
+    """The report of an import, and its job (null for a dry run). Sending the same again creates nothing twice."""
 
     # The name in JSON is `import`, which Python keeps for itself.
     report: Annotated[ImportView, Field(alias="import")]
+    job: JobResource | None = None
 
 
 async def bulk_import(body: ImportInput, call: CallDep) -> Response:
-    """Import products: rows with an error are reported and left out, the others are taken over."""
+    """Import products: rows with an error are reported and left out, the others are taken over.
+
+    Up to about a thousand products are imported at once and the answer is the report (200). A larger file becomes a
+    background job: the answer is 202, and `GET /v1/imports/{job id}` tells how far it is.
+    """
     call.actor.require(Scope.STOCK_WRITE)
 
     async def work() -> Answer:
         async with call.transaction() as tx:
             currency = (await identity.organisation_of(tx)).currency
         text = body.data if isinstance(body.data, str) else _as_csv(body.data)
-        report = await import_products(
-            call.services.database, call.actor.organisation_id, text.replace("\x00", ""),
-            currency=currency, actor=call.actor.reference, dry_run=body.dry_run,
-        )  # fmt: skip
-        if not body.dry_run:
-            after = {"rows": report.rows, "created": report.created, "updated": report.updated}
-            async with call.transaction() as tx:
-                await identity.record(tx, call.actor, "product.import", "product", "", after=after)
-        return answer(Imported(report=ImportView.model_validate(report)))
+        if body.dry_run:
+            seen = await look(call.services.database, call.actor.organisation_id, text, currency=currency)
+            return answer(Imported(report=ImportView.model_validate(seen)))
+        job = await take_in(call.services.database, call.actor, text, currency=currency)
+        return answer(_imported(job, report_of(job)), 200 if job.state is JobState.DONE else 202)
 
     return await once_outside(call, work)
+
+
+async def get_import(import_id: UUID, call: CallDep) -> Response:
+    """Return how far an import is, and its report once it is done."""
+    async with call.transaction() as tx:
+        job = await import_detail(tx, import_id)
+    return respond(_imported(job, report_of(job)))
+
+
+async def cancel_import(import_id: UUID, call: CallDep) -> Response:
+    """Stop an import after its present step. What it did until then stays; the same file again does the rest."""
+    async with call.transaction() as tx:
+        await import_detail(tx, import_id)
+        job = await jobs.cancel(tx, import_id)
+        await identity.record(tx, call.actor, "job.cancel", "job", job.id, after={"kind": job.kind})
+    return respond(_imported(job, report_of(job)))
+
+
+def _imported(job: JobView, report: ImportReport) -> Imported:
+    return Imported(report=ImportView.model_validate(report), job=JobResource.model_validate(job))
 
 
 def _as_csv(rows: list[Row]) -> str:

@@ -22,6 +22,7 @@ from entrepot.jobs import facade as jobs
 from entrepot.kernel.errors import Conflict, NotFound
 from entrepot.sync import facade as sync
 from entrepot.sync import reading
+from entrepot.sync.importing import PRODUCT_IMPORT
 
 STOPPED = "Stopped with all channels"
 """The reason of connections that /sync/stop paused: /sync/start resumes those and leaves the others paused."""
@@ -100,7 +101,7 @@ class SyncStatus(Resource):
 
 
 class Queue(Resource):
-    """Work of one kind. Counts stop at 999."""
+    """Work of one kind. Counts of rows stop at 999, those of background jobs are whole."""
 
     waiting: int
     active: int
@@ -217,6 +218,7 @@ async def queue_stats(call: CallDep) -> Response:
         needs = await reading.attention(tx)
         running = await reading.running_runs(tx, 500)
         events = await jobs.waiting(tx)
+        queued_jobs = await jobs.counts(tx)
         workers = (await jobs.workers(tx, call.services.clock())).alive
     queued = sum(run.state == "queued" for run in running)
     queues = {
@@ -226,6 +228,9 @@ async def queue_stats(call: CallDep) -> Response:
         "push-inventory": Queue(waiting=sum(c.waiting for c in overview), active=0, parked=needs.listings),
         "push-fulfilment": Queue(waiting=0, active=0, parked=needs.shipments),
     }
+    # The job kinds that a client may count on are there with zeros too.
+    for name, counts in {PRODUCT_IMPORT.name: jobs.JobCounts(0, 0, 0), **queued_jobs}.items():
+        queues[name] = Queue(waiting=counts.queued, active=counts.running, parked=counts.held)
     return respond(QueueStats(queues=queues, workers=workers))
 
 

@@ -17,7 +17,7 @@ from entrepot.web import formats
 
 Patch = dict[str, Any]
 
-ATTENTION = ("orders", "shortages", "listings", "connections", "inbox", "shipments")
+ATTENTION = ("orders", "shortages", "listings", "connections", "inbox", "shipments", "jobs")
 
 
 def cell_text(cell: ListingCell) -> str:
@@ -53,6 +53,7 @@ def attention_patch(needs: Attention) -> Patch:
     patch: Patch = {f"needs:{name}": formats.number(getattr(needs, name)) for name in ATTENTION}
     patch["needs:total"] = formats.number(needs.total) if needs.total else ""
     patch["needs:connections_nav"] = f"{needs.connections} down" if needs.connections else ""
+    patch["needs:jobs_nav"] = f"{needs.jobs} failed" if needs.jobs else ""
     return patch
 
 

@@ -26,6 +26,7 @@ NEEDS_ROWS = (
     ("listings", "Listings that differ or are parked", "/channels/trouble"),
     ("inbox", "Webhooks put aside", "/channels"),
     ("shipments", "Shipments that a channel refused", "/orders?trouble=1"),
+    ("jobs", "Background jobs that failed", "/jobs?state=held"),
 )
 LIVE_ROWS = 12
 
