@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from uuid import UUID
 
 import httpx
 import pytest
@@ -14,6 +15,9 @@ from tests.web.server import Site
 from websockets.exceptions import InvalidStatus
 
 from entrepot.identity import facade as identity
+from entrepot.jobs import facade as jobs
+from entrepot.kernel.errors import InvalidInput
+from entrepot.sync.importing import PRODUCT_IMPORT, SMALL, import_products
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +169,33 @@ def test_a_product_file_is_looked_at_and_then_taken_over(client: httpx.Client) -
     assert "Bread knife" in client.get("/products?q=NEW-1").text
     wrong = client.post("/products/import", data=form, files={"file": ("x.csv", b"a,b\n1,2\n", "text/csv")}).text
     assert "Nothing was changed." in wrong
+
+
+def test_a_large_product_file_goes_on_in_the_background(site: Site, client: httpx.Client) -> None:
+    form = {"csrf_token": csrf_of(client), "do": "import"}
+    text = b"sku,title,price\nBIG-1,Ladle,3\n" + b",,\n" * (SMALL // 3)
+    answer = client.post("/products/import", data=form, files={"file": ("big.csv", text, "text/csv")})
+    assert answer.status_code == 303
+    page = answer.headers["location"]
+    assert "waits for a worker" in client.get(page).text
+    listed = client.get("/jobs").text
+    assert f'href="{page}">Product import, big.csv<' in listed
+    job_id = UUID(page.rpartition("/")[2])
+
+    async def fail(run: object) -> dict[str, object]:
+        raise InvalidInput("The file was cut off.")
+
+    database, organisation_id = site.database, site.organisation_id
+    assert database is not None
+    assert organisation_id is not None
+    site.run(jobs.perform(database, PRODUCT_IMPORT, fail, organisation_id, job_id))
+    assert "The file was cut off." in client.get("/jobs?state=held").text
+    assert "The file was cut off." in client.get(page).text
+    assert "1 failed" in client.get("/").text
+    token = {"csrf_token": form["csrf_token"]}
+    assert client.post(f"/jobs/{job_id}/retry", data=token).headers["location"] == "/jobs"
+    assert client.post(f"/jobs/{job_id}/retry", data=token).status_code == 409
+    site.run(jobs.perform(database, PRODUCT_IMPORT, import_products, organisation_id, job_id))
+    assert "1 variant made" in client.get(page).text
+    assert "Ladle" in client.get("/products?q=BIG-1").text
+    assert client.post(f"/jobs/{job_id}/cancel", data=token).status_code == 409
