@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from entrepot.app import connection_defaults, transport_settings
+from entrepot.channels.contracts import ConnectionDefaults
+from entrepot.channels.transport import TransportSettings
 from entrepot.secret_key import secret_keys
-from entrepot.settings import Settings, SettingsNotValid, load, reference_page
+from entrepot.settings import _SECTIONS, PlatformSettings, Settings, SettingsNotValid, _own, load, reference_page
 
 CLIENTS_FILE = """\
 platforms:
@@ -38,6 +43,8 @@ def test_a_client_file_with_every_known_word_loads_and_says_what_has_no_effect(t
     assert settings.platforms["shopify"].sync_frequency_s == 300
     assert "inventory.auto_reorder" in settings.without_effect
     assert "sync.batch_size" not in settings.without_effect
+    assert "sync.parallel_syncs" in settings.without_effect
+    assert "inventory.low_stock_threshold" not in settings.without_effect
 
 
 def test_environment_wins_over_the_file_and_the_command_line_over_both(tmp_path: Path) -> None:
@@ -88,6 +95,34 @@ def test_the_documentation_lists_exactly_the_settings() -> None:
     assert page.read_text() == reference_page(), (
         "make it anew: python -m entrepot.settings > docs/reference/settings.md"
     )
+
+
+def test_every_setting_that_is_said_to_act_is_read_somewhere() -> None:
+    root = Path(__file__).parents[1] / "src" / "entrepot"
+    code = "\n".join(
+        file.read_text() for file in root.rglob("*.py") if file.name not in ("settings.py", "settings_values.py")
+    )
+    unread = []
+    for section, kind in {"": Settings, **_SECTIONS, "platform": PlatformSettings}.items():
+        for item in _own(kind):
+            read = re.search(rf"\b{section or 'settings'}\.{item.name}\b", code) is not None
+            read |= item.name == "public_url" and "settings.address" in code  # the property that reads it
+            if read != item.metadata["acts"]:
+                unread.append((section, item.name, read))
+    assert unread == []
+
+
+def test_new_connections_start_as_the_file_says(tmp_path: Path) -> None:
+    settings = load(write(tmp_path, CLIENTS_FILE))
+    assert connection_defaults(settings, "shopify") == ConnectionDefaults(300, Decimal("0.4"), False)
+    assert connection_defaults(settings, "printful") == ConnectionDefaults(60, None, True)
+    assert connection_defaults(Settings(), "amazon") == ConnectionDefaults(60, None, False)
+
+
+def test_calls_are_tried_as_the_file_says(tmp_path: Path) -> None:
+    limits = transport_settings(load(write(tmp_path, "sync: {retry_attempts: 7, retry_backoff: 9s, call_timeout: 3s}")))
+    assert (limits.tries, limits.backoff_first_s, limits.backoff_max_s, limits.read_timeout_s) == (7, 9.0, 9.0, 3.0)
+    assert transport_settings(Settings()) == TransportSettings()
 
 
 def test_the_secret_key_is_made_once_and_private(tmp_path: Path) -> None:

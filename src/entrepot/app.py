@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -21,7 +23,7 @@ from entrepot.api import build_api
 from entrepot.api.dependencies import Services
 from entrepot.channels import facade as channels
 from entrepot.channels.contract import Api, ConnectorError, HandlesWebhooks
-from entrepot.channels.contracts import Connection
+from entrepot.channels.contracts import Connection, ConnectionDefaults
 from entrepot.channels.health import HealthRecorder
 from entrepot.channels.inbox import Inbox, webhook_url
 from entrepot.channels.signals import Signals
@@ -35,7 +37,7 @@ from entrepot.jobs.runner import JobRunner, JobSettings
 from entrepot.kernel import memory
 from entrepot.monitoring import logs, metrics
 from entrepot.secret_key import secret_keys
-from entrepot.settings import Settings, load
+from entrepot.settings import PlatformSettings, Settings, load
 from entrepot.stock.facade import HoldGate
 from entrepot.sync import facade as sync
 from entrepot.sync.desk import ChannelDesk
@@ -76,7 +78,7 @@ async def open_core(settings: Settings, *, connections: int) -> AsyncIterator[Co
         health = HealthRecorder()
         transport = ChannelTransport(
             database, vault, registry.connector_of, signals=signals, observe=health.observe,
-            settings=TransportSettings(read_timeout_s=settings.sync.call_timeout_s),
+            settings=transport_settings(settings),
         )  # fmt: skip
         await signals.start()
         stack.push_async_callback(signals.stop)
@@ -105,7 +107,14 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         public_url = settings.address
         secure = public_url.startswith("https://")
         authenticator = Authenticator(database, derive_token_key(secret_keys(settings).newest))
-        desk = ChannelDesk(database, core.vault, core.transport, registry.connector_of, public_url=public_url)
+        desk = ChannelDesk(
+            database,
+            core.vault,
+            core.transport,
+            registry.connector_of,
+            public_url=public_url,
+            defaults=partial(connection_defaults, settings),
+        )
         hub = LiveHub(database)
         on_stop_signal(hub.close)
         inbox = Inbox(
@@ -114,9 +123,17 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         services = Services(
             database, authenticator, HoldGate(database), desk, registry.connector_of, registry.manifests,
             secure=secure, reservation_timeout=timedelta(seconds=settings.inventory.reservation_timeout_s),
+            low_stock_threshold=settings.inventory.low_stock_threshold,
         )  # fmt: skip
         pages = PageServices(
-            database, authenticator, hub, desk, registry.connector_of, registry.manifests, secure=secure
+            database,
+            authenticator,
+            hub,
+            desk,
+            registry.connector_of,
+            registry.manifests,
+            secure=secure,
+            low_stock_threshold=settings.inventory.low_stock_threshold,
         )
         app.router.routes[:] = [
             Route("/webhooks/{connection_id:uuid}", inbox.webhook_endpoint, methods=["POST"]),
@@ -209,12 +226,34 @@ async def _work(settings: Settings) -> None:
 
 def job_runner(core: Core) -> JobRunner:
     """Return what runs the queued jobs and the schedule of this worker."""
-    settings = core.settings.jobs
+    settings = core.settings
     return JobRunner(
         core.database,
         {PRODUCT_IMPORT: import_products},
         upkeep.schedules(core.database),
-        JobSettings(parallel=settings.parallel, heartbeat_timeout_s=settings.heartbeat_timeout_s),
+        JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),
+    )
+
+
+def transport_settings(settings: Settings) -> TransportSettings:
+    """Return the limits of calls to channels from the hub's settings."""
+    first_s = settings.sync.retry_backoff_s
+    return TransportSettings(
+        read_timeout_s=settings.sync.call_timeout_s,
+        tries=settings.sync.retry_attempts,
+        backoff_first_s=first_s,
+        backoff_max_s=max(first_s, TransportSettings().backoff_max_s),
+    )
+
+
+def connection_defaults(settings: Settings, channel: str) -> ConnectionDefaults:
+    """Return what a new connection to the channel starts with."""
+    platform = settings.platforms.get(channel, PlatformSettings())
+    share = platform.inventory_allocation
+    return ConnectionDefaults(
+        sync_interval_s=max(1, round(platform.sync_frequency_s or settings.sync.poll_interval_s)),
+        share=None if share is None else Decimal(str(share)).quantize(Decimal("0.0001")),
+        fulfilment_only=platform.fulfillment_only,
     )
 
 

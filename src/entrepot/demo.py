@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,7 @@ from uuid import UUID
 import httpx
 
 from entrepot.allocation import facade as allocation
-from entrepot.app import open_core
+from entrepot.app import connection_defaults, open_core
 from entrepot.channels import facade as channels
 from entrepot.channels.contracts import ConnectionChanges, NewConnection
 from entrepot.connectors import registry
@@ -58,7 +59,12 @@ async def _opened(settings: Settings, url: str, simulator: str) -> AsyncIterator
     settings = replace(settings, database_url=url)
     async with open_core(settings, connections=4) as core:
         desk = ChannelDesk(
-            core.database, core.vault, core.transport, registry.connector_of, public_url=settings.address
+            core.database,
+            core.vault,
+            core.transport,
+            registry.connector_of,
+            public_url=settings.address,
+            defaults=partial(connection_defaults, settings),
         )
         organisation, _ = await identity.ensure_first_organisation(core.database)
         actor = identity.system_actor(organisation.id, "Demo")

@@ -60,14 +60,22 @@ class SyncSettings:
     """`sync`: how channels are kept in step."""
 
     poll_interval_s: float = setting(
-        60.0, duration_s, "How often orders are fetched from a channel, unless it sets its own.", key="poll_interval"
+        60.0,
+        duration_s,
+        "How often orders are fetched from a channel, for connections made from now on that have no other.",
+        key="poll_interval",
     )
     drift_interval_s: float = setting(
         900.0, duration_s, "How often the channels' quantities are compared with ours.", key="drift_interval"
     )
-    retry_attempts: int = setting(3, at_least(1), "How often a call to a channel is tried before it is put off.")
+    retry_attempts: int = setting(
+        3, at_least(1), "How often a call to a channel, or a change that it turned down, is tried before it is put off."
+    )
     retry_backoff_s: float = setting(
-        1.0, duration_s, "How long to wait before the second try; it doubles with each.", key="retry_backoff"
+        0.1,
+        duration_s,
+        "How long to wait, at most, before the second try of a call; it doubles with each.",
+        key="retry_backoff",
     )
     batch_size: int = setting(100, at_least(1), "How many changes go to a channel in one call, if it takes so many.")
     call_timeout_s: float = setting(
@@ -85,7 +93,9 @@ class SyncSettings:
         "How long after its acknowledgement a write may still take effect on a channel that overwrites quantities.",
         key="write_settling",
     )
-    parallel_syncs: int = setting(8, at_least(1), "How many connections are worked on at the same time.")
+    parallel_syncs: int = setting(
+        8, at_least(1), "How many connections are worked on at the same time (always all).", acts=False
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +105,7 @@ class InventorySettings:
     reservation_timeout_s: float = setting(
         900.0, duration_s, "How long a hold for a cart lasts if the caller does not say.", key="reservation_timeout"
     )
-    low_stock_threshold: int = setting(10, at_least(0), "At how many units a variant counts as low.", acts=False)
+    low_stock_threshold: int = setting(10, at_least(0), "At how many units to sell a variant counts as low.")
     overselling_protection: bool = setting(
         True, switch, "Refuse reservations beyond what is available to sell (always on).", acts=False
     )
@@ -137,17 +147,22 @@ class DemoSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformSettings:
-    """`platforms.<name>`: defaults for connections to the channel of that name."""
+    """`platforms.<name>`: what connections to the channel of that name start with, each can be changed later."""
 
     priority: int = setting(0, whole, "The channel's rank as a source of truth; higher wins.", acts=False)
     primary: bool = setting(False, switch, "Whether it is the shop that leads.", acts=False)
     sync_frequency_s: float | None = setting(
-        None, duration_s, "How often its orders are fetched; empty takes sync.poll_interval.", key="sync_frequency"
+        None,
+        duration_s,
+        "How often the orders of a new connection are fetched; empty takes sync.poll_interval.",
+        key="sync_frequency",
     )
     inventory_allocation: float | None = setting(
-        None, share(maximum=1), "Its share of the stock, as `40%` or 0.4; empty leaves it to the strategy."
+        None,
+        share(maximum=1),
+        "The share of the stock that a new connection gets, as `40%` or 0.4; empty leaves it to the strategy.",
     )
-    fulfillment_only: bool = setting(False, switch, "Whether it ships goods but sells none.", acts=False)
+    fulfillment_only: bool = setting(False, switch, "Whether a new connection ships goods but is offered none to sell.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

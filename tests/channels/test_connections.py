@@ -13,7 +13,7 @@ from tests.channels.support import MANIFEST, BazaarConnector, new_bazaar
 
 from entrepot.channels import facade, rules, store
 from entrepot.channels.connections import read_credentials
-from entrepot.channels.contracts import Connection, ConnectionChanges, ConnectionState
+from entrepot.channels.contracts import Connection, ConnectionChanges, ConnectionDefaults, ConnectionState
 from entrepot.channels.vault import CannotUnseal, UnknownVaultKey, Vault, new_vault_key
 from entrepot.database.pool import Database
 from entrepot.kernel.ids import new_id
@@ -54,6 +54,15 @@ async def test_connecting_parts_settings_and_secrets(database: Database, organis
     assert (route["organisation_id"], route["channel"], route["account_key"]) == (organisation_id, "bazaar", "tea")
     assert [each[:3] for each in records] == [("connection.connect", "connection", str(made.id))]
     assert "right" not in repr(records)
+
+
+async def test_a_connection_starts_with_the_defaults_of_its_channel(database: Database, organisation_id: UUID) -> None:
+    defaults = ConnectionDefaults(sync_interval_s=40 * 24 * 3600, share=Decimal("0.25"), fulfilment_only=True)
+    async with database.transaction(organisation_id) as tx:
+        made = await facade.connect(tx, VAULT, CONNECTOR, new_bazaar(), defaults=defaults)
+        plain = await facade.connect(tx, VAULT, CONNECTOR, new_bazaar("Plain"))
+    assert (made.sync_interval_s, made.share, made.fulfilment_only) == (7 * 24 * 3600, Decimal("0.25"), True)
+    assert (plain.sync_interval_s, plain.share, plain.fulfilment_only) == (300, None, False)
 
 
 async def test_another_organisation_does_not_see_it(database: Database, organisation_id: UUID) -> None:

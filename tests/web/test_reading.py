@@ -115,10 +115,17 @@ async def test_stock_pages_by_sku_and_filters(database: Database, organisation_i
         first = await stock.list_stock(tx, stock.StockFilter(), limit=12)
         second = await stock.list_stock(tx, stock.StockFilter(), first.next_cursor, limit=12)
         out = await stock.list_stock(tx, stock.StockFilter(state="out"))
+        everything = await stock.list_stock(tx, stock.StockFilter(), limit=250)
+        low = await stock.list_stock(tx, stock.StockFilter(state="low", low_at=30), limit=250)
+        lower = await stock.list_stock(tx, stock.StockFilter(state="low", low_at=3), limit=250)
         found = await stock.list_stock(tx, stock.StockFilter(search="sku-00003"))
         titled = await stock.list_stock(tx, stock.StockFilter(search="Mug"))
     assert [row.sku for row in (*first, *second)] == [sku for _, sku, _ in filled.variants]
     assert [row.sku for row in out] == ["SKU-00004", "SKU-00013"]
+    free = {row.sku: row.ats + row.shortage for row in everything}
+    assert [row.sku for row in low] == [sku for sku, units in free.items() if units <= 30]
+    assert [row.sku for row in lower] == [sku for sku, units in free.items() if units <= 3]
+    assert len(out) <= len(lower) < len(low) < len(free)
     assert [row.sku for row in found] == ["SKU-00003"]
     assert [row.title for row in titled] == ["Enamel mug, blue"]
 

@@ -36,6 +36,8 @@ class Services:
     secure: bool = False
     reservation_timeout: timedelta = timedelta(minutes=15)
     """How long a reservation lasts if the caller does not say."""
+    low_stock_threshold: int = 10
+    """At how many units a variant counts as low."""
     limiter: RateLimiter = field(default_factory=RateLimiter)
 
 

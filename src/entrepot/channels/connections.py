@@ -14,6 +14,7 @@ from entrepot.channels.contract import Connector, Credentials
 from entrepot.channels.contracts import (
     Connection,
     ConnectionChanges,
+    ConnectionDefaults,
     ConnectionState,
     Cursor,
     NewConnection,
@@ -59,6 +60,7 @@ async def connect(
     *,
     fetched: Credentials | None = None,
     token_expires_at: datetime | None = None,
+    defaults: ConnectionDefaults | None = None,
     audit: Audit | None = None,
 ) -> Connection:
     """Store a connection with its credentials; it is active at once.
@@ -70,7 +72,12 @@ async def connect(
     entered = rules.check_fields(manifest, new.values)
     rules.base_urls(manifest, new.environment, entered.settings)
     name = rules.check_name(new.name)
-    connection = await store.insert_connection(tx, new_id(), manifest.key, name, new.environment, entered.settings)
+    defaults = defaults or ConnectionDefaults()
+    interval_s = min(max(defaults.sync_interval_s, rules.SYNC_INTERVAL_MIN_S), rules.SYNC_INTERVAL_MAX_S)
+    connection = await store.insert_connection(
+        tx, new_id(), manifest.key, name, new.environment, entered.settings,
+        replace(defaults, sync_interval_s=interval_s),
+    )  # fmt: skip
     if connection is None:
         raise NameTaken(f"There is a connection named {name!r} already.", name=name)
     sealed = vault.seal(tx.organisation, connection.id, {**entered.secrets, **(fetched or {})})

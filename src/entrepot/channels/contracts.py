@@ -63,6 +63,15 @@ class NewConnection:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionDefaults:
+    """What a new connection starts with; a person may change it later. `share` None: the strategy's own share."""
+
+    sync_interval_s: int = 300
+    share: Decimal | None = None
+    fulfilment_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionChanges:
     """What to change of a connection; None leaves it. `clear_share` takes the share away."""
 

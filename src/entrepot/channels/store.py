@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from entrepot.channels.contracts import Connection, ConnectionState, Cursor
+from entrepot.channels.contracts import Connection, ConnectionDefaults, ConnectionState, Cursor
 from entrepot.channels.vault import Sealed
 from entrepot.database.pool import Tx
 
@@ -41,13 +41,20 @@ def _connection(row: asyncpg.Record) -> Connection:
 
 
 async def insert_connection(
-    tx: Tx, id: UUID, channel: str, name: str, environment: str, settings: Mapping[str, str]
+    tx: Tx,
+    id: UUID,
+    channel: str,
+    name: str,
+    environment: str,
+    settings: Mapping[str, str],
+    defaults: ConnectionDefaults,
 ) -> Connection | None:
     """Insert a connection; None if the name is taken."""
     row = await tx.fetch_row(
         f"""
-        insert into connection (organisation_id, id, channel, name, environment, settings)
-        values ($1, $2, $3, $4, $5, $6)
+        insert into connection (
+            organisation_id, id, channel, name, environment, settings, sync_interval_s, share, fulfilment_only)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         on conflict (organisation_id, name) do nothing
         returning {_COLUMNS}
         """,
@@ -57,6 +64,9 @@ async def insert_connection(
         name,
         environment,
         dict(settings),
+        defaults.sync_interval_s,
+        defaults.share,
+        defaults.fulfilment_only,
     )
     return _connection(row) if row else None
 

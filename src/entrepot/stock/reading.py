@@ -14,17 +14,17 @@ from entrepot.database.pool import Tx
 from entrepot.kernel.errors import NotFound
 from entrepot.kernel.paging import Slice, bounded, decode_cursor, slice_of
 
-LOW_ATS = 5
-"""At or below this many available to sell, the filter `low` shows a variant."""
 STATES = ("all", "low", "out", "short")
 
 
 @dataclass(frozen=True, slots=True)
 class StockFilter:
-    """Which variants: `state` all, low (few to sell), out (none to sell), short (sold more than there is)."""
+    """Which variants: `state` all, low (at most `low_at` units to sell), out (none to sell), short (sold more than
+    there is)."""
 
     search: str = ""
     state: str = "all"
+    low_at: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ async def list_stock(tx: Tx, chosen: StockFilter, cursor: str | None = None, lim
                  or v.barcode = ${len(args)})"""
         )
     if chosen.state in ("low", "out"):
-        args.append(LOW_ATS if chosen.state == "low" else 0)
+        args.append(chosen.low_at if chosen.state == "low" else 0)
         where.append(f"s.on_hand - s.reserved - s.held - s.unavailable - s.safety_stock <= ${len(args)}")
     if chosen.state == "short":
         where.append("""v.id in (select variant_id from shortage where organisation_id = $1 and state = 'open')""")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ import structlog
 
 from entrepot.channels import facade as channels
 from entrepot.channels.contract import CheckReport, ConnectorError, HandlesWebhooks
-from entrepot.channels.contracts import Connection, FindConnector, NewConnection
+from entrepot.channels.contracts import Connection, ConnectionDefaults, FindConnector, NewConnection
 from entrepot.channels.transport import ChannelTransport
 from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
@@ -43,6 +43,7 @@ class ChannelDesk:
         find_connector: FindConnector,
         *,
         public_url: str,
+        defaults: Callable[[str], ConnectionDefaults] = lambda channel: ConnectionDefaults(),
         clock: Clock = utc_now,
     ) -> None:
         self._database = database
@@ -50,6 +51,7 @@ class ChannelDesk:
         self._transport = transport
         self._find = find_connector
         self._public_url = public_url
+        self._defaults = defaults
         self._clock = clock
 
     @property
@@ -75,7 +77,7 @@ class ChannelDesk:
         async with self._database.transaction(actor.organisation_id) as tx:
             connection = await channels.connect(
                 tx, self._vault, connector, new, fetched=tested.fetched, token_expires_at=tested.token_expires_at,
-                audit=partial(identity.record, tx, actor),
+                defaults=self._defaults(new.channel), audit=partial(identity.record, tx, actor),
             )  # fmt: skip
             await sync.trigger(tx, [connection.id], ["listings", "orders"], self._clock())
         return connection.id

@@ -38,4 +38,6 @@ class PageServices:
     find_connector: Callable[[str], Connector]
     manifests: Callable[[], tuple[Manifest, ...]]
     secure: bool = False
+    low_stock_threshold: int = 10
+    """At how many units a variant counts as low."""
     templates: jinja2.Environment = field(default_factory=environment)

@@ -155,7 +155,7 @@ async def list_stock(
     search: Annotated[str, Query(max_length=200, description="Start of a SKU, part of the title, barcode")] = "",
 ) -> Response:
     """Return variants with their stock, by SKU."""
-    chosen = reading.StockFilter(search.replace("\x00", ""), state)
+    chosen = reading.StockFilter(search.replace("\x00", ""), state, call.services.low_stock_threshold)
     async with call.transaction() as tx:
         found = await paging.read(lambda cursor, limit: reading.list_stock(tx, chosen, cursor, limit))
     return respond(Stocks(stock=[_stock(row) for row in found], next_cursor=found.next_cursor))

@@ -45,7 +45,7 @@ async def grid(visit: Visit) -> Response:
     state = visit.parameter("state") or "all"
     if state not in reading.STATES:
         raise InvalidInput(f"{state!r} is not a filter of stock.")
-    chosen = StockFilter(visit.parameter("q"), state)
+    chosen = StockFilter(visit.parameter("q"), state, visit.services.low_stock_threshold)
     cursor = visit.parameter("cursor")
     async with visit.transaction() as tx:
         rows = await reading.list_stock(tx, chosen, cursor, PAGE_SIZE)
