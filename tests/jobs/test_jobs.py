@@ -59,7 +59,8 @@ async def working(
         yield runner
     finally:
         runner.stop()
-        await task
+        async with asyncio.timeout(WAIT_S):
+            await task
 
 
 async def start(database: Database, organisation_id: UUID, *, text: str | None = None, steps: int = STEPS) -> UUID:
@@ -220,7 +221,12 @@ async def test_a_job_that_runs_stops_after_its_step_when_cancelled(database: Dat
         await gone(database)
 
 
-async def test_a_worker_that_ends_leaves_its_job_to_another(database: Database, organisation_id: UUID) -> None:
+async def test_a_worker_that_ends_leaves_its_job_to_another(
+    database: Database, organisation_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The job itself stops between two steps: it is not cut off.
+    monkeypatch.setattr("entrepot.jobs.runner.STOP_WITHIN_S", 2 * WAIT_S)
+
     async def endless(run: JobRun[Count]) -> Mapping[str, Any]:
         while True:
             async with run.step() as step:
