@@ -74,10 +74,10 @@ def _until(bucket: Bucket, cost: float, level: float, at: float) -> float:
     return (cost - level) / bucket.refill_per_s if bucket.refill_per_s > 0 else float("inf")
 
 
-def block_size(bucket: Bucket, cost: float) -> float:
-    """Return how much to take at once: a part of a fast bucket, exactly the cost of a slow one."""
+def block_size(bucket: Bucket, cost: float, waiting: float = 0.0) -> float:
+    """Return how much to take at once: a part of a fast bucket; of a slow one what this and the waiting calls take."""
     if not is_fast(bucket):
-        return cost
+        return min(cost + waiting, max(cost, bucket.capacity))
     return max(cost, min(BLOCK_SHARE * bucket.capacity, LEASE_S * bucket.refill_per_s))
 
 

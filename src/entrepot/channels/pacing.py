@@ -35,6 +35,8 @@ class _Share:
     lease_until: float = 0.0
     blocked_until: float = 0.0
     refusals: int = 0
+    waiting: float = 0.0
+    """What the calls that wait for `lock` will take."""
     known: Bucket | None = None
     """The shared bucket as last seen, with `at` of our clock."""
 
@@ -57,11 +59,14 @@ class Pacer(ABC):
         """
         began = time.monotonic()
         for share in self._of(operation):
+            share.waiting += cost
             try:
                 async with asyncio.timeout_at(asyncio.get_running_loop().time() + max_wait_s):
                     await share.lock.acquire()
             except TimeoutError:
                 raise RateLimited("Too many calls wait for the rate limit", retry_after_s=max_wait_s) from None
+            finally:
+                share.waiting -= cost
             try:
                 await self._take(share, cost, began + max_wait_s)
             finally:
@@ -89,7 +94,7 @@ class Pacer(ABC):
 
         def change(bucket: Bucket, at: float) -> tuple[Bucket, tuple[float, float]]:
             keep = limits.kept_back(bucket)
-            block = limits.block_size(bucket, cost)
+            block = limits.block_size(bucket, cost, share.waiting)
             after, wait_s = limits.take(bucket, block, at, keep=keep)
             if wait_s > 0 and block > cost:
                 block = cost

@@ -84,6 +84,13 @@ async def _prepare(connection: asyncpg.Connection[Any]) -> None:
     )
 
 
+async def _nothing(connection: asyncpg.Connection[Any]) -> None:
+    """Leave the session as it is: nothing here sets anything beyond its transaction, and a round trip each is saved.
+
+    The pool itself rolls back what was left open.
+    """
+
+
 class Database:
     """A pool of connections to one PostgreSQL database, as the application role."""
 
@@ -102,6 +109,7 @@ class Database:
                 min_size=min_size,
                 max_size=max_size,
                 init=_prepare,
+                reset=_nothing,
                 server_settings={"role": role, "application_name": "entrepot", "timezone": "UTC"},
                 command_timeout=60,
             )

@@ -97,11 +97,11 @@ class TestAmazon(ConnectorContract):
         return batch(change("A", 3), change("B/1", 0)), [accepted("A"), accepted("B/1")]
 
     def read(self) -> tuple[Sequence[ListingRef], list[Answer]]:
-        def shows(units: int) -> Reply:
-            own = {"fulfillmentChannelCode": "DEFAULT", "quantity": units}
-            return reply({"sku": "x", "fulfillmentAvailability": [own]})
+        def shows(sku: str, units: int) -> dict[str, Any]:
+            return {"sku": sku, "fulfillmentAvailability": [{"fulfillmentChannelCode": "DEFAULT", "quantity": units}]}
 
-        return [ListingRef("A"), ListingRef("B"), ListingRef("C")], [shows(4), shows(0), refusal(404, "NotFound")]
+        found = reply({"numberOfResults": 2, "items": [shows("A", 4), shows("B", 0)]})
+        return [ListingRef("A"), ListingRef("B"), ListingRef("C")], [found]
 
     def healthy(self) -> list[Answer]:
         place = {"id": MARKETPLACE, "name": "Amazon.co.uk", "countryCode": "GB", "defaultCurrencyCode": "GBP"}

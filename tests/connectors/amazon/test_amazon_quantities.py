@@ -47,18 +47,31 @@ async def test_a_few_quantities_are_patched_one_by_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("trouble", "outcome"),
+    [
+        (OutcomeUnknown("lost"), "unknown"),
+        (reply({}, 503), "unknown"),
+        (reply({}, 429), "failed"),
+        (reply({}, 403), "failed"),
+    ],
+)
+async def test_after_trouble_the_rest_is_not_sent(trouble: Answer, outcome: str) -> None:
+    api = scripted([*[accepted(str(n)) for n in range(6)], trouble, *[accepted(str(n)) for n in range(7, 10)]])
+    receipt = await CONNECTOR.push_quantities(api, batch(*[change(str(n), 2, 3) for n in range(12)]))
+    outcomes = [r.outcome.value for r in receipt.results]
+    assert outcomes == ["applied"] * 6 + [outcome] + ["applied"] * 3 + ["failed"] * 2
+    assert [r.external_id for r in receipt.results] == [str(n) for n in range(12)]
+
+
+@pytest.mark.parametrize(
     ("trouble", "outcomes"),
     [
-        (OutcomeUnknown("lost"), ["applied", "unknown", "failed"]),
-        (reply({}, 503), ["applied", "unknown", "failed"]),
-        (reply({}, 429), ["applied", "failed", "failed"]),
-        (reply({}, 403), ["applied", "failed", "failed"]),
         (refusal(404, "NotFound"), ["applied", "refused", "applied"]),
         (reply(b"nonsense"), ["applied", "unknown", "applied"]),
         (accepted("B", "NEW_WORD"), ["applied", "unknown", "applied"]),
     ],
 )
-async def test_trouble_in_the_middle_is_told_for_each_item(trouble: Answer, outcomes: list[str]) -> None:
+async def test_trouble_with_one_item_is_its_own(trouble: Answer, outcomes: list[str]) -> None:
     api = scripted([accepted("A"), trouble, accepted("C")])
     receipt = await CONNECTOR.push_quantities(api, batch(change("A", 2), change("B", 2), change("C", 3)))
     assert [r.outcome.value for r in receipt.results] == outcomes
@@ -67,7 +80,7 @@ async def test_trouble_in_the_middle_is_told_for_each_item(trouble: Answer, outc
 @pytest.mark.parametrize(("status", "error"), [(429, RateLimited), (403, CredentialsRejected)])
 async def test_trouble_before_anything_was_written_is_raised(status: int, error: type[ConnectorError]) -> None:
     with pytest.raises(error):
-        await CONNECTOR.push_quantities(scripted([reply({}, status)]), batch(change("A", 1), change("B", 2)))
+        await CONNECTOR.push_quantities(scripted([reply({}, status)] * 2), batch(change("A", 1), change("B", 2)))
 
 
 async def test_lowering_goes_before_raising() -> None:

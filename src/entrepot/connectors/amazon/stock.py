@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from entrepot.channels.contract import (
@@ -28,8 +29,8 @@ from entrepot.connectors.amazon.reading import body_of, objects, optional_text, 
 
 PATCHES_MAX = 40
 """Up to so many changes go one by one (5 at once, then 5 a second: seven seconds); a feed takes minutes."""
-GETS_MAX = 5
-"""Up to so many listings are read one by one."""
+AT_ONCE = 5
+"""So many patches are under way together: the burst that Amazon allows."""
 NOT_FOUND = 404
 _NOT_OURS = "The listing is shipped from Amazon's own stock: its quantity is not ours to write."
 
@@ -53,26 +54,41 @@ async def push(api: Api, batch: QuantityBatch) -> PushReceipt:
 
 
 async def _patch_each(api: Api, changes: Sequence[QuantityChange]) -> list[PushResult]:
-    """Patch one by one, lowering before raising; after trouble the rest is not sent. Each item tells what is known."""
+    """Patch a few at a time, lowering before raising; after trouble the rest is not sent. Each item tells what is known."""
     seller_id, marketplace_id = api.settings["seller_id"], api.settings["marketplace_id"]
-    changes = sorted(changes, key=_is_raise)
+    lowering = [each for each in changes if not _is_raise(each)]
+    raising = [each for each in changes if _is_raise(each)]
     results: list[PushResult] = []
-    for number, change in enumerate(changes):
-        try:
-            reply = await api.send(calls.patch_quantity(seller_id, marketplace_id, change))
-        except RequestRejected as error:
-            results.append(_result(change, PushOutcome.REFUSED, error))
+    groups = [group[at : at + AT_ONCE] for group in (lowering, raising) for at in range(0, len(group), AT_ONCE)]
+    for number, some in enumerate(groups):
+        ended = await asyncio.gather(*(_patch(api, seller_id, marketplace_id, each) for each in some))
+        results += [result for result, _ in ended]
+        trouble = [error for _, error in ended if error is not None]
+        if not trouble:
             continue
-        except ConnectorError as error:
-            perhaps = isinstance(error, TemporarilyUnavailable) and not isinstance(error, RateLimited)
-            if number == 0 and not perhaps:
-                raise
-            first = PushOutcome.UNKNOWN if perhaps else PushOutcome.FAILED
-            results.append(_result(change, first, error))
-            results += [_result(each, PushOutcome.FAILED, error) for each in changes[number + 1 :]]
-            break
-        results.append(submission_of(reply, change))
+        if number == 0 and len(trouble) == len(some) and not any(map(_perhaps_written, trouble)):
+            raise trouble[0]
+        later = [each for group in groups[number + 1 :] for each in group]
+        return results + [_result(each, PushOutcome.FAILED, trouble[0]) for each in later]
     return results
+
+
+async def _patch(
+    api: Api, seller_id: str, marketplace_id: str, change: QuantityChange
+) -> tuple[PushResult, ConnectorError | None]:
+    """Patch one listing; return what became of it, and the error that should stop the others."""
+    try:
+        reply = await api.send(calls.patch_quantity(seller_id, marketplace_id, change))
+    except RequestRejected as error:
+        return _result(change, PushOutcome.REFUSED, error), None
+    except ConnectorError as error:
+        outcome = PushOutcome.UNKNOWN if _perhaps_written(error) else PushOutcome.FAILED
+        return _result(change, outcome, error), error
+    return submission_of(reply, change), None
+
+
+def _perhaps_written(error: ConnectorError) -> bool:
+    return isinstance(error, TemporarilyUnavailable) and not isinstance(error, RateLimited)
 
 
 def _is_raise(change: QuantityChange) -> bool:
@@ -106,7 +122,7 @@ async def read(api: Api, refs: Sequence[ListingRef]) -> tuple[ReportedQuantity, 
     seller_id, marketplace_id = api.settings["seller_id"], api.settings["marketplace_id"]
     skus = [ref.external_id for ref in refs]
     # A comma separates SKUs in a search, so one that has a comma is read by itself.
-    searched = [sku for sku in skus if "," not in sku] if len(skus) > GETS_MAX else []
+    searched = [sku for sku in skus if "," not in sku] if len(skus) > 1 else []
     found: dict[str, int | None] = {}
     for start in range(0, len(searched), calls.LISTINGS_PAGE):
         part = searched[start : start + calls.LISTINGS_PAGE]
