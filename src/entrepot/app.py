@@ -13,6 +13,7 @@ from functools import partial
 from uuid import UUID
 
 import structlog
+import uvloop
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -190,7 +191,8 @@ def run_worker(settings: Settings) -> None:
     """Run one worker until SIGINT or SIGTERM."""
     configure_logs(settings)
     with suppress(KeyboardInterrupt):
-        asyncio.run(_work(settings))
+        # uvicorn gives the web process the same loop.
+        uvloop.run(_work(settings))
 
 
 async def _work(settings: Settings) -> None:

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import uvloop
+
 from entrepot_sandbox.faults import Level
 from entrepot_sandbox.replay import FILE_NAME, available
 from entrepot_sandbox.server import CHANNELS, Config, running
@@ -71,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status."""
     told = arguments(argv)
     try:
-        asyncio.run(serve(config_of(told), told.port))
+        uvloop.run(serve(config_of(told), told.port))
     except OSError as error:
         print(f"Port {told.port} cannot be used: {error.strerror}.", file=sys.stderr)
         return 1

@@ -6,12 +6,11 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
-import httpx
-
 from entrepot_sandbox.books import World
 from entrepot_sandbox.faults import Faults
 from entrepot_sandbox.journal import HookAnswered, HookFault, OrderTold, ToldBy
 from entrepot_sandbox.marketplace import Hook
+from entrepot_sandbox.poster import Poster
 
 AT_ONCE = 4
 """How many deliveries of one subscription are under way at the same time."""
@@ -24,7 +23,7 @@ class Deliverer:
         self._world, self._faults = world, faults
         self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._client: httpx.AsyncClient | None = None
+        self._poster = Poster()
 
     @property
     def pending(self) -> int:
@@ -87,16 +86,8 @@ class Deliverer:
 
     async def _send(self, hook: Hook, attempt: int) -> int:
         """Send once and return the status, 0 where no answer came."""
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                trust_env=False, limits=httpx.Limits(max_connections=64, max_keepalive_connections=32)
-            )
         headers = {"content-type": "application/json", **hook.headers(attempt)}
-        try:
-            reply = await self._client.post(hook.url, content=hook.body, headers=headers, timeout=hook.timeout_s)
-        except httpx.HTTPError:
-            return 0
-        return reply.status_code
+        return await self._poster.post(hook.url, headers, hook.body, hook.timeout_s)
 
     def _note_fault(self, channel: str, fault: str, hook: Hook) -> None:
         self._world.journal.write(
@@ -109,6 +100,4 @@ class Deliverer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        self._poster.close()

@@ -14,7 +14,8 @@ Definitions:
 - Time does not count as answering while a fault kept the channel from answering, while a limit that quantity writes use
   was empty, or while the channel was still processing a lowering write of this listing that it had accepted.
 - **publish lag**: from when the hub was told of a sale, for each listing of the SKU on another channel that then showed
-  something else than the strategy gives, until the next write of that listing took effect.
+  something else than the strategy gives for what the hub knew then, until the next write of that listing took effect or
+  sales on the channel itself took it there.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from entrepot_sandbox.journal import (
     Cancelled,
@@ -250,6 +251,16 @@ class Shown:
                 self._times[key].append(event.at)
                 self._values[key].append(event.after if isinstance(event, QuantityWritten) else event.shown)
 
+    def reached(self, channel: str, sku: str, value: int, moment: float) -> float:
+        """Return when the listing first showed `value` or went past it after a moment; infinity if it never did."""
+        key = (channel, sku)
+        place = bisect_right(self._times[key], moment)
+        above = self.at(channel, sku, moment) > value
+        for at, shows in zip(self._times[key][place:], self._values[key][place:], strict=True):
+            if (shows <= value) if above else (shows >= value):
+                return at
+        return math.inf
+
     def at(self, channel: str, sku: str, moment: float) -> int:
         """Return what the listing showed at that moment (0 before anything was written)."""
         key = (channel, sku)
@@ -264,19 +275,41 @@ def remaining(account: Account, opening: Mapping[str, int], sku: str, moment: fl
     return opening[sku] - sold + back
 
 
+def known_remaining(account: Account, opening: Mapping[str, int], sku: str, moment: float) -> int:
+    """Return the stock left at a moment by the sales and cancellations that the hub had heard of by then."""
+    never = float("inf")
+    sold = sum(
+        sale.quantity
+        for sale in account.sold.get(sku, ())
+        if account.named.get((sale.channel, sale.order_id), never) <= moment
+    )
+    back = sum(
+        item.quantity for item in account.cancelled.get(sku, ()) if (_knew_version(account, item) or never) <= moment
+    )
+    return opening[sku] - sold + back
+
+
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """The seconds that a listing showed something else than it should; `raising`: it showed too little."""
+    """The seconds from `at` on that a listing showed something else than it should."""
 
     channel: str
-    raising: bool
+    sku: str
+    at: float
+    shown: int
+    wanted: int
     seconds: float
+
+    @property
+    def kind(self) -> str:
+        """The channel, and which way the listing had to change."""
+        return f"{self.channel} {'raise' if self.shown < self.wanted else 'lower'}"
 
 
 def publish_lags(
     account: Account, shown: Shown, opening: Mapping[str, int], strategy: Strategy, listed: Mapping[str, Sequence[str]]
 ) -> list[Lag]:
-    """Return the lag of every (known sale, listing elsewhere) that a write then closed."""
+    """Return the lag of every (known sale, listing elsewhere) that was then closed."""
     writes: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
     for (channel, _), items in account.writes.items():
         for write in items:
@@ -287,15 +320,17 @@ def publish_lags(
             known = account.named.get((sale.channel, sale.order_id))
             if known is None:
                 continue
-            expected = strategy.quantities(remaining(account, opening, sku, known), listed[sku])
+            expected = strategy.quantities(known_remaining(account, opening, sku, known), listed[sku])
             for channel in listed[sku]:
                 shows = shown.at(channel, sku, known)
                 if channel == sale.channel or shows == expected[channel]:
                     continue
                 times = writes[channel, sku]
                 place = bisect_right(times, known)
-                if place < len(times):
-                    lags.append(Lag(channel, shows < expected[channel], times[place] - known))
+                written = times[place] if place < len(times) else math.inf
+                closed = min(written, shown.reached(channel, sku, expected[channel], known))
+                if closed < math.inf:
+                    lags.append(Lag(channel, sku, known, shows, expected[channel], closed - known))
     return lags
 
 
@@ -406,15 +441,14 @@ def _with_strategy(
         listed[listing.sku].append(listing.channel)
     lags = publish_lags(account, Shown(journal), opening, strategy, listed)
     stale = stale_listings(account, opening, strategy, listings)
-    kinds = {(lag.channel, lag.raising) for lag in lags}
+    worst = sorted(lags, key=lambda lag: -lag.seconds)[:10]
     return {
         "publish_lag_ms": _milliseconds([lag.seconds for lag in lags]),
         "publish_lag_detail": {
-            f"{channel} {'raise' if raising else 'lower'}": _milliseconds(
-                [lag.seconds for lag in lags if (lag.channel, lag.raising) == (channel, raising)]
-            )
-            for channel, raising in sorted(kinds)
+            kind: _milliseconds([lag.seconds for lag in lags if lag.kind == kind])
+            for kind in sorted({lag.kind for lag in lags})
         },
+        "publish_lag_worst": [asdict(lag) for lag in worst],
         "stale_listings_at_end": len(stale),
         "stale_detail": stale[:20],
     }
