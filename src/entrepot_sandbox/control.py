@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from entrepot_sandbox.faults import Level
+from entrepot_sandbox.journal import about
 from entrepot_sandbox.judge import ListedNow, verdict
 from entrepot_sandbox.strategy import read_strategy
 
@@ -72,6 +73,7 @@ def control_routes(sandbox: Sandbox) -> list[BaseRoute]:
         ("POST", "/strategy", room.strategy),
         ("GET", "/judge", room.judge),
         ("POST", "/judge", room.judge),
+        ("GET", "/journal", room.journal),
     ]
     return [Route(path, guarded(handler), methods=[method]) for method, path, handler in table]
 
@@ -146,3 +148,10 @@ class _Room:
         ]
         opening = {product.sku: product.stock for product in world.products.values()}
         return answer(verdict(world.journal, opening, listings, self._sandbox.strategy, hub_orders))
+
+    async def journal(self, request: Request) -> Response:
+        """Return all that happened to a SKU, oldest first: to see how a unit came to be oversold."""
+        sku = request.query_params.get("sku", "")
+        if sku not in self._sandbox.world.products:
+            raise ValueError(f"There is no product {sku!r}: ask with ?sku=...")
+        return answer(list(about(self._sandbox.world.journal, sku)))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import TypeVar
 
@@ -182,3 +182,15 @@ class Journal:
 
     def __len__(self) -> int:
         return len(self._events)
+
+
+def about(events: Iterable[Event], sku: str) -> Iterator[Event]:
+    """Return the events of a SKU and those by which the hub was told of its orders."""
+    orders: set[tuple[str, str]] = set()
+    for event in events:
+        if getattr(event, "sku", None) == sku:
+            if isinstance(event, Sold):
+                orders.add((event.channel, event.order_id))
+            yield event
+        elif isinstance(event, OrderTold) and (event.channel, event.order_id) in orders:
+            yield event

@@ -28,6 +28,7 @@ from entrepot.channels.contract import (
     RateLimited,
     RequestRejected,
     TemporarilyUnavailable,
+    TooLate,
     UnexpectedAnswer,
 )
 from entrepot.channels.contracts import Connection, NewConnection
@@ -156,6 +157,15 @@ async def test_retries_reads_and_keyed_writes(database: Database, organisation_i
             it.bazaar.answers = [500, 502]
             assert (await it.api.send(call)).status == 200
         assert len(it.bazaar.seen) == 6
+
+
+async def test_what_rests_on_an_old_reading_is_not_sent(database: Database, organisation_id: UUID) -> None:
+    async with ready(database, organisation_id) as it:
+        now = it.transport.clock()
+        assert (await it.api.send(replace(KEYED_WRITE, not_after=now + timedelta(seconds=60)))).status == 200
+        with pytest.raises(TooLate):
+            await it.api.send(replace(KEYED_WRITE, not_after=now - timedelta(seconds=1)))
+        assert len(it.bazaar.seen) == 1
 
 
 async def test_gives_up_after_three_tries(database: Database, organisation_id: UUID) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -72,6 +72,8 @@ class Channel:
     remembered: dict[str, PushReceipt] = field(default_factory=dict)
     read_error: ConnectorError | None = None
     pull_error: ConnectorError | None = None
+    after_reading: Callable[[], Awaitable[None]] | None = None
+    """What happens between the next reading and whatever is done with it."""
 
     @property
     def manifest(self) -> Manifest:
@@ -139,7 +141,11 @@ class Channel:
     async def read_quantities(self, api: Api, refs: Sequence[ListingRef]) -> tuple[ReportedQuantity, ...]:
         if self.read_error is not None:
             raise self.read_error
-        return tuple(ReportedQuantity(r.external_id, self.books.get(r.external_id)) for r in refs)
+        found = tuple(ReportedQuantity(r.external_id, self.books.get(r.external_id)) for r in refs)
+        happening, self.after_reading = self.after_reading, None
+        if happening is not None:
+            await happening()
+        return found
 
     async def pull_orders(self, api: Api, cursor: str | None) -> Page[ChannelOrder]:
         """Return all that is visible; the feed is complete up to the first sale that is not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -212,6 +213,41 @@ async def test_lowering_an_overwriting_channel_never_brings_back_what_sold_unsee
     await hub.set_stock("A", 50)
     await hub.settle(2)
     assert channel.books["A"] == 5
+
+
+async def test_what_was_decided_before_a_reading_is_not_written_if_something_changed_meanwhile(
+    database: Database, organisation_id: UUID
+) -> None:
+    hub, channel, name = await make(database, organisation_id, ABSOLUTE)
+
+    async def more_is_gone() -> None:
+        await hub.set_stock("A", 25)
+
+    channel.after_reading = more_is_gone
+    channel.pushes = []
+    await hub.set_stock("A", 60)
+    await hub.push(name)
+    assert [change.to_quantity for batch in channel.pushes for change in batch.changes] == []
+    await hub.push(name)
+    assert channel.books["A"] == 10
+    written = channel.pushes[-1]
+    assert written.not_after is not None
+    assert written.not_after - written.at <= timedelta(seconds=2)
+
+
+async def test_more_than_wanted_is_lowered_at_once_though_it_is_not_explained(
+    database: Database, organisation_id: UUID
+) -> None:
+    hub, channel, name = await make(database, organisation_id, ABSOLUTE)
+    sold = channel.sell("A", 40)
+    assert sold is not None
+    await hub.set_stock("A", 40)
+    await hub.take(name, sold)
+    await hub.settle(2)
+    channel.books["A"] = 3  # A buyer's cancellation that the feed does not show yet.
+    await hub.check_all(name)
+    await hub.push(name)
+    assert channel.books["A"] == 0 == (await hub.desired(name))["A"]
 
 
 @every

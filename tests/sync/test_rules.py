@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -45,6 +46,13 @@ def test_where_no_sale_can_be_lost_it_is_written_at_once(
 ) -> None:
     unknown = around(pool=0, others=99, drained_at=None)
     assert decide(semantics, figures(desired, expected), unknown) == Decision(Do.SEND, desired)
+
+
+def test_a_listing_expected_below_zero_shows_nothing_to_raise() -> None:
+    below = Quantity(0, -3, EARLIER, uncertain=False, unexplained=True)
+    assert decide(ABSOLUTE, below, around()).do is Do.NOTHING
+    assert decide(ABSOLUTE, replace(below, uncertain=True), around()) == Decision(Do.SEND, 0)
+    assert decide(ABSOLUTE, replace(below, desired=1), around()).do is Do.WAIT
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from entrepot.channels.contract import (
     Reply,
     TemporarilyUnavailable,
     Token,
+    TooLate,
     UnexpectedAnswer,
 )
 from entrepot.channels.contracts import Connection, FindConnector
@@ -266,6 +267,8 @@ class ChannelApi:
             )
             metrics.rate_waits.labels(self._channel).observe(waited_s)
             credentials = None if call.absolute_url else await self._credentials()
+            if call.not_after is not None and self._transport.clock() > call.not_after:
+                raise TooLate("It could not be sent in time")
             state.attempts += 1
             answer = await self._once(call, credentials)
             if isinstance(answer, Reply):

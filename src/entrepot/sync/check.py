@@ -84,6 +84,9 @@ async def _compare(
             unsettled = unsettled or checked[3] is not None
             rows.append(checked)
     await store.put_checked(tx, read_at, rows)
+    if absolute:
+        settled = read_at - timedelta(seconds=context.settings.write_settling_s)
+        await store.doubt(tx, [(row[0], row[2]) for row in rows if row[2] is not None], settled)
     await store.park(tx, unknown, "The channel does not know this listing any more.")
     if unsettled:
         await progress.want_pull(tx, connection.id, context.clock())

@@ -47,8 +47,10 @@ class SyncSettings:
     raise_patience_s: float = 600.0
     write_settling_s: float = 15.0
     """How long after its acknowledgement a write may take effect on a channel that overwrites."""
-    patch_batch_max: int = 20
+    patch_batch_max: int = 10
     """Changes sent together on a channel that overwrites, while there are few: each waits for those before it."""
+    reading_holds_s: float = 2.0
+    """How long a reading may be written upon on a channel that overwrites: a sale after it is written over."""
     patch_many: int = 40
     """More changes than this are sent together, as the channel's bulk way is faster then."""
     pull_spacing_s: float = 1.0

@@ -226,9 +226,13 @@ Opened = tuple[UUID, list[Change], QuantityBatch]
 
 
 async def _open_batch(
-    tx: Tx, connection: Connection, sending: Sequence[tuple[Any, int]], shown: Mapping[UUID, int] | None = None
+    tx: Tx,
+    connection: Connection,
+    sending: Sequence[tuple[Any, int]],
+    shown: Mapping[UUID, int] | None = None,
+    not_after: datetime | None = None,
 ) -> Opened:
-    """Record the intent to write; `shown` has what the channel shows where that was just read."""
+    """Record the intent to write; `shown` has what the channel shows where that was just read, and counts until then."""
     batch_id = new_id()
     changes: list[Change] = []
     rows: list[tuple[UUID, int, int]] = []
@@ -244,7 +248,7 @@ async def _open_batch(
     created: datetime = await tx.fetch_value(
         "select created_at from push_batch where organisation_id = $1 and id = $2", tx.organisation, batch_id
     )
-    return batch_id, changes, QuantityBatch(key, _changes(changes), created)
+    return batch_id, changes, QuantityBatch(key, _changes(changes), created, not_after)
 
 
 async def _open_after_reading(
@@ -256,6 +260,7 @@ async def _open_after_reading(
     shows less has sold: it is looked into once the orders are in, not written.
     """
     shown: dict[str, int | None] = {}
+    not_after = context.clock() + timedelta(seconds=context.settings.reading_holds_s)
     if isinstance(connector, ReadsQuantities):
         refs = [ListingRef(row["external_id"], row["keys"]) for row, _ in sending]
         shown = {r.external_id: r.quantity for r in await connector.read_quantities(api, refs)}
@@ -273,14 +278,22 @@ async def _open_after_reading(
         else:
             less.append((row["listing_id"], f"It shows {reads}, expected {row['expected']}: looked into first."))
     async with context.database.transaction(connection.organisation_id) as tx:
-        await store.lock_listings(tx, [row["listing_id"] for row, _ in sending])
+        locked = {
+            row["listing_id"]: row for row in await store.lock_stale(tx, [row["listing_id"] for row, _ in sending])
+        }
+        kept = [(row, to) for row, to in kept if _is_as_decided(row, locked.get(row["listing_id"]))]
         await store.make_certain(tx, certain)
         if less:
             await store.postpone(tx, less, now + timedelta(seconds=WAIT_S))
             await store.want_check(tx, [s[0] for s in less], now)
             await progress.want_pull(tx, connection.id, now)
             tx.hint(f"check:{connection.id}")
-        return await _open_batch(tx, connection, kept) if kept else None
+        return await _open_batch(tx, connection, kept, not_after=not_after) if kept else None
+
+
+def _is_as_decided(row: Any, now: Any | None) -> bool:
+    """Return whether a listing is still as it was when it was decided what to write."""
+    return now is not None and (now["desired"], now["expected"]) == (row["desired"], row["expected"])
 
 
 # ---- calling and recording ---------------------------------------------------------------------------------

@@ -69,13 +69,16 @@ def decide(semantics: QuantitySemantics, figures: Quantity, around: Surroundings
         return Decision(Do.NOTHING)
     if figures.expected is None:
         return Decision(Do.CHECK, why="not known what the channel shows")
-    if figures.unexplained and not figures.uncertain and figures.desired > figures.expected:
+    absolute = semantics is QuantitySemantics.ABSOLUTE
+    # Nothing is offered below zero, so where values are set a listing expected there needs no raise to zero.
+    shows = max(0, figures.expected) if absolute else figures.expected
+    if figures.unexplained and not figures.uncertain and figures.desired > shows:
         return Decision(Do.WAIT, figures.desired, "a raise waits until what it shows is explained")
-    if semantics is not QuantitySemantics.ABSOLUTE:
+    if not absolute:
         if figures.desired == figures.expected:
             return Decision(Do.NOTHING)
         return Decision(Do.SEND, figures.desired)
-    return _decide_absolute(figures, figures.desired, max(0, figures.expected), around)
+    return _decide_absolute(figures, figures.desired, shows, around)
 
 
 def _decide_absolute(figures: Quantity, desired: int, expected: int, around: Surroundings) -> Decision:

@@ -309,6 +309,22 @@ async def make_certain(tx: Tx, listing_ids: Sequence[UUID]) -> None:
         )
 
 
+async def doubt(tx: Tx, rows: Sequence[tuple[UUID, int]], settled: datetime) -> None:
+    """These show so many units: where that is more than wanted, and no write of ours can be on its way, lower at once."""
+    if rows:
+        await tx.execute(
+            """
+            update listing_quantity q set uncertain = true, state = 'pending', next_attempt_at = null, updated_at = now()
+            from unnest($2::uuid[], $3::bigint[]) as i(listing_id, shows)
+            where q.organisation_id = $1 and q.listing_id = i.listing_id and i.shows > q.desired
+              and q.state in ('pending', 'waiting', 'in_step') and coalesce(q.published_at <= $4, true)
+            """,
+            tx.organisation,
+            *map(list, zip(*rows, strict=True)),
+            settled,
+        )
+
+
 async def settle(tx: Tx, listing_ids: Sequence[UUID]) -> None:
     """These need nothing: note that they are in step."""
     if listing_ids:

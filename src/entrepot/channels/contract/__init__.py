@@ -15,6 +15,7 @@ from entrepot.channels.contract.errors import (
     RateLimited,
     RequestRejected,
     TemporarilyUnavailable,
+    TooLate,
     UnexpectedAnswer,
 )
 from entrepot.channels.contract.listings import ChannelListing, ListingRef
@@ -108,6 +109,7 @@ __all__ = [
     "RequestRejected",
     "TemporarilyUnavailable",
     "Token",
+    "TooLate",
     "UnexpectedAnswer",
     "WebhookEvent",
 ]

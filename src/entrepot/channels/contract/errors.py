@@ -26,6 +26,10 @@ class OutcomeUnknown(TemporarilyUnavailable):
     """The answer was lost: the channel may or may not have done it."""
 
 
+class TooLate(TemporarilyUnavailable):
+    """The call was not sent: what it writes rests on a reading that is too old by now."""
+
+
 class RateLimited(TemporarilyUnavailable):
     """The channel asks us to slow down."""
 

@@ -25,12 +25,14 @@ class QuantityChange:
 class QuantityBatch:
     """Changes sent together. Sent again after a lost answer, it is the same batch with the same key and time.
 
-    `at`: when the hub made the batch (aware UTC); channels that keep a ledger want to know.
+    `at`: when the hub made the batch (aware UTC); channels that keep a ledger want to know. `not_after`: on a channel that
+    overwrites, until when (by our clock) what was read before counts; a change that cannot be sent by then is FAILED.
     """
 
     idempotency_key: str
     changes: tuple[QuantityChange, ...]
     at: datetime
+    not_after: datetime | None = None
 
 
 class PushOutcome(StrEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 Payload = Mapping[str, Any]
@@ -32,6 +33,8 @@ class Call:
     idempotent: bool = False
     absolute_url: str | None = None
     """A full URL given by the channel (a feed document): sent without credentials."""
+    not_after: datetime | None = None
+    """By our clock: not sent later, as what it writes rests on a reading that ages. Then `TooLate` is raised."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
@@ -100,12 +101,13 @@ def get_quantity(seller_id: str, marketplace_id: str, sku: str) -> Call:
     )
 
 
-def patch_quantity(seller_id: str, marketplace_id: str, change: QuantityChange) -> Call:
-    """Set what one listing shows; setting it twice is harmless."""
+def patch_quantity(seller_id: str, marketplace_id: str, change: QuantityChange, not_after: datetime | None) -> Call:
+    """Set what one listing shows, by `not_after`; setting it twice is harmless until then."""
     body = {"productType": product_type_of(change), "patches": [quantity_patch(change)]}
     path = _listing_path(seller_id, change.ref.external_id)
     query = (("marketplaceIds", marketplace_id), ("includedData", "issues"))
-    return _send("patchListingsItem", "PATCH", path, body, query=query, idempotent=True)
+    call = _send("patchListingsItem", "PATCH", path, body, query=query, idempotent=True)
+    return replace(call, not_after=not_after)
 
 
 def create_feed_document() -> Call:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 
 from entrepot.channels.contract import (
     Api,
+    Call,
     ConnectorError,
     ListingRef,
     PushOutcome,
@@ -19,6 +22,7 @@ from entrepot.channels.contract import (
     ReportedQuantity,
     RequestRejected,
     TemporarilyUnavailable,
+    TooLate,
     UnexpectedAnswer,
 )
 from entrepot.connectors.amazon import calls, feeds
@@ -48,12 +52,12 @@ async def push(api: Api, batch: QuantityBatch) -> PushReceipt:
     if not ours:
         return PushReceipt(refused)
     if len(ours) <= PATCHES_MAX:
-        return PushReceipt(refused + tuple(await _patch_each(api, ours)))
+        return PushReceipt(refused + tuple(await _patch_each(api, ours, batch.not_after)))
     receipt = await feeds.push(api, ours)
     return PushReceipt(refused + receipt.results, receipt.handle)
 
 
-async def _patch_each(api: Api, changes: Sequence[QuantityChange]) -> list[PushResult]:
+async def _patch_each(api: Api, changes: Sequence[QuantityChange], not_after: datetime | None) -> list[PushResult]:
     """Patch a few at a time, lowering before raising; after trouble the rest is not sent. Each item tells what is known."""
     seller_id, marketplace_id = api.settings["seller_id"], api.settings["marketplace_id"]
     lowering = [each for each in changes if not _is_raise(each)]
@@ -61,7 +65,8 @@ async def _patch_each(api: Api, changes: Sequence[QuantityChange]) -> list[PushR
     results: list[PushResult] = []
     groups = [group[at : at + AT_ONCE] for group in (lowering, raising) for at in range(0, len(group), AT_ONCE)]
     for number, some in enumerate(groups):
-        ended = await asyncio.gather(*(_patch(api, seller_id, marketplace_id, each) for each in some))
+        patches = [calls.patch_quantity(seller_id, marketplace_id, each, not_after) for each in some]
+        ended = await asyncio.gather(*map(partial(_patch, api), patches, some))
         results += [result for result, _ in ended]
         trouble = [error for _, error in ended if error is not None]
         if not trouble:
@@ -73,12 +78,10 @@ async def _patch_each(api: Api, changes: Sequence[QuantityChange]) -> list[PushR
     return results
 
 
-async def _patch(
-    api: Api, seller_id: str, marketplace_id: str, change: QuantityChange
-) -> tuple[PushResult, ConnectorError | None]:
+async def _patch(api: Api, call: Call, change: QuantityChange) -> tuple[PushResult, ConnectorError | None]:
     """Patch one listing; return what became of it, and the error that should stop the others."""
     try:
-        reply = await api.send(calls.patch_quantity(seller_id, marketplace_id, change))
+        reply = await api.send(call)
     except RequestRejected as error:
         return _result(change, PushOutcome.REFUSED, error), None
     except ConnectorError as error:
@@ -88,7 +91,7 @@ async def _patch(
 
 
 def _perhaps_written(error: ConnectorError) -> bool:
-    return isinstance(error, TemporarilyUnavailable) and not isinstance(error, RateLimited)
+    return isinstance(error, TemporarilyUnavailable) and not isinstance(error, RateLimited | TooLate)
 
 
 def _is_raise(change: QuantityChange) -> bool:
