@@ -132,7 +132,7 @@ class _Hub:
                 select exists (select 1 from outbox where organisation_id = $1)
                     or exists (select 1 from webhook_inbox where organisation_id = $1 and state = 'pending')
                     or exists (select 1 from listing_quantity where organisation_id = $1
-                               and (state in ('pending', 'sending', 'waiting') or gap is not null))
+                               and (state in ('pending', 'sending', 'waiting') or gap is not null or check_at is not null))
                     or exists (select 1 from connection c left join connection_progress p
                                on p.organisation_id = $1 and p.connection_id = c.id
                                where c.organisation_id = $1 and (p.listings_pulled_at is null or p.drained_at is null))

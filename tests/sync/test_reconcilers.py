@@ -303,6 +303,31 @@ async def test_a_run_over_all_listings_finds_what_differs_and_new_ones(
     assert channel.books == {"A": 40, "B": 4, "NEW": 3}
 
 
+@every
+async def test_a_run_over_all_listings_finds_one_that_shows_what_was_last_written(
+    database: Database, organisation_id: UUID, semantics: QuantitySemantics
+) -> None:
+    hub, channel, name = await make(database, organisation_id, semantics)
+    sold = channel.sell("A", 1)
+    assert sold is not None
+    await hub.take(name, sold)
+    await hub.settle()
+    shows = channel.books["A"]
+    async with database.transaction(
+        organisation_id
+    ) as tx:  # A cancellation was counted that did not put anything back.
+        await tx.execute(
+            "update listing_quantity set published = $2, expected = expected + 1, desired = desired + 1"
+            " where organisation_id = $1 and variant_id = $3",
+            organisation_id,
+            shows,
+            hub.made["A"],
+        )
+        await sync.trigger(tx, None, ["drift"], utc_now())
+    await listings_step(hub.context, hub.key("listings", name))
+    assert (await hub.row(name, "A"))["check_at"] is not None
+
+
 async def test_refused_credentials_stop_the_connection_until_a_person_acts(
     database: Database, organisation_id: UUID
 ) -> None:

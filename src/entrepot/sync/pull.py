@@ -205,7 +205,7 @@ async def _look_into_reports(
     by_keys = {tuple(sorted(r.keys.items())): r.quantity for r in told if not r.external_id and r.keys}
     differing: list[UUID] = []
     if by_id:
-        differing += await store.differing(tx, connection.id, list(by_id.items()))
+        differing += await store.differing(tx, connection.id, list(by_id.items()), reported=True)
     if by_keys:
         rows = [(dict(keys), quantity) for keys, quantity in by_keys.items() if quantity is not None]
         differing += await store.differing_by_keys(tx, connection.id, rows)

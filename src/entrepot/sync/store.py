@@ -434,8 +434,14 @@ async def known_listings(tx: Tx, listing_ids: Sequence[UUID]) -> set[UUID]:
     return {row[0] for row in rows}
 
 
-async def differing(tx: Tx, connection_id: UUID, rows: Sequence[tuple[str, int]]) -> list[UUID]:
-    """Return the listings whose channel value (external id, quantity) is none that we expect, wrote or are writing."""
+async def differing(
+    tx: Tx, connection_id: UUID, rows: Sequence[tuple[str, int]], *, reported: bool = False
+) -> list[UUID]:
+    """Return the listings whose channel value (external id, quantity) is not what we expect or are writing.
+
+    `reported`: the channel told of it by itself, so that it may be an echo of what we wrote last and means nothing. What
+    was just read is no echo: it may be what we wrote last because a sale or cancellation that we count did not take place.
+    """
     if not rows:
         return []
     found = await tx.fetch(
@@ -444,12 +450,13 @@ async def differing(tx: Tx, connection_id: UUID, rows: Sequence[tuple[str, int]]
         from unnest($3::text[], $4::bigint[]) as i(external_id, quantity)
         join listing l on l.organisation_id = $1 and l.connection_id = $2 and l.external_id = i.external_id
         join listing_quantity q on q.organisation_id = $1 and q.listing_id = l.id
-        where i.quantity is distinct from q.expected and i.quantity is distinct from q.published
-          and i.quantity is distinct from q.sending_to
+        where i.quantity is distinct from q.expected and i.quantity is distinct from q.sending_to
+          and not ($5 and i.quantity is not distinct from q.published)
         """,
         tx.organisation,
         connection_id,
         *map(list, zip(*rows, strict=True)),
+        reported,
     )
     return [row[0] for row in found]
 
