@@ -17,7 +17,14 @@ class _Answer:
     """What the parser has seen of an answer."""
 
     def __init__(self) -> None:
+        self.parser = httptools.HttpResponseParser(self)
         self.complete = False
+        self.status = 0
+        self.keep = False
+
+    def on_headers_complete(self) -> None:
+        """All but the body is known; later the parser has forgotten it."""
+        self.status, self.keep = self.parser.get_status_code(), self.parser.should_keep_alive()
 
     def on_message_complete(self) -> None:
         """The answer has ended."""
@@ -34,15 +41,14 @@ class _Line:
     async def exchange(self, request: bytes) -> tuple[int, bool]:
         """Send a request and read its answer whole; return (status, whether the connection may be used again)."""
         answer = _Answer()
-        parser = httptools.HttpResponseParser(answer)
         self.writer.write(request)
         while not answer.complete:
             data = await self.reader.read(_READ_MAX)
             if not data:
                 raise ConnectionResetError("closed before the answer was complete")
-            parser.feed_data(data)
+            answer.parser.feed_data(data)
         self.fresh = False
-        return parser.get_status_code(), parser.should_keep_alive()
+        return answer.status, answer.keep
 
 
 class Poster:

@@ -35,6 +35,11 @@ def test_no_window_sees_more_than_capacity_and_refill(
             assert total <= capacity + refill * (at - start) + 1e-6
 
 
+def test_a_slow_bucket_gives_waiting_calls_theirs_too_but_no_more_than_it_holds() -> None:
+    slow = limits.full(RateLimit("b", LimitKind.TOKEN_BUCKET, 5, 2), 0.0)
+    assert [limits.block_size(slow, 1, waiting) for waiting in (0, 2, 9)] == [1, 3, 5]
+
+
 @given(st.floats(100, 2000), st.floats(20, 1000), STEPS)
 def test_blocks_used_late_do_not_exceed_it_either(
     capacity: float, refill: float, steps: list[tuple[float, float]]

@@ -57,6 +57,11 @@ async def test_a_run_from_start_to_verdict(client: httpx.AsyncClient, serving: R
     verdict = await control(client, serving, "GET", "/judge")
     assert (verdict["orders_placed"], verdict["oversold_units"], verdict["stale_listings_at_end"]) == (10, 0, 0)
     assert "lost" not in verdict
+    sold = next(iter(shop.orders.values())).lines[0].listing.sku
+    journal = await control(client, serving, "GET", f"/journal?sku={sold}")
+    assert {"Sold", "QuantityWritten"} <= {event["type"] for event in journal}
+    assert all(event.get("sku", sold) == sold for event in journal)
+    await control(client, serving, "GET", "/journal?sku=NO-SUCH", status=422)
     orders = [["square", order_id] for order_id in shop.orders]
     verdict = await control(client, serving, "POST", "/judge", {"orders": [*orders[1:], orders[-1]]})
     assert (verdict["orders_in_hub"], verdict["lost"], verdict["duplicated"]) == (10, 1, 1)
