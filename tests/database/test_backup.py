@@ -11,6 +11,7 @@ import pytest
 from entrepot.database import migrate
 from entrepot.database.backup import DatabaseNotEmpty, NotABackup, backup, restore
 from entrepot.database.pool import Database
+from entrepot.database.revisions import revisions
 
 
 def organisations(url: str) -> set[UUID]:
@@ -24,7 +25,7 @@ async def test_a_round_trip_keeps_the_data_and_the_row_security(
     file = tmp_path / "hub.backup"
     assert backup(database_url, file) == file.stat().st_size
     assert file.stat().st_mode & 0o077 == 0
-    assert restore(empty_database_url, file) == migrate.revisions(empty_database_url)[1]
+    assert restore(empty_database_url, file) == revisions(empty_database_url)[1]
     assert organisations(empty_database_url) == organisations(database_url)
     with psycopg.connect(empty_database_url) as connection:
         forced = "select count(*) from pg_class where relforcerowsecurity"

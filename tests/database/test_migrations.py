@@ -6,7 +6,10 @@ migrations/versions), or the other way round.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -14,6 +17,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg import sql
 
 from entrepot.database import migrate
 from entrepot.database.pool import APP_ROLE
@@ -192,3 +196,13 @@ def test_the_application_role_has_the_rights_it_needs_and_no_more(database_url: 
     }
     expected |= dict.fromkeys(NOT_OURS, everything) | {"alembic_version": {"select"}}
     assert found == expected
+
+
+def test_hubs_in_two_databases_of_one_server_may_start_together(empty_database_url: str) -> None:
+    """Roles belong to the whole server: creating the same one at the same time is no error."""
+    role = f"entrepot_test_{uuid4().hex[:8]}"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(partial(migrate.ensure_role, role=role), [empty_database_url] * 8))
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        assert connection.execute("select count(*) from pg_roles where rolname = %s", (role,)).fetchone() == (1,)
+        connection.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))

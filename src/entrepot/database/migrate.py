@@ -46,20 +46,26 @@ def upgrade(url: str) -> str:
     return str(revision)
 
 
-def ensure_role(url: str) -> None:
+def ensure_role(url: str, role: str = APP_ROLE) -> None:
     """Create the application role on that server if it is missing: a backup that is restored names it."""
     engine = _engine(url)
     try:
         with engine.connect() as connection:
-            _ensure_role(connection)
+            _ensure_role(connection, role)
     finally:
         engine.dispose()
 
 
-def _ensure_role(connection: sa.Connection) -> None:
+def _ensure_role(connection: sa.Connection, role: str = APP_ROLE) -> None:
     """Create the role that owns nothing and let this user become it."""
-    exists = connection.scalar(sa.text("select 1 from pg_roles where rolname = :name"), {"name": APP_ROLE})
-    if not exists:
-        connection.exec_driver_sql(f"create role {APP_ROLE} nologin nosuperuser nobypassrls")
-    connection.exec_driver_sql(f"grant {APP_ROLE} to current_user")
+    # Roles belong to the whole server, so hubs in two of its databases may be doing this at the same time.
+    for wanted, statement in (
+        (f"not exists (select 1 from pg_roles where rolname = '{role}')",
+         f"create role {role} nologin nosuperuser nobypassrls"),
+        (f"not pg_has_role(current_user, '{role}', 'member')", f"grant {role} to current_user"),
+    ):  # fmt: skip
+        connection.exec_driver_sql(
+            f"do $$ begin if {wanted} then {statement}; end if;"
+            " exception when duplicate_object or unique_violation then null; end $$"
+        )
     connection.commit()
