@@ -14,7 +14,8 @@ from starlette.routing import BaseRoute, Route
 
 from entrepot_sandbox.faults import Level
 from entrepot_sandbox.journal import about
-from entrepot_sandbox.judge import ListedNow, verdict
+from entrepot_sandbox.judge import verdict
+from entrepot_sandbox.lags import ListedNow
 from entrepot_sandbox.strategy import read_strategy
 
 if TYPE_CHECKING:

@@ -20,33 +20,23 @@ Definitions:
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
+from entrepot_sandbox.account import Account, arrange, free_time, knew_version, merged, remaining
 from entrepot_sandbox.journal import (
-    Cancelled,
     Event,
-    HookFault,
-    LimitEmpty,
-    NotAnswering,
-    OrderTold,
     Placed,
-    QuantityWritten,
-    Requested,
-    SaleLost,
     Sold,
-    ToldBy,
     WriteKind,
 )
+from entrepot_sandbox.lags import ListedNow, Shown, percentile, publish_lags, stale_listings
 from entrepot_sandbox.strategy import Strategy
 
 GRACE_S = 2.0
 """How long the hub may know that something is gone before an oversold unit counts as avoidable."""
-
-Span = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,93 +50,6 @@ class Oversold:
     units: int
     avoidable: int
     why: str
-
-
-@dataclass(slots=True)
-class Account:
-    """What the journal holds, arranged for judging."""
-
-    sold: defaultdict[str, list[Sold]] = field(default_factory=lambda: defaultdict(list))
-    cancelled: defaultdict[str, list[Cancelled]] = field(default_factory=lambda: defaultdict(list))
-    writes: defaultdict[tuple[str, str], list[QuantityWritten]] = field(default_factory=lambda: defaultdict(list))
-    told: dict[tuple[str, str], float] = field(default_factory=dict)
-    """When the hub first knew what an order holds."""
-    named: dict[tuple[str, str], float] = field(default_factory=dict)
-    """When the hub first heard of an order at all."""
-    versions: defaultdict[tuple[str, str], list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
-    blocked: defaultdict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
-    placed: list[Placed] = field(default_factory=list)
-    lost_units: int = 0
-    requests: Counter[str] = field(default_factory=Counter)
-    limited: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
-
-
-def arrange(events: Iterable[Event]) -> Account:
-    """Sort the events into what the judge looks up."""
-    account = Account()
-    for event in events:
-        match event:
-            case Sold():
-                account.sold[event.sku].append(event)
-            case Placed():
-                account.placed.append(event)
-            case Cancelled():
-                account.cancelled[event.sku].append(event)
-            case QuantityWritten():
-                account.writes[event.channel, event.listing_id].append(event)
-            case OrderTold():
-                _note_told(account, event)
-            case NotAnswering():
-                account.blocked[event.channel].append((event.at, event.until))
-                account.faults[event.fault] += 1
-            case LimitEmpty() if event.writes:
-                account.blocked[event.channel].append((event.at, event.until))
-            case SaleLost():
-                account.lost_units += event.wanted
-            case Requested():
-                account.requests[event.channel] += 1
-                account.limited[event.channel] += event.status == 429
-            case HookFault():
-                account.faults[f"webhook_{event.fault}"] += 1
-            case _:
-                pass
-    for spans in account.blocked.values():
-        spans[:] = merged(spans)
-    return account
-
-
-def _note_told(account: Account, event: OrderTold) -> None:
-    key = (event.channel, event.order_id)
-    account.named.setdefault(key, event.at)
-    if event.by is not ToldBy.NOTICE:
-        account.told.setdefault(key, event.at)
-        account.versions[key].append((event.version, event.at))
-
-
-def merged(spans: Iterable[Span]) -> list[Span]:
-    """Return the spans sorted, with overlapping ones joined."""
-    result: list[Span] = []
-    for start, end in sorted(spans):
-        if result and start <= result[-1][1]:
-            result[-1] = (result[-1][0], max(end, result[-1][1]))
-        elif end > start:
-            result.append((start, end))
-    return result
-
-
-def free_time(since: float, until: float, blocked: Sequence[Span]) -> float:
-    """Return the seconds of [since, until] outside of the (merged) blocked spans."""
-    total = until - since
-    first = max(0, bisect_right(blocked, (since, since)) - 1)
-    for start, end in blocked[first:]:
-        if start >= until:
-            break
-        total -= max(0.0, min(end, until) - max(start, since))
-    return max(0.0, total)
-
-
-# ---- oversold ------------------------------------------------------------------------------------------------
 
 
 def oversold(account: Account, opening: Mapping[str, int]) -> list[Oversold]:
@@ -186,7 +89,7 @@ def _known_gone_for(account: Account, opening: int, sale: Sold) -> float:
         if known is not None and known < sale.at:
             steps.append((known, -other.quantity))
     for back in account.cancelled.get(sale.sku, ()):
-        known = _knew_version(account, back)
+        known = knew_version(account, back)
         if known is not None and known < sale.at:
             steps.append((known, back.quantity))
     left, gone_since = opening, None if opening > 0 else 0.0
@@ -202,11 +105,6 @@ def _known_gone_for(account: Account, opening: int, sale: Sold) -> float:
     ]
     blocked = account.blocked.get(sale.channel, [])
     return free_time(gone_since, sale.at, merged([*blocked, *under_way]) if under_way else blocked)
-
-
-def _knew_version(account: Account, back: Cancelled) -> float | None:
-    times = [at for version, at in account.versions.get((back.channel, back.order_id), ()) if version >= back.version]
-    return min(times, default=None)
 
 
 def _offered_twice(account: Account, sale: Sold) -> int:
@@ -236,147 +134,7 @@ def _offered_twice(account: Account, sale: Sold) -> int:
     return max(0, sale.quantity - legitimate)
 
 
-# ---- publish lag and staleness -----------------------------------------------------------------------------------
-
-
-class Shown:
-    """What each listing showed at any time, from the journal."""
-
-    def __init__(self, events: Iterable[Event]) -> None:
-        self._times: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-        self._values: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-        for event in events:
-            if isinstance(event, QuantityWritten | Sold | Cancelled):
-                key = (event.channel, event.sku)
-                self._times[key].append(event.at)
-                self._values[key].append(event.after if isinstance(event, QuantityWritten) else event.shown)
-
-    def reached(self, channel: str, sku: str, value: int, moment: float) -> float:
-        """Return when the listing first showed `value` or went past it after a moment; infinity if it never did."""
-        key = (channel, sku)
-        place = bisect_right(self._times[key], moment)
-        above = self.at(channel, sku, moment) > value
-        for at, shows in zip(self._times[key][place:], self._values[key][place:], strict=True):
-            if (shows <= value) if above else (shows >= value):
-                return at
-        return math.inf
-
-    def at(self, channel: str, sku: str, moment: float) -> int:
-        """Return what the listing showed at that moment (0 before anything was written)."""
-        key = (channel, sku)
-        place = bisect_right(self._times[key], moment)
-        return self._values[key][place - 1] if place else 0
-
-
-def remaining(account: Account, opening: Mapping[str, int], sku: str, moment: float = float("inf")) -> int:
-    """Return the true stock left at a moment; below zero by what was oversold."""
-    sold = sum(sale.quantity for sale in account.sold.get(sku, ()) if sale.at <= moment)
-    back = sum(item.quantity for item in account.cancelled.get(sku, ()) if item.at <= moment)
-    return opening[sku] - sold + back
-
-
-def known_remaining(account: Account, opening: Mapping[str, int], sku: str, moment: float) -> int:
-    """Return the stock left at a moment by the sales and cancellations that the hub had heard of by then."""
-    never = float("inf")
-    sold = sum(
-        sale.quantity
-        for sale in account.sold.get(sku, ())
-        if account.named.get((sale.channel, sale.order_id), never) <= moment
-    )
-    back = sum(
-        item.quantity for item in account.cancelled.get(sku, ()) if (_knew_version(account, item) or never) <= moment
-    )
-    return opening[sku] - sold + back
-
-
-@dataclass(frozen=True, slots=True)
-class Lag:
-    """The seconds from `at` on that a listing showed something else than it should."""
-
-    channel: str
-    sku: str
-    at: float
-    shown: int
-    wanted: int
-    seconds: float
-
-    @property
-    def kind(self) -> str:
-        """The channel, and which way the listing had to change."""
-        return f"{self.channel} {'raise' if self.shown < self.wanted else 'lower'}"
-
-
-def publish_lags(
-    account: Account, shown: Shown, opening: Mapping[str, int], strategy: Strategy, listed: Mapping[str, Sequence[str]]
-) -> list[Lag]:
-    """Return the lag of every (known sale, listing elsewhere) that was then closed."""
-    writes: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-    for (channel, _), items in account.writes.items():
-        for write in items:
-            writes[channel, write.sku].append(write.at)
-    lags = []
-    for sku, sales in account.sold.items():
-        for sale in sales:
-            known = account.named.get((sale.channel, sale.order_id))
-            if known is None:
-                continue
-            expected = strategy.quantities(known_remaining(account, opening, sku, known), listed[sku])
-            for channel in listed[sku]:
-                shows = shown.at(channel, sku, known)
-                if channel == sale.channel or shows == expected[channel]:
-                    continue
-                times = writes[channel, sku]
-                place = bisect_right(times, known)
-                written = times[place] if place < len(times) else math.inf
-                closed = min(written, shown.reached(channel, sku, expected[channel], known))
-                if closed < math.inf:
-                    lags.append(Lag(channel, sku, known, shows, expected[channel], closed - known))
-    return lags
-
-
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """Return the nearest-rank percentile, None of nothing."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
-
-
-@dataclass(frozen=True, slots=True)
-class ListedNow:
-    """What a channel's own book shows for a listing now."""
-
-    channel: str
-    listing_id: str
-    sku: str
-    quantity: int
-
-
-def stale_listings(
-    account: Account, opening: Mapping[str, int], strategy: Strategy, listings: Sequence[ListedNow]
-) -> list[dict[str, object]]:
-    """Return the listings that do not show what the strategy gives for the true stock left."""
-    channels: defaultdict[str, list[str]] = defaultdict(list)
-    for listing in listings:
-        channels[listing.sku].append(listing.channel)
-    stale: list[dict[str, object]] = []
-    for listing in listings:
-        left = remaining(account, opening, listing.sku)
-        expected = strategy.quantities(left, channels[listing.sku])[listing.channel]
-        if listing.quantity != expected:
-            stale.append(
-                {
-                    "channel": listing.channel,
-                    "sku": listing.sku,
-                    "shown": listing.quantity,
-                    "expected": expected,
-                    "remaining": left,
-                }
-            )
-    return stale
-
-
-# ---- the verdict -----------------------------------------------------------------------------------------------
+# ---- the verdict ----
 
 
 def verdict(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from entrepot_sandbox.account import free_time, merged
 from entrepot_sandbox.journal import (
     Cancelled,
     Event,
@@ -21,7 +22,8 @@ from entrepot_sandbox.journal import (
     ToldBy,
     WriteKind,
 )
-from entrepot_sandbox.judge import ListedNow, free_time, merged, percentile, verdict
+from entrepot_sandbox.judge import verdict
+from entrepot_sandbox.lags import ListedNow, percentile
 from entrepot_sandbox.strategy import read_strategy
 
 EQUAL = read_strategy({"strategy": "equal"})
