@@ -15,8 +15,8 @@ from entrepot.jobs.lanes import LaneKey
 from entrepot.jobs.reactions import react
 from entrepot.kernel.clock import utc_now
 from entrepot.stock import facade as stock
+from entrepot.sync import comparisons, progress
 from entrepot.sync import facade as sync
-from entrepot.sync import progress, store
 from entrepot.sync.check import check_step, listings_step
 from entrepot.sync.pull import pull_step
 from entrepot.sync.push import push_step
@@ -81,7 +81,7 @@ class Hub:
     async def check_all(self, name: str) -> None:
         """Compare every listing of a channel now."""
         async with self.database.transaction(self.id) as tx:
-            await store.want_check(tx, [row["listing_id"] for row in await self.rows(name)], utc_now())
+            await comparisons.want_check(tx, [row["listing_id"] for row in await self.rows(name)], utc_now())
         await self.check(name)
 
     async def pull(self, name: str) -> float | None:

@@ -23,7 +23,7 @@ from entrepot.channels.contract import (
 from entrepot.channels.contracts import Connection
 from entrepot.database.pool import Tx
 from entrepot.jobs.lanes import LaneKey
-from entrepot.sync import progress, store
+from entrepot.sync import comparisons, progress, store
 from entrepot.sync.context import SyncContext
 from entrepot.sync.rules import gap_is_drift
 
@@ -41,7 +41,7 @@ async def check_step(context: SyncContext, key: LaneKey) -> float | None:
             return None
         read_at = context.clock()
         async with context.database.transaction(key.organisation_id) as tx:
-            due = await store.due_checks(tx, connection.id, read_at, context.settings.check_batch_max)
+            due = await comparisons.due_checks(tx, connection.id, read_at, context.settings.check_batch_max)
         if not due:
             return None
         refs = [ListingRef(row["external_id"], row["keys"]) for row in due]
@@ -64,9 +64,9 @@ async def _compare(
     manifest = context.find_connector(connection.channel).manifest
     absolute = manifest.quantity_semantics is QuantitySemantics.ABSOLUTE
     drained_at = (await progress.get_progress(tx, connection.id)).drained_at
-    now = await store.lock_checked(tx, [row["listing_id"] for row in due])
+    now = await comparisons.lock_checked(tx, [row["listing_id"] for row in due])
     soon = context.clock() + timedelta(seconds=context.settings.recheck_s)
-    rows: list[store.CheckedRow] = []
+    rows: list[comparisons.CheckedRow] = []
     unknown: list[UUID] = []
     unsettled = False
     for before in due:
@@ -83,17 +83,19 @@ async def _compare(
             checked = _judge(row, reads, drained_at, soon, absolute=absolute)
             unsettled = unsettled or checked[3] is not None
             rows.append(checked)
-    await store.put_checked(tx, read_at, rows)
+    await comparisons.put_checked(tx, read_at, rows)
     if absolute:
         settled = read_at - timedelta(seconds=context.settings.write_settling_s)
-        await store.doubt(tx, [(row[0], row[2]) for row in rows if row[2] is not None], settled)
+        await comparisons.doubt(tx, [(row[0], row[2]) for row in rows if row[2] is not None], settled)
     await store.park(tx, unknown, "The channel does not know this listing any more.")
     if unsettled:
         await progress.want_pull(tx, connection.id, context.clock())
     tx.hint(f"push:{connection.id}")
 
 
-def _judge(row: Any, reads: int, drained_at: datetime | None, soon: datetime, *, absolute: bool) -> store.CheckedRow:
+def _judge(
+    row: Any, reads: int, drained_at: datetime | None, soon: datetime, *, absolute: bool
+) -> comparisons.CheckedRow:
     """Return the figures of a listing after a reading that nothing crossed. Pure."""
     if row["expected"] is None:
         # A sale that is not known yet may be in it: compared again until every sale before this reading is known.
@@ -198,12 +200,12 @@ async def take_listings(
         for external_id, (listing_id, variant_id) in saved.items()
         if variant_id is not None and external_id in quantities
     ]
-    known = await store.known_listings(tx, [m[0] for m in matched])
-    differing = await store.differing(
+    known = await comparisons.known_listings(tx, [m[0] for m in matched])
+    differing = await comparisons.differing(
         tx, connection_id, [(e, q) for e, q in quantities.items() if saved[e][0] in known]
     )
     await store.put_imported(tx, connection_id, [m for m in matched if m[0] not in known], read_at)
-    await store.want_check(tx, differing, read_at)
+    await comparisons.want_check(tx, differing, read_at)
     fresh = [m[0] for m in matched if m[0] not in known]
     untold = [i for e, (i, v) in saved.items() if v is not None and e not in quantities and i not in known]
     await catalog.tell_matched(tx, fresh + untold)

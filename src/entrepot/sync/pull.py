@@ -25,7 +25,7 @@ from entrepot.database.pool import Tx
 from entrepot.jobs.lanes import LaneKey
 from entrepot.kernel.errors import EntrepotError
 from entrepot.orders import facade as orders
-from entrepot.sync import progress, store
+from entrepot.sync import comparisons, progress
 from entrepot.sync.context import SyncContext
 
 log = structlog.get_logger(__name__)
@@ -205,11 +205,11 @@ async def _look_into_reports(
     by_keys = {tuple(sorted(r.keys.items())): r.quantity for r in told if not r.external_id and r.keys}
     differing: list[UUID] = []
     if by_id:
-        differing += await store.differing(tx, connection.id, list(by_id.items()), reported=True)
+        differing += await comparisons.differing(tx, connection.id, list(by_id.items()), reported=True)
     if by_keys:
         rows = [(dict(keys), quantity) for keys, quantity in by_keys.items() if quantity is not None]
-        differing += await store.differing_by_keys(tx, connection.id, rows)
-    await store.want_check(tx, differing, context.clock() + timedelta(seconds=ECHO_S))
+        differing += await comparisons.differing_by_keys(tx, connection.id, rows)
+    await comparisons.want_check(tx, differing, context.clock() + timedelta(seconds=ECHO_S))
 
 
 async def _fetch_and_ingest(

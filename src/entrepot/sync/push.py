@@ -39,7 +39,7 @@ from entrepot.database.pool import Tx
 from entrepot.jobs.lanes import LaneKey
 from entrepot.kernel.ids import new_id
 from entrepot.stock import facade as stock
-from entrepot.sync import progress, store
+from entrepot.sync import comparisons, progress, store
 from entrepot.sync.context import SyncContext
 from entrepot.sync.rules import Decision, Do, Quantity, Surroundings, backoff_s, decide
 
@@ -218,7 +218,7 @@ async def _set_aside(
         await progress.want_pull(tx, connection.id, now)
     if unread:
         await store.postpone(tx, unread, now + timedelta(seconds=WAIT_S))
-        await store.want_check(tx, [row[0] for row in unread], now)
+        await comparisons.want_check(tx, [row[0] for row in unread], now)
         tx.hint(f"check:{connection.id}")
 
 
@@ -285,7 +285,7 @@ async def _open_after_reading(
         await store.make_certain(tx, certain)
         if less:
             await store.postpone(tx, less, now + timedelta(seconds=WAIT_S))
-            await store.want_check(tx, [s[0] for s in less], now)
+            await comparisons.want_check(tx, [s[0] for s in less], now)
             await progress.want_pull(tx, connection.id, now)
             tx.hint(f"check:{connection.id}")
         return await _open_batch(tx, connection, kept, not_after=not_after) if kept else None
@@ -401,7 +401,7 @@ async def _record_failures(
         await store.end_not_written(
             tx, batch_id, stale, next_attempt_at=now + timedelta(seconds=WAIT_S), state="waiting"
         )
-        await store.want_check(tx, [i for i, _ in stale], now + timedelta(seconds=context.settings.recheck_s))
+        await comparisons.want_check(tx, [i for i, _ in stale], now + timedelta(seconds=context.settings.recheck_s))
         await progress.want_pull(tx, connection.id, now)
 
 

@@ -1,0 +1,147 @@
+"""Statements of comparing listings with their channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from entrepot.database.pool import Tx
+from entrepot.sync.store import STATE_NOW
+
+
+async def want_check(tx: Tx, listing_ids: Sequence[UUID], at: datetime) -> None:
+    """Have these listings compared with the channel at a time, or before if that was wanted already."""
+    if listing_ids:
+        await tx.execute(
+            "update listing_quantity set check_at = least(check_at, $3::timestamptz) where organisation_id = $1"
+            " and listing_id = any($2::uuid[])",
+            tx.organisation,
+            listing_ids,
+            at,
+        )
+
+
+async def due_checks(tx: Tx, connection_id: UUID, now: datetime, limit: int) -> list[Any]:
+    """Return listings to compare with the channel that are not being written at the moment."""
+    return await tx.fetch(
+        """
+        select q.listing_id, q.expected, q.published_at, l.external_id, l.keys, l.sku
+        from listing_quantity q
+        join listing l on l.organisation_id = $1 and l.id = q.listing_id
+        where q.organisation_id = $1 and q.connection_id = $2 and q.check_at <= $3 and q.state <> 'sending'
+        order by q.check_at limit $4
+        """,
+        tx.organisation,
+        connection_id,
+        now,
+        limit,
+    )
+
+
+async def lock_checked(tx: Tx, listing_ids: Sequence[UUID]) -> dict[UUID, Any]:
+    """Lock and return the figures of listings that have just been read from the channel."""
+    rows = await tx.fetch(
+        "select listing_id, desired, expected, published_at, state, gap, gap_at, reported, reported_at"
+        " from listing_quantity"
+        " where organisation_id = $1 and listing_id = any($2::uuid[]) order by listing_id for update",
+        tx.organisation,
+        listing_ids,
+    )
+    return {row["listing_id"]: row for row in rows}
+
+
+CHECKED = f"""
+update listing_quantity q
+set expected = i.expected, reported = i.reported, reported_at = $2::timestamptz, gap = i.gap,
+    gap_at = case when i.gap = q.gap and i.reported = q.reported then q.gap_at
+             when i.gap is not null then $2::timestamptz end,
+    check_at = i.check_at, updated_at = now(),
+    next_attempt_at = case when i.gap is null then null else q.next_attempt_at end,
+    detail = case when q.state = 'parked' then q.detail else i.detail end,
+    state = {STATE_NOW.format(q="q", desired="q.desired", expected="i.expected", uncertain="q.uncertain")}
+from unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::text[])
+     as i(listing_id, expected, reported, gap, check_at, detail)
+where q.organisation_id = $1 and q.listing_id = i.listing_id
+"""
+
+CheckedRow = tuple[UUID, "int | None", "int | None", "int | None", "datetime | None", str]
+
+
+async def put_checked(tx: Tx, read_at: datetime, rows: Sequence[CheckedRow]) -> None:
+    """Store comparisons: (listing, expected, reported, gap or None, next check or None, detail)."""
+    if rows:
+        await tx.execute(CHECKED, tx.organisation, read_at, *map(list, zip(*rows, strict=True)))
+
+
+async def known_listings(tx: Tx, listing_ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of these listings whose quantity we follow already."""
+    rows = await tx.fetch(
+        "select listing_id from listing_quantity where organisation_id = $1 and listing_id = any($2::uuid[])",
+        tx.organisation,
+        listing_ids,
+    )
+    return {row[0] for row in rows}
+
+
+async def differing(
+    tx: Tx, connection_id: UUID, rows: Sequence[tuple[str, int]], *, reported: bool = False
+) -> list[UUID]:
+    """Return the listings whose channel value (external id, quantity) is not what we expect or are writing.
+
+    `reported`: the channel told of it by itself, so that it may be an echo of what we wrote last and means nothing. What
+    was just read is no echo: it may be what we wrote last because a sale or cancellation that we count did not take place.
+    """
+    if not rows:
+        return []
+    found = await tx.fetch(
+        """
+        select q.listing_id
+        from unnest($3::text[], $4::bigint[]) as i(external_id, quantity)
+        join listing l on l.organisation_id = $1 and l.connection_id = $2 and l.external_id = i.external_id
+        join listing_quantity q on q.organisation_id = $1 and q.listing_id = l.id
+        where i.quantity is distinct from q.expected and i.quantity is distinct from q.sending_to
+          and not ($5 and i.quantity is not distinct from q.published)
+        """,
+        tx.organisation,
+        connection_id,
+        *map(list, zip(*rows, strict=True)),
+        reported,
+    )
+    return [row[0] for row in found]
+
+
+async def differing_by_keys(tx: Tx, connection_id: UUID, rows: Sequence[tuple[Mapping[str, str], int]]) -> list[UUID]:
+    """Like `differing`, for channels that name a listing by further ids: (keys that it has, quantity)."""
+    found = await tx.fetch(
+        """
+        select q.listing_id
+        from unnest($3::jsonb[], $4::bigint[]) as i(keys, quantity)
+        join listing l on l.organisation_id = $1 and l.connection_id = $2 and l.keys @> i.keys
+        join listing_quantity q on q.organisation_id = $1 and q.listing_id = l.id
+        where i.quantity is distinct from q.expected and i.quantity is distinct from q.published
+          and i.quantity is distinct from q.sending_to
+        """,
+        tx.organisation,
+        connection_id,
+        [dict(keys) for keys, _ in rows],
+        [quantity for _, quantity in rows],
+    )
+    return [row[0] for row in found]
+
+
+async def doubt(tx: Tx, rows: Sequence[tuple[UUID, int]], settled: datetime) -> None:
+    """These show so many units: where that is more than wanted, and no write of ours can be on its way, lower at once."""
+    if rows:
+        await tx.execute(
+            """
+            update listing_quantity q set uncertain = true, state = 'pending', next_attempt_at = null, updated_at = now()
+            from unnest($2::uuid[], $3::bigint[]) as i(listing_id, shows)
+            where q.organisation_id = $1 and q.listing_id = i.listing_id and i.shows > q.desired
+              and q.state in ('pending', 'waiting', 'in_step') and coalesce(q.published_at <= $4, true)
+            """,
+            tx.organisation,
+            *map(list, zip(*rows, strict=True)),
+            settled,
+        )
