@@ -42,6 +42,12 @@ Report = Callable[[str], None]
 
 TITLES = {"shopify": "Shopify", "amazon": "Amazon", "square": "Square"}
 SHARES = {"shopify": 0.4, "amazon": 0.3, "square": 0.2}
+POLICIES: Mapping[str, Mapping[str, Any]] = {
+    "fixed_shares": {"shares": SHARES, "reserve": 0.1},
+    "equal": {},
+    "pool_minus_buffer": {"buffer": 1},
+}
+"""The strategies that a run may have, with their parameters; the judge is told the same."""
 ALWAYS = 10_000_000
 """More orders than shoppers of `entrepot up --demo` ever place."""
 
@@ -93,18 +99,16 @@ class _Hub:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    async def set_up(self, *, sync_interval_s: int = 5) -> None:
+    async def set_up(self, *, strategy: str = "fixed_shares", sync_interval_s: int = 5) -> None:
         """Import the seller's list and connect every account that is not connected yet."""
         text = (await self.client.get("/_sandbox/catalog.csv")).text
         job = await take_in(self.database, self.actor, text, currency=self.currency, name="catalog.csv", here=True)
         if job.state is not JobState.DONE:
             raise EntrepotError(f"The seller's list was not imported: {job.error or job.state}.")
         async with self.database.transaction(self.organisation_id) as tx:
-            await allocation.set_policy(tx, "fixed_shares", {"shares": SHARES, "reserve": 0.1})
+            await allocation.set_policy(tx, strategy, POLICIES[strategy])
             known = {c.channel: c for c in await channels.list_all(tx)}
-        await self.tell(
-            "POST", "/strategy", {"strategy": "fixed_shares", "parameters": {"shares": SHARES, "reserve": 0.1}}
-        )
+        await self.tell("POST", "/strategy", {"strategy": strategy, "parameters": POLICIES[strategy]})
         for account in await self.tell("GET", "/accounts"):
             await self._connect(account, known.get(account["channel"]), sync_interval_s)
 
@@ -170,12 +174,23 @@ IDLE_S = 60.0
 SETUP_S = 120.0
 
 
-def run(*, orders: int, speed: str, faults: str, seed: int, report: Report) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What is run: how many orders, how fast, with which faults, seed and strategy of allocation (a key of POLICIES)."""
+
+    orders: int
+    pace: Pace
+    faults: str
+    seed: int
+    strategy: str
+
+
+def run(*, orders: int, speed: str, faults: str, seed: int, strategy: str, report: Report) -> dict[str, Any]:
     """Run the whole job headless on a fresh hub in a temporary directory; return the judge's figures."""
-    return asyncio.run(_run(orders, PACES[speed], faults, seed, report))
+    return asyncio.run(_run(Course(orders, PACES[speed], faults, seed, strategy), report))
 
 
-async def _run(orders: int, pace: Pace, faults: str, seed: int, report: Report) -> dict[str, Any]:
+async def _run(course: Course, report: Report) -> dict[str, Any]:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="entrepot-demo-") as folder:
         settings = _temporary(Path(folder))
@@ -187,11 +202,11 @@ async def _run(orders: int, pace: Pace, faults: str, seed: int, report: Report) 
             secret_keys(settings)
             simulator_port = free_port()
             simulator = f"http://127.0.0.1:{simulator_port}"
-            await _start(supervisor, settings, url, simulator, simulator_port, seed, pace)
+            await _start(supervisor, settings, url, simulator, simulator_port, course)
             async with _opened(settings, url, simulator) as hub:
                 watching = asyncio.create_task(supervisor.watch())
                 try:
-                    figures = await _judged(hub, supervisor, orders, pace, faults, seed, report)
+                    figures = await _judged(hub, supervisor, course, report)
                 finally:
                     watching.cancel()
                     await asyncio.gather(watching, return_exceptions=True)
@@ -208,7 +223,7 @@ def _temporary(folder: Path) -> Settings:
 
 
 async def _start(
-    supervisor: Supervisor, settings: Settings, url: str, simulator: str, simulator_port: int, seed: int, pace: Pace
+    supervisor: Supervisor, settings: Settings, url: str, simulator: str, simulator_port: int, course: Course
 ) -> None:
     env = {
         "DATABASE_URL": url,
@@ -223,8 +238,8 @@ async def _start(
         "PYTHONUNBUFFERED": "1",
     }
     sandbox = [
-        sys.executable, "-m", "entrepot_sandbox", "--port", str(simulator_port), "--seed", str(seed),
-        "--time-scale", f"{pace.time_scale:g}",
+        sys.executable, "-m", "entrepot_sandbox", "--port", str(simulator_port),
+        "--seed", str(course.seed), "--time-scale", f"{course.pace.time_scale:g}",
     ]  # fmt: skip
     await supervisor.start(Command("sandbox", sandbox, {}, http_ready(f"{simulator}/_sandbox/progress")))
     health = http_ready(f"http://{settings.host}:{settings.port}/api/health")
@@ -233,15 +248,14 @@ async def _start(
         await supervisor.start(Command(f"worker-{number}", [sys.executable, "-m", "entrepot", "worker"], env))
 
 
-async def _judged(
-    hub: _Hub, supervisor: Supervisor, orders: int, pace: Pace, faults: str, seed: int, report: Report
-) -> dict[str, Any]:
-    await hub.set_up(sync_interval_s=2)
+async def _judged(hub: _Hub, supervisor: Supervisor, course: Course, report: Report) -> dict[str, Any]:
+    await hub.set_up(strategy=course.strategy, sync_interval_s=2)
     report("Connected; waiting until every listing is published")
     await _until(hub.is_idle, SETUP_S, "the first publication")
-    await hub.tell("POST", "/faults", {"level": faults})
-    await hub.tell("POST", "/shoppers", {"orders": orders, "orders_per_s": pace.orders_per_s})
-    kill_at = orders * random.Random(seed).uniform(0.3, 0.7) if faults == "harsh" else None  # noqa: S311
+    await hub.tell("POST", "/faults", {"level": course.faults})
+    await hub.tell("POST", "/shoppers", {"orders": course.orders, "orders_per_s": course.pace.orders_per_s})
+    kills = course.faults == "harsh"
+    kill_at = course.orders * random.Random(course.seed).uniform(0.3, 0.7) if kills else None  # noqa: S311
     while True:
         progress = await hub.tell("GET", "/progress")
         if kill_at is not None and progress["orders_placed"] >= kill_at:

@@ -35,6 +35,7 @@ from entrepot.channels.contract import (
     ReportedQuantity,
     RequestRejected,
     TemporarilyUnavailable,
+    TooLate,
 )
 from entrepot.channels.contracts import Connection
 
@@ -43,7 +44,7 @@ class WorkerDied(Exception):
     """The process that called was killed there."""
 
 
-def manifest(key: str, semantics: QuantitySemantics) -> Manifest:
+def manifest(key: str, semantics: QuantitySemantics, bulk_from: int | None = None) -> Manifest:
     capabilities = frozenset(
         {
             Capability.PULL_ORDERS,
@@ -53,8 +54,10 @@ def manifest(key: str, semantics: QuantitySemantics) -> Manifest:
         }
     )
     return Manifest(
-        key, key, "1", capabilities, AuthKind.STATIC_TOKEN, (), (), (), quantity_semantics=semantics, push_batch_max=10
-    )
+        key, key, "1", capabilities, AuthKind.STATIC_TOKEN, (), (), (), quantity_semantics=semantics,
+        push_batch_max=10 if bulk_from is None else 100,
+        push_bulk_from=bulk_from,
+    )  # fmt: skip
 
 
 @dataclass
@@ -72,12 +75,13 @@ class Channel:
     remembered: dict[str, PushReceipt] = field(default_factory=dict)
     read_error: ConnectorError | None = None
     pull_error: ConnectorError | None = None
+    bulk_from: int | None = None
     after_reading: Callable[[], Awaitable[None]] | None = None
     """What happens between the next reading and whatever is done with it."""
 
     @property
     def manifest(self) -> Manifest:
-        return manifest(str(self.semantics), self.semantics)
+        return manifest(str(self.semantics), self.semantics, self.bulk_from)
 
     # ---- shoppers
 
@@ -97,11 +101,13 @@ class Channel:
     # ---- the contract
 
     async def push_quantities(self, api: Api, batch: QuantityBatch) -> PushReceipt:
-        """Write. Faults: lost (written, no answer), dropped (not written, no answer), busy, died, killed before."""
+        """Write. Faults: lost (written, no answer), dropped (not written, no answer), busy, late, died, killed before."""
         self.pushes.append(batch)
         fault = self.faults.pop(0) if self.faults else ""
         if fault == "busy":
             raise TemporarilyUnavailable("busy")
+        if fault == "late":
+            raise TooLate
         if fault == "dropped":
             raise OutcomeUnknown("no answer")
         if fault == "refused":

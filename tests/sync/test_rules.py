@@ -10,9 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entrepot.channels.contract import QuantitySemantics
+from entrepot.sync.context import SIDE_BY_SIDE_MAX, Pace
 from entrepot.sync.progress import Progress
 from entrepot.sync.pull import drained, next_pull_s
-from entrepot.sync.rules import Decision, Do, Quantity, Surroundings, backoff_s, decide, gap_is_drift
+from entrepot.sync.rules import (
+    BatchLimits,
+    Decision,
+    Do,
+    Quantity,
+    Surroundings,
+    backoff_s,
+    decide,
+    gap_is_drift,
+    next_batch,
+)
 
 NOW = datetime(2030, 5, 1, 12, tzinfo=UTC)
 EARLIER, LATER = NOW - timedelta(minutes=1), NOW + timedelta(minutes=1)
@@ -164,3 +175,39 @@ def test_until_when_every_sale_is_known() -> None:
     assert drained(LATER, none, NOW) == NOW
     assert drained(NOW, timedelta(seconds=30), NOW) == NOW - timedelta(seconds=30)
     assert drained(EARLIER, timedelta(seconds=-30), NOW) == EARLIER + timedelta(seconds=30)
+
+
+counts = st.integers(0, 500)
+
+
+@quick
+@given(counts, counts, st.integers(1, 40), st.integers(41, 60), st.integers(1, 400))
+def test_the_next_batch_takes_the_quick_way_for_lowering(
+    lowering: int, raising: int, quickly: int, bulk_from: int, lower_from: int
+) -> None:
+    total, limits = lowering + raising, BatchLimits(200, quickly, bulk_from, lower_from)
+    chosen = range(total)[next_batch(lowering, raising, limits)]
+    assert bool(chosen) == bool(total)
+    assert len(chosen) <= max(limits.most, quickly)
+    if len(chosen) > quickly and lowering:
+        assert lowering >= lower_from
+        assert chosen[0] == bulk_from
+        assert chosen[-1] < lowering
+    elif lowering:
+        assert chosen[0] == 0
+
+
+def test_without_a_slow_way_all_go_together() -> None:
+    assert next_batch(7, 50, BatchLimits(100, 10, None, 300)) == slice(0, 57)
+
+
+def test_batches_side_by_side_grow_slowly_and_end_at_once() -> None:
+    pace = Pace()
+    for _ in range(30):
+        pace.learn(late=False, full=True)
+    assert pace.side_by_side == SIDE_BY_SIDE_MAX
+    pace.learn(late=True, full=True)
+    assert pace.side_by_side == 1
+    for _ in range(30):
+        pace.learn(late=False, full=False)
+    assert pace.side_by_side == 1

@@ -21,6 +21,14 @@ class Faults(StrEnum):
     HARSH = "harsh"
 
 
+class Strategy(StrEnum):
+    """How the stock is divided over the channels."""
+
+    FIXED_SHARES = "fixed_shares"
+    EQUAL = "equal"
+    POOL_MINUS_BUFFER = "pool_minus_buffer"
+
+
 class Speed(StrEnum):
     """How fast the simulated shoppers and limits go."""
 
@@ -32,6 +40,9 @@ def demo(
     orders: Annotated[int, typer.Option(min=1, help="How many orders the shoppers place.")] = 2000,
     speed: Annotated[Speed, typer.Option(help="`fast` compresses time.")] = Speed.FAST,
     faults: Annotated[Faults, typer.Option(help="What goes wrong meanwhile.")] = Faults.NONE,
+    allocation: Annotated[
+        Strategy, typer.Option(help="How the stock is divided over the channels.")
+    ] = Strategy.FIXED_SHARES,
     seed: Annotated[int, typer.Option(help="The same seed gives the same shoppers and faults.")] = 7,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
 ) -> None:
@@ -41,7 +52,9 @@ def demo(
     except ImportError as error:
         raise sandbox_missing(error) from error
     say = err.print if as_json or not sys.stdout.isatty() else out.print
-    figures = module.run(orders=orders, speed=speed.value, faults=faults.value, seed=seed, report=say)
+    figures = module.run(
+        orders=orders, speed=speed.value, faults=faults.value, seed=seed, strategy=allocation.value, report=say
+    )
     if as_json:
         print_json(figures)
     else:

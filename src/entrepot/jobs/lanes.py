@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 SWEEP_S = 1.0
 """How long a lost hint may delay work."""
+TAKE_OVER_S = 0.25
+"""When to look again at a lane that another process held: should that process have died, its work waits no longer."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -165,6 +167,7 @@ class LaneRunner:
         wanted: float | None = None
         try:
             if not await self._lock(key):
+                wanted = TAKE_OVER_S
                 return
             try:
                 wanted = await self._run_steps(key, state)

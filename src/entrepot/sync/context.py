@@ -48,11 +48,11 @@ class SyncSettings:
     write_settling_s: float = 15.0
     """How long after its acknowledgement a write may take effect on a channel that overwrites."""
     patch_batch_max: int = 10
-    """Changes sent together on a channel that overwrites, while there are few: each waits for those before it."""
+    """Changes sent together on a channel that has a slow way for many, while there are few: each waits for those before."""
     reading_holds_s: float = 2.0
     """How long a reading may be written upon on a channel that overwrites: a sale after it is written over."""
-    patch_many: int = 40
-    """More changes than this are sent together, as the channel's bulk way is faster then."""
+    lower_by_bulk_from: int = 300
+    """From so many listings on that are to be lowered, all but the most urgent go the slow way: it is sooner over then."""
     pull_spacing_s: float = 1.0
     """Least time between two pulls of orders that were asked for."""
     check_batch_max: int = 50
@@ -63,6 +63,29 @@ class SyncSettings:
     backoff_most_s: float = 5.0
     inbox_batch_max: int = 200
     webhook_attempts: int = 5
+
+
+SIDE_BY_SIDE_MAX = 4
+"""Most batches under way together to one channel that overwrites."""
+GOOD_ROUNDS = 3
+"""One more is tried after so many rounds in which all came in time."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """How many batches go side by side to a channel that overwrites; learned from whether they come in time."""
+
+    side_by_side: int = 1
+    good: int = 0
+
+    def learn(self, *, late: bool, full: bool) -> None:
+        """Take a round into account: whether any batch was too late, and whether as many went as could have."""
+        if late:
+            self.side_by_side, self.good = 1, 0
+        elif full:
+            self.good += 1
+            if self.good >= GOOD_ROUNDS:
+                self.side_by_side, self.good = min(SIDE_BY_SIDE_MAX, self.side_by_side + 1), 0
 
 
 @dataclass(slots=True)
@@ -77,6 +100,7 @@ class SyncContext:
     subscribe: Callable[[Connection, Api], Awaitable[None]] | None = None
     """Sets up and repairs a connection's webhooks; None where no channel could reach this hub."""
     failures: dict[LaneKey, int] = field(default_factory=dict)
+    paces: dict[LaneKey, Pace] = field(default_factory=dict)
 
     async def connection(self, key: LaneKey) -> Connection | None:
         """Return the lane's connection if the hub works with it, else None."""

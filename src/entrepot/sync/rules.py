@@ -63,6 +63,19 @@ class Decision:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """How many changes go together. `most`: in any call; `quick`: where the bulk way is not taken.
+
+    `bulk_from`: so many go by the channel's bulk way; None: it has none. `lower_by_bulk_from`: so much lowering does.
+    """
+
+    most: int
+    quick: int
+    bulk_from: int | None
+    lower_by_bulk_from: int
+
+
 def decide(semantics: QuantitySemantics, figures: Quantity, around: Surroundings) -> Decision:
     """Return what to do with a listing whose figures are these."""
     if figures.desired is None:
@@ -97,6 +110,23 @@ def _decide_absolute(figures: Quantity, desired: int, expected: int, around: Sur
     if expected > 0 and around.now - since >= around.patience:
         return Decision(Do.SEND, 0, "closed for a moment, so that it can be raised safely")
     return Decision(Do.WAIT, desired, "a raise waits until no sale can be unknown")
+
+
+def next_batch(lowering: int, raising: int, limits: BatchLimits) -> slice:
+    """Return which of the changes that are due, most urgent first (lowering before raising), go in the next call.
+
+    A channel's bulk way takes minutes, in which a listing that shows too much may oversell: lowering goes the quick way,
+    however many there are, until even that would take as long. Then the tail goes in bulk and the head follows at once.
+    """
+    total = lowering + raising
+    if limits.bulk_from is None or total <= limits.quick:
+        return slice(0, total)
+    if not lowering and raising >= limits.bulk_from:
+        return slice(0, limits.most)
+    tail = limits.bulk_from
+    if lowering >= limits.lower_by_bulk_from and lowering - tail >= limits.bulk_from:
+        return slice(tail, min(lowering, tail + limits.most))
+    return slice(0, limits.quick)
 
 
 def backoff_s(failures: int, chance: float, *, first_s: float = 0.1, most_s: float = 5.0) -> float:

@@ -75,12 +75,15 @@ async def count_sold(tx: Tx, connection_id: UUID, sold: Sequence[tuple[str, UUID
     )
 
 
-DUE = """
+FEW = 10
+"""Up to so many units left, a listing that shows too much is the more urgent the fewer they are."""
+DUE = f"""
 with due as (
     select listing_id from listing_quantity
     where organisation_id = $1 and connection_id = $2 and state in ('pending', 'waiting')
       and (next_attempt_at is null or next_attempt_at <= $3)
-    order by desired > expected, desired_at
+    order by desired > expected, case when desired <= expected then least(desired, {FEW}) end,
+             published_at nulls first
     limit $4
 )
 select q.listing_id, q.variant_id, q.desired, q.expected, q.published_at, q.uncertain, q.raise_wanted_at, q.attempts, q.gap,
@@ -113,9 +116,17 @@ async def lock_variants(tx: Tx, variant_ids: Sequence[UUID]) -> None:
 
 
 async def due_quantities(tx: Tx, connection_id: UUID, now: datetime, limit: int) -> list[Any]:
-    """Lock and return listings that differ from what we want and may be worked on, lowering before raising."""
+    """Lock and return listings that differ from what we want and may be worked on, the most urgent first.
+
+    That is lowering before raising; of lowering what has few units left; then what was written longest ago.
+    """
     rows = await tx.fetch(DUE, tx.organisation, connection_id, now, limit)
-    return sorted(rows, key=lambda row: (row["desired"] or 0) > (row["expected"] or 0))
+    return sorted(rows, key=_urgency)
+
+
+def _urgency(row: Any) -> tuple[Any, ...]:
+    desired, raising = row["desired"] or 0, (row["desired"] or 0) > (row["expected"] or 0)
+    return raising, 0 if raising else min(desired, FEW), row["published_at"] is not None, row["published_at"]
 
 
 async def lock_stale(tx: Tx, listing_ids: Sequence[UUID]) -> list[Any]:

@@ -26,7 +26,7 @@ from entrepot.channels.contract import (
     RequestRejected,
 )
 from entrepot.connectors.amazon import CONNECTOR
-from entrepot.connectors.amazon.stock import PATCHES_MAX
+from entrepot.connectors.amazon.manifest import PATCHES_MAX
 from entrepot_sandbox.books import Buyer, Sale
 from entrepot_sandbox.server import Config, Running, running
 

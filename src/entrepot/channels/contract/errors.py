@@ -29,6 +29,11 @@ class OutcomeUnknown(TemporarilyUnavailable):
 class TooLate(TemporarilyUnavailable):
     """The call was not sent: what it writes rests on a reading that is too old by now."""
 
+    CODE = "too_late"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, code=self.CODE)
+
 
 class RateLimited(TemporarilyUnavailable):
     """The channel asks us to slow down."""

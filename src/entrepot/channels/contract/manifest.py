@@ -102,6 +102,8 @@ class Manifest:
     quantity_semantics: QuantitySemantics | None = None
     push_batch_max: int = 1
     """Most changes in one `push_quantities` call."""
+    push_bulk_from: int | None = None
+    """From so many changes on, a call goes by a way that takes minutes (a feed); None: it is as quick for many."""
     webhook_topics: tuple[str, ...] = ()
     webhook_secret_field: str = ""
     """The credential that signs deliveries (entered, or learned by `subscribe_webhooks`)."""

@@ -15,8 +15,11 @@ from entrepot.channels.contract import (
     RateLimit,
 )
 
-FEED_MESSAGES_MAX = 5000
+FEED_MESSAGES_MAX = 2000
 """Most changes in one feed. Amazon takes 25,000; smaller feeds are processed sooner and keep the handle small."""
+
+PATCHES_MAX = 40
+"""Up to so many changes go one by one (5 at once, then 5 a second: seven seconds); a feed takes minutes."""
 
 RATE_OF: Mapping[str, tuple[float, float]] = {
     "searchOrders": (0.0056, 20),
@@ -123,4 +126,5 @@ MANIFEST = Manifest(
     quantity_semantics=QuantitySemantics.ABSOLUTE,
     cancel_restocks=True,
     push_batch_max=FEED_MESSAGES_MAX,
+    push_bulk_from=PATCHES_MAX + 1,
 )

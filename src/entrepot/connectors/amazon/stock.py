@@ -28,11 +28,9 @@ from entrepot.channels.contract import (
 from entrepot.connectors.amazon import calls, feeds
 from entrepot.connectors.amazon.errors import AmazonRejected
 from entrepot.connectors.amazon.listings import quantity_of
-from entrepot.connectors.amazon.manifest import FEED_MESSAGES_MAX
+from entrepot.connectors.amazon.manifest import FEED_MESSAGES_MAX, PATCHES_MAX
 from entrepot.connectors.amazon.reading import body_of, objects, optional_text, text
 
-PATCHES_MAX = 40
-"""Up to so many changes go one by one (5 at once, then 5 a second: seven seconds); a feed takes minutes."""
 AT_ONCE = 5
 """So many patches are under way together: the burst that Amazon allows."""
 NOT_FOUND = 404
