@@ -92,6 +92,8 @@ class Plan:
     fault: str = ""
     status: int = 0
     retry_after_s: float = 0.0
+    lasts_s: float = 0.0
+    """How long the channel will go on like that (an outage), whoever asks."""
 
 
 class Faults:
@@ -123,7 +125,7 @@ class Faults:
             return Plan()
         left = self._outage_left(channel)
         if left > 0:
-            return Plan(fault="outage", status=503)
+            return Plan(fault="outage", status=503, lasts_s=left)
         delay = chance.uniform(0, profile.latency_s) if chance.random() < profile.latency else 0.0
         roll = chance.random()
         for fault, share, status in (
@@ -178,7 +180,7 @@ class Counter:
         watch = _Watch(send, self._date(market.key))
         if plan.fault in {"outage", "too_many", "server_error"}:
             await market.fault_answer(plan.status, plan.retry_after_s)(scope, receive, watch.send)
-            self._blame(market.key, plan.fault, operation, started, plan.retry_after_s)
+            self._blame(market.key, plan.fault, operation, started, max(plan.retry_after_s, plan.lasts_s))
         elif plan.fault == "dropped":
             self._blame(market.key, plan.fault, operation, started)
             _drop(scope)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from uuid import UUID
@@ -12,7 +13,7 @@ import pytest
 
 from entrepot.database.pool import Database
 from entrepot.jobs.hints import HintSender
-from entrepot.jobs.lanes import LaneKey, LaneRunner, Step
+from entrepot.jobs.lanes import LaneKey, LaneRunner, Rest, Step
 
 WAIT_S = 30.0
 
@@ -201,6 +202,23 @@ async def test_a_wait_that_a_step_asks_for_is_kept_and_a_wake_cuts_it_short(
         await until(lambda: calls == 2 and runner._states[key].task is None)
         runner.wake(key)
         await until(lambda: calls == 3)
+
+
+async def test_no_wake_cuts_a_rest_short(database: Database, organisation_id: UUID) -> None:
+    calls: list[float] = []
+
+    async def step(key: LaneKey) -> float | None:
+        calls.append(time.monotonic())
+        runner.wake(key)
+        return Rest(0.4) if len(calls) == 1 else None
+
+    key = LaneKey("work", organisation_id, organisation_id)
+    async with running(database, {"work": step}) as runner:
+        runner.wake(key)
+        await until(lambda: len(calls) == 1 and runner._states[key].task is None)
+        runner.wake(key)
+        await until(lambda: len(calls) >= 2)
+    assert calls[1] - calls[0] >= 0.4
 
 
 async def test_a_wake_during_a_step_is_not_lost(database: Database, organisation_id: UUID) -> None:

@@ -44,7 +44,9 @@ class WorkerDied(Exception):
     """The process that called was killed there."""
 
 
-def manifest(key: str, semantics: QuantitySemantics, bulk_from: int | None = None) -> Manifest:
+def manifest(
+    key: str, semantics: QuantitySemantics, bulk_from: int | None = None, *, restocks: bool = False
+) -> Manifest:
     capabilities = frozenset(
         {
             Capability.PULL_ORDERS,
@@ -56,7 +58,7 @@ def manifest(key: str, semantics: QuantitySemantics, bulk_from: int | None = Non
     return Manifest(
         key, key, "1", capabilities, AuthKind.STATIC_TOKEN, (), (), (), quantity_semantics=semantics,
         push_batch_max=10 if bulk_from is None else 100,
-        push_bulk_from=bulk_from,
+        push_bulk_from=bulk_from, cancel_restocks=restocks,
     )  # fmt: skip
 
 
@@ -76,12 +78,14 @@ class Channel:
     read_error: ConnectorError | None = None
     pull_error: ConnectorError | None = None
     bulk_from: int | None = None
+    restocks: bool = False
+    """Whether it puts cancelled units back into its listing by itself."""
     after_reading: Callable[[], Awaitable[None]] | None = None
     """What happens between the next reading and whatever is done with it."""
 
     @property
     def manifest(self) -> Manifest:
-        return manifest(str(self.semantics), self.semantics, self.bulk_from)
+        return manifest(str(self.semantics), self.semantics, self.bulk_from, restocks=self.restocks)
 
     # ---- shoppers
 
@@ -185,10 +189,12 @@ class Channel:
         return CheckReport(True, "ok")
 
     def cancel(self, name: str) -> ChannelOrder:
-        """Cancel an order; the channel puts nothing back by itself."""
+        """Cancel an order."""
         from entrepot.channels.contract import ChannelOrderStatus
 
         before = self.feed[name]
+        for sold in before.lines if self.restocks else ():
+            self.books[str(sold.external_variant_id)] += sold.quantity
         self.feed[name] = replace(before, version=before.version + 1, status=ChannelOrderStatus.CANCELLED)
         return self.feed[name]
 

@@ -46,8 +46,15 @@ class LaneKey:
         return int.from_bytes(digest) >> 1
 
 
+class Rest(float):
+    """Seconds in which a lane is not to be called, whatever hints come: what it needs does not answer."""
+
+
 Step = Callable[[LaneKey], Awaitable[float | None]]
-"""Does a piece of work. Returns seconds until it wants to be called again (0: at once), or None: at the next hint."""
+"""Does a piece of work. Returns seconds until it wants to be called again (0: at once), or None: at the next hint.
+
+A hint calls it before the time, unless it asked for `Rest`.
+"""
 
 FindDue = Callable[[UUID], Awaitable[set[LaneKey]]]
 """Returns the lanes of an organisation that have something to do now. Cheap: called every SWEEP_S."""
@@ -197,6 +204,9 @@ class LaneRunner:
                 log.exception("lane_step_failed", lane=key.kind, subject=str(key.subject), error=str(error))
                 return delay
             state.failures = 0
+            if isinstance(wanted, Rest):
+                state.not_before = time.monotonic() + wanted
+                return wanted
             if wanted is None and not state.again:
                 return None
             if wanted is not None and wanted > 0 and not state.again:

@@ -80,22 +80,20 @@ async def _compare(
         elif reads is None:
             unknown.append(row["listing_id"])
         else:
-            checked = _judge(row, reads, drained_at, soon, absolute=absolute)
+            checked = _judge(row, reads, drained_at, soon)
             unsettled = unsettled or checked[3] is not None
             rows.append(checked)
     await comparisons.put_checked(tx, read_at, rows)
-    if absolute:
-        settled = read_at - timedelta(seconds=context.settings.write_settling_s)
-        await comparisons.doubt(tx, [(row[0], row[2]) for row in rows if row[2] is not None], settled)
+    settled = read_at - timedelta(seconds=context.settings.write_settling_s) if absolute else read_at
+    shown = [(row[0], row[2]) for row in rows if row[2] is not None and row[4] is not None]
+    await comparisons.doubt(tx, shown, settled, absolute=absolute)
     await store.park(tx, unknown, "The channel does not know this listing any more.")
     if unsettled:
         await progress.want_pull(tx, connection.id, context.clock())
     tx.hint(f"push:{connection.id}")
 
 
-def _judge(
-    row: Any, reads: int, drained_at: datetime | None, soon: datetime, *, absolute: bool
-) -> comparisons.CheckedRow:
+def _judge(row: Any, reads: int, drained_at: datetime | None, soon: datetime) -> comparisons.CheckedRow:
     """Return the figures of a listing after a reading that nothing crossed. Pure."""
     if row["expected"] is None:
         # A sale that is not known yet may be in it: compared again until every sale before this reading is known.
@@ -107,9 +105,7 @@ def _judge(
         return row["listing_id"], reads, reads, None, None, ""
     if gap == 0:
         return row["listing_id"], reads, reads, 0, soon, ""
-    if settled or (gap > 0 and not absolute):
-        # More than we expect is never a sale that we do not know yet: it counts at once, so that it is lowered at once.
-        # (Where a write takes its time, it may be that one on its way.)
+    if settled:
         log.info("drift_closed", listing=str(row["listing_id"]), gap=gap)
         return row["listing_id"], reads, reads, None, None, f"The channel differed by {gap:+d}; taken up."
     return (

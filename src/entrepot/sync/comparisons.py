@@ -131,12 +131,16 @@ async def differing_by_keys(tx: Tx, connection_id: UUID, rows: Sequence[tuple[Ma
     return [row[0] for row in found]
 
 
-async def doubt(tx: Tx, rows: Sequence[tuple[UUID, int]], settled: datetime) -> None:
-    """These show so many units: where that is more than wanted, and no write of ours can be on its way, lower at once."""
+async def doubt(tx: Tx, rows: Sequence[tuple[UUID, int]], settled: datetime, *, absolute: bool) -> None:
+    """These show so many units: where that is more than wanted, and no write of ours can be on its way, lower at once.
+
+    `absolute`: the channel overwrites, so it is written again whatever we expect it to show.
+    """
     if rows:
         await tx.execute(
             """
-            update listing_quantity q set uncertain = true, state = 'pending', next_attempt_at = null, updated_at = now()
+            update listing_quantity q set uncertain = q.uncertain or $5, state = 'pending', next_attempt_at = null,
+                updated_at = now()
             from unnest($2::uuid[], $3::bigint[]) as i(listing_id, shows)
             where q.organisation_id = $1 and q.listing_id = i.listing_id and i.shows > q.desired
               and q.state in ('pending', 'waiting', 'in_step') and coalesce(q.published_at <= $4, true)
@@ -144,4 +148,5 @@ async def doubt(tx: Tx, rows: Sequence[tuple[UUID, int]], settled: datetime) -> 
             tx.organisation,
             *map(list, zip(*rows, strict=True)),
             settled,
+            absolute,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -21,10 +21,10 @@ from entrepot.channels.contract import (
 )
 from entrepot.channels.contracts import Connection, ConnectionState, FindConnector
 from entrepot.database.pool import Database
-from entrepot.jobs.lanes import LaneKey
+from entrepot.jobs.lanes import LaneKey, Rest
 from entrepot.kernel.clock import Clock, utc_now
 from entrepot.sync import progress
-from entrepot.sync.rules import backoff_s
+from entrepot.sync.rules import rest_s
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +99,8 @@ class SyncContext:
     clock: Clock = utc_now
     subscribe: Callable[[Connection, Api], Awaitable[None]] | None = None
     """Sets up and repairs a connection's webhooks; None where no channel could reach this hub."""
-    failures: dict[LaneKey, int] = field(default_factory=dict)
+    failing: dict[LaneKey, datetime] = field(default_factory=dict)
+    """Since when the channel has failed every step of a lane."""
     paces: dict[LaneKey, Pace] = field(default_factory=dict)
 
     async def connection(self, key: LaneKey) -> Connection | None:
@@ -123,7 +124,7 @@ class SyncContext:
             wanted = await work(connection, self.transport.api(connection), connector)
         except ConnectorError as error:
             return await self.after_error(key, error)
-        if self.failures.pop(key, 0):
+        if self.failing.pop(key, None):
             async with self.database.transaction(key.organisation_id) as tx:
                 await progress.note_error(tx, key.subject, "", self.clock())
         return wanted
@@ -138,10 +139,10 @@ class SyncContext:
             if isinstance(error, CredentialsRejected):
                 await channels.mark_needs_attention(tx, key.subject, error.detail)
                 return None
-        count = self.failures[key] = self.failures.get(key, 0) + 1
-        wait = backoff_s(count, random.random(), most_s=self.settings.backoff_most_s)  # noqa: S311
+        failing_s = (self.clock() - self.failing.setdefault(key, self.clock())).total_seconds()
+        wait = rest_s(failing_s, random.random(), most_s=self.settings.backoff_most_s)  # noqa: S311
         if isinstance(error, QuotaExhausted) and error.back_at is not None:
-            return max(wait, (error.back_at - self.clock()).total_seconds())
-        if isinstance(error, TemporarilyUnavailable) and error.retry_after_s is not None:
-            return max(wait, error.retry_after_s)
-        return wait
+            wait = max(wait, (error.back_at - self.clock()).total_seconds())
+        elif isinstance(error, TemporarilyUnavailable) and error.retry_after_s is not None:
+            wait = max(wait, error.retry_after_s)
+        return Rest(wait)

@@ -130,7 +130,8 @@ async def _send_next(target: Target, key: LaneKey) -> tuple[bool, float | None]:
         decisions = await _decide(target, tx, due)
         await _set_aside(target, tx, decisions)
         sending = [(row, d.to) for row, d in decisions if d.do is Do.SEND]
-        opened = await open_batch(tx, target.connection, sending) if sending and not target.absolute else None
+        starts = {row["listing_id"]: d.start for row, d in decisions if d.start is not None}
+        opened = None if target.absolute or not sending else await open_batch(tx, target.connection, sending, starts)
     if not due:
         return False, None
     if not sending:
@@ -160,7 +161,7 @@ async def _decide(target: Target, tx: Tx, due: Sequence[Any]) -> list[tuple[Any,
     for row in due:
         figures = Quantity(
             row["desired"], row["expected"], row["published_at"], row["uncertain"], row["raise_wanted_at"],
-            row["gap"] is not None,
+            row["gap"] is not None, row["reported"] if (row["gap"] or 0) > 0 else None,
         )  # fmt: skip
         around = Surroundings(
             pools.get(row["variant_id"], 0), shown[row["variant_id"]] - own.get(row["listing_id"], 0), drained_at,

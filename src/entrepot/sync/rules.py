@@ -34,7 +34,9 @@ class Quantity:
     uncertain: bool = False
     raise_wanted_at: datetime | None = None
     unexplained: bool = False
-    """It was read and showed something that sales which we do not know yet may explain."""
+    """It was read and showed something that sales and cancellations which we do not know yet may explain."""
+    shows: int | None = None
+    """What it showed then, if that was more than expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Decision:
     do: Do
     to: int = 0
     why: str = ""
+    start: int | None = None
+    """What it is written from, if that is not what we expect it to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,9 @@ def decide(semantics: QuantitySemantics, figures: Quantity, around: Surroundings
     if figures.expected is None:
         return Decision(Do.CHECK, why="not known what the channel shows")
     absolute = semantics is QuantitySemantics.ABSOLUTE
+    if not absolute and figures.shows is not None and figures.shows > figures.desired:
+        # Whatever explains it, nobody may buy that much; the difference stays in what we expect until it is explained.
+        return Decision(Do.SEND, figures.desired, "it shows more than it shall", figures.shows)
     # Nothing is offered below zero, so where values are set a listing expected there needs no raise to zero.
     shows = max(0, figures.expected) if absolute else figures.expected
     if figures.unexplained and not figures.uncertain and figures.desired > shows:
@@ -132,6 +139,14 @@ def next_batch(lowering: int, raising: int, limits: BatchLimits) -> slice:
 def backoff_s(failures: int, chance: float, *, first_s: float = 0.1, most_s: float = 5.0) -> float:
     """Return seconds to wait after so many failures in a row (1 or more); `chance` in [0, 1) spreads callers."""
     return min(most_s, first_s * 2.0 ** min(failures - 1, 20)) * (0.5 + chance / 2)
+
+
+def rest_s(failing_s: float, chance: float, *, least_s: float = 0.1, most_s: float = 5.0) -> float:
+    """Return seconds to leave a channel alone that has failed for so long; `chance` in [0, 1) spreads callers.
+
+    A quarter of the time so far: what comes back after a short trouble is noticed at once, a long outage sees few calls.
+    """
+    return min(most_s, max(least_s, failing_s / 4)) * (0.75 + chance / 2)
 
 
 def gap_is_drift(gap: int, gap_before: int | None, gap_before_at: datetime | None, drained_at: datetime | None) -> bool:

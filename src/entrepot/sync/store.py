@@ -87,7 +87,7 @@ with due as (
     limit $4
 )
 select q.listing_id, q.variant_id, q.desired, q.expected, q.published_at, q.uncertain, q.raise_wanted_at, q.attempts, q.gap,
-       l.external_id, l.keys, l.sku
+       q.reported, l.external_id, l.keys, l.sku
 from due
 join listing_quantity q on q.organisation_id = $1 and q.listing_id = due.listing_id
 join listing l on l.organisation_id = $1 and l.id = q.listing_id
@@ -222,7 +222,7 @@ update listing_quantity q
 set expected = {_AFTER}, published = q.sending_to, published_at = now(), attempts = 0, next_attempt_at = null, detail = '',
     uncertain = $3 and q.expected <> q.sending_from,
     raise_wanted_at = case when q.desired > {_AFTER} then coalesce(q.raise_wanted_at, now()) end,
-    reported = coalesce(i.reported, q.reported),
+    reported = coalesce(i.reported, case when q.gap is null then q.reported else q.sending_to end),
     reported_at = case when i.reported is not null then now() else q.reported_at end,
     check_at = case when i.reported <> q.sending_to then coalesce(q.check_at, now() + interval '1 second')
                else q.check_at end,
