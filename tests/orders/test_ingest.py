@@ -16,8 +16,11 @@ from entrepot.database.pool import Database
 from entrepot.jobs.reactions import react
 from entrepot.kernel.ids import new_id
 from entrepot.orders import facade as orders
+from entrepot.orders import reading
 from entrepot.orders.contracts import ORDERS_SOLD
 from entrepot.stock import facade as stock
+from entrepot.stock import reading as stock_reading
+from entrepot.web.timeline import order_timeline
 
 CANCELLED = ChannelOrderStatus.CANCELLED
 
@@ -175,6 +178,24 @@ async def test_of_two_orders_for_the_last_units_one_is_short_until_there_is_more
     assert await shop.lines(short) == {"B": (2, 0, 0, 2, 0)}
     assert not (await shop.head(short))["has_shortage"]
     assert await shop.level("B") == (3, 2)
+
+
+async def test_the_timeline_tells_what_was_reserved_for_an_order_and_nothing_of_others(shop: Shop) -> None:
+    await shop.take(order("1", 1, [line("B", 2)]))
+    await shop.take(order("2", 1, [line("B", 2)]))
+    await shop.take(order("1", 2, [line("B", 2)], CANCELLED))
+    await shop.react()
+    async with shop.database.transaction(shop.id) as tx:
+        detail = await reading.order_detail(tx, (await shop.head("2"))["id"])
+        movements = await stock_reading.movements_about(
+            tx, [shop.made["B"]], [v.id for v in detail.lines], [e.id for e in detail.events]
+        )
+    assert sorted((entry.text, entry.detail) for entry in order_timeline(detail.events, movements)) == [
+        ("Order received by poll", ""),
+        ("Reserved: 1 of B", "Main"),
+        ("Reserved: 1 of B", "Main, shortage filled"),
+        ("What is reserved for it changed with the stock", ""),
+    ]
 
 
 async def test_a_short_order_that_is_cancelled_is_short_no_more(shop: Shop) -> None:

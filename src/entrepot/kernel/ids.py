@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import UTC, datetime
 from uuid import UUID
 
-__all__ = ["UUID", "new_id"]
+__all__ = ["UUID", "first_id_at", "made_at", "new_id"]
 
 _last_ms = 0
 _counter = 0
@@ -28,3 +29,13 @@ def new_id() -> UUID:
             _last_ms, _counter = _last_ms + 1, 0
     random_bits = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
     return UUID(int=(_last_ms << 80) | (0x7 << 76) | (_counter << 64) | (0b10 << 62) | random_bits)
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """Return the least id that could be made at that millisecond: for reading what was written from then on."""
+    return UUID(int=(int(moment.timestamp() * 1000) << 80) | (0x7 << 76) | (0b10 << 62))
+
+
+def made_at(id: UUID) -> datetime:
+    """Return when that id was made, to the millisecond."""
+    return datetime.fromtimestamp((id.int >> 80) / 1000, UTC)

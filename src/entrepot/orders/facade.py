@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from entrepot.database.pool import Tx
+from entrepot.kernel.clock import utc_now
 from entrepot.orders import store
 from entrepot.orders.contracts import Ingested, NothingToShip, OrderNotFound
 from entrepot.orders.ingest import ingest
@@ -46,3 +48,8 @@ async def claims_changed(tx: Tx, events: Sequence[Mapping[str, Any]]) -> None:
     results = await stock.claims_of_lines(tx, lines)
     orders = await store.update_line_claims(tx, list(results.values()))
     await store.refresh_flags(tx, orders)
+    now = utc_now()
+    rows: list[tuple[UUID, datetime, str, str, Mapping[str, Any]]] = [
+        (order, now, "claims", "What is reserved for it changed with the stock", {}) for order in orders
+    ]
+    await store.insert_events(tx, rows)

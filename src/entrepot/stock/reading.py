@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +12,12 @@ import asyncpg
 
 from entrepot.database.pool import Tx
 from entrepot.kernel.errors import NotFound
+from entrepot.kernel.ids import first_id_at, made_at
 from entrepot.kernel.paging import Slice, bounded, decode_cursor, slice_of
 
 STATES = ("all", "low", "out", "short")
+BEFORE, AFTER = timedelta(minutes=1), timedelta(seconds=5)
+"""How far from the moment that another room noted the ledger may have been written: that room may have reacted later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,21 @@ class MovementView:
     reserved_after: int
     reference_kind: str
     reference_id: UUID | None
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class MovementAbout:
+    """A ledger line about something, such as an order line."""
+
+    id: UUID
+    at: datetime
+    kind: str
+    sku: str
+    location: str
+    on_hand_delta: int
+    reserved_delta: int
     reason: str
     actor: str
 
@@ -210,6 +228,45 @@ async def movements_of(tx: Tx, variant_id: UUID, cursor: str | None = None, limi
     )
     items = [MovementView(**dict(row)) for row in rows]
     return slice_of(items, limit, (items[limit - 1].id,) if len(items) > limit else None)
+
+
+async def movements_about(
+    tx: Tx, variant_ids: Sequence[UUID], reference_ids: Sequence[UUID], noted: Sequence[UUID]
+) -> tuple[MovementAbout, ...]:
+    """Return the ledger lines about these references (order lines), oldest first.
+
+    `noted`: ids of what another room wrote down about them; only what was written near one of these is looked at, as the
+    ledger may be long.
+    """
+    windows = _windows([made_at(id) for id in noted])
+    rows = await tx.fetch(
+        """select m.id, m.at, m.kind, v.sku, l.name as location, m.on_hand_delta, m.reserved_delta, m.reason, m.actor
+           from unnest($2::uuid[], $3::uuid[]) as w(first, last)
+           cross join unnest($4::uuid[]) as u(variant_id)
+           join location l on l.organisation_id = $1
+           join stock_movement m on m.organisation_id = $1 and m.variant_id = u.variant_id and m.location_id = l.id
+                and m.id >= w.first and m.id < w.last
+           join variant v on v.organisation_id = $1 and v.id = u.variant_id
+           where m.reference_id = any($5::uuid[])
+           order by m.id""",
+        tx.organisation,
+        [first_id_at(start) for start, _ in windows],
+        [first_id_at(end) for _, end in windows],
+        list(variant_ids),
+        list(reference_ids),
+    )
+    return tuple(MovementAbout(**dict(row)) for row in rows)
+
+
+def _windows(moments: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
+    """Return spans around these moments, joined where they overlap."""
+    joined: list[tuple[datetime, datetime]] = []
+    for moment in sorted(moments):
+        if joined and moment - BEFORE <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], moment + AFTER)
+        else:
+            joined.append((moment - BEFORE, moment + AFTER))
+    return joined
 
 
 async def moved_variants(tx: Tx, since_id: UUID, limit: int = 500) -> dict[UUID, UUID]:

@@ -1,4 +1,4 @@
-"""One list of what happened to a connection, out of health readings, the audit log and sync runs. Pure."""
+"""One list of what happened to a connection or an order, out of what several rooms wrote down. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from entrepot.identity.facade import AuditEntry
+from entrepot.orders.reading import OrderEventView
+from entrepot.stock.reading import MovementAbout
 from entrepot.sync.reading import HealthView, RunView
 from entrepot.web import formats
 
@@ -37,6 +39,23 @@ def timeline_of(health: Iterable[HealthView], audit: Iterable[AuditEntry], runs:
         text = f"{formats.word(run.kind)}: {formats.word(run.state).lower()}"
         entries.append(Entry(run.started_at, formats.tone(run.state), text, detail))
     return sorted(entries, key=lambda entry: entry.at, reverse=True)[:MOST]
+
+
+def order_timeline(events: Iterable[OrderEventView], movements: Iterable[MovementAbout]) -> list[Entry]:
+    """Return what happened to an order and to the stock because of it, newest first."""
+    entries = [
+        Entry(e.at, _EVENT_TONES.get(e.kind, "info"), e.summary, str(e.detail.get("status") or "")) for e in events
+    ]
+    entries += [Entry(m.at, "muted", _moved(m), f"{m.location}{', ' if m.reason else ''}{m.reason}") for m in movements]
+    return sorted(entries, key=lambda entry: entry.at, reverse=True)
+
+
+_EVENT_TONES = {"exception": "bad", "short": "bad", "cancelled": "warn", "shipped": "ok"}
+
+
+def _moved(movement: MovementAbout) -> str:
+    units = abs(movement.on_hand_delta or movement.reserved_delta)
+    return f"{formats.word(movement.kind)}: {formats.number(units)} of {movement.sku}"
 
 
 def audit_text(action: str) -> str:

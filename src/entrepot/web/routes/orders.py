@@ -12,9 +12,11 @@ from entrepot.identity.facade import Scope
 from entrepot.kernel.errors import InvalidInput
 from entrepot.orders import reading as orders
 from entrepot.orders.reading import OrderFilter
+from entrepot.stock import reading as stock
 from entrepot.sync import reading as sync
 from entrepot.web import formats
 from entrepot.web.services import PageServices
+from entrepot.web.timeline import order_timeline
 from entrepot.web.visit import Visit, page
 
 PAGE_SIZE = 50
@@ -63,9 +65,20 @@ async def detail(visit: Visit) -> Response:
     """One order."""
     async with visit.transaction() as tx:
         order = await orders.order_detail(tx, visit.id_of("order_id"))
+        movements = await stock.movements_about(
+            tx,
+            [line.variant_id for line in order.lines if line.variant_id],
+            [line.id for line in order.lines],
+            [event.id for event in order.events],
+        )
     goods = sum(line.unit_price_minor * (line.quantity - line.cancelled) for line in order.lines)
     without_tax = goods + order.shipping_minor - order.discount_minor
-    return await visit.page("order.html", order=order, tax_included=without_tax == order.row.total_minor)
+    return await visit.page(
+        "order.html",
+        order=order,
+        entries=order_timeline(order.events, movements),
+        tax_included=without_tax == order.row.total_minor,
+    )
 
 
 def _filter(visit: Visit) -> OrderFilter:
