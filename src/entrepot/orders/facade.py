@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -48,8 +47,4 @@ async def claims_changed(tx: Tx, events: Sequence[Mapping[str, Any]]) -> None:
     results = await stock.claims_of_lines(tx, lines)
     orders = await store.update_line_claims(tx, list(results.values()))
     await store.refresh_flags(tx, orders)
-    now = utc_now()
-    rows: list[tuple[UUID, datetime, str, str, Mapping[str, Any]]] = [
-        (order, now, "claims", "What is reserved for it changed with the stock", {}) for order in orders
-    ]
-    await store.insert_events(tx, rows)
+    await store.note_claims_changed(tx, orders, utc_now())

@@ -63,7 +63,7 @@ async def ingest(tx: Tx, connection_id: UUID, orders: Sequence[ChannelOrder], *,
         if id in inserted:
             _plan_new(work, id, order, variants, via, now)
     await _plan_newer(tx, work, newer, known, variants, via, now)
-    short = await _carry_out(tx, connection_id, work)
+    short = await _carry_out(tx, connection_id, work, now)
     created = len(inserted)
     return Ingested(created, len(newer), len(batch) - created - len(newer), work.exceptions, short)
 
@@ -161,7 +161,7 @@ def _change_line(work: _Work, plan: rules.LinePlan, line: rules.StoredLine, orde
         work.claims.append(SaleClaim(line.id, line.variant_id, plan.claim))
 
 
-async def _carry_out(tx: Tx, connection_id: UUID, work: _Work) -> int:
+async def _carry_out(tx: Tx, connection_id: UUID, work: _Work, now: datetime) -> int:
     """Write what was planned; return how many lines are short now."""
     await store.insert_lines(tx, work.lines)
     await store.update_line_counts(tx, work.counts)
@@ -171,6 +171,8 @@ async def _carry_out(tx: Tx, connection_id: UUID, work: _Work) -> int:
     results |= await stock.claim_sales(tx, work.claims, actor="channel")
     orders = await store.update_line_claims(tx, await _totals(tx, work, results))
     await store.insert_events(tx, work.events)
+    own = work.touched | {row[1] for row in work.lines}
+    await store.note_claims_changed(tx, [order for order in orders if order not in own], now)
     short = [r for r in results.values() if r.shortage]
     # What was given back may have filled the shortage of another order.
     flagged = {*work.touched, *(orders if short or work.releases else ())}

@@ -181,6 +181,12 @@ async def insert_events(tx: Tx, rows: Sequence[tuple[UUID, datetime, str, str, M
         )
 
 
+async def note_claims_changed(tx: Tx, order_ids: Sequence[UUID], now: datetime) -> None:
+    """Write into the timeline of these orders that what is reserved for them changed."""
+    summary = "What is reserved for it changed with the stock"
+    await insert_events(tx, [(order_id, now, "claims", summary, {}) for order_id in order_ids])
+
+
 async def exception_lines(tx: Tx, skus: Sequence[str]) -> list[Any]:
     """Lock and return lines that wait for one of these SKUs: (id, order_id, sku, open units)."""
     return await tx.fetch(
