@@ -56,11 +56,33 @@ def test_where_no_sale_can_be_lost_it_is_written_at_once(
     semantics: QuantitySemantics, desired: int, expected: int
 ) -> None:
     unknown = around(pool=0, others=99, drained_at=None)
-    assert decide(semantics, figures(desired, expected), unknown) == Decision(Do.SEND, desired)
+    assert decide(semantics, figures(desired, expected), unknown) == Decision(Do.SEND, desired, start=expected)
+
+
+@pytest.mark.parametrize("semantics", RELATIVE)
+@pytest.mark.parametrize(
+    ("desired", "expected", "gap", "believed", "wanted"),
+    [
+        (10, 8, -3, False, Decision(Do.SEND, 7, start=5)),
+        (8, 10, -3, False, Decision(Do.SEND, 5, start=7)),
+        (2, 10, -4, False, Decision(Do.SEND, 0, start=6)),
+        (10, 10, -3, False, Decision(Do.NOTHING)),
+        (10, 10, 3, False, Decision(Do.SEND, 10, start=13)),
+        (10, 5, 3, False, Decision(Do.SEND, 10, start=8)),
+        (10, 7, 3, False, Decision(Do.WAIT, 10, "it shows what it shall; looked into")),
+        (10, 8, None, True, Decision(Do.WAIT, 10, "a raise waits until what it shows is explained")),
+        (6, 8, None, True, Decision(Do.SEND, 6, start=8)),
+    ],
+)
+def test_what_is_not_explained_yet_stays_in_the_books(
+    semantics: QuantitySemantics, desired: int, expected: int, gap: int | None, believed: bool, wanted: Decision
+) -> None:
+    given = replace(figures(desired, expected), gap=gap, believed=believed)
+    assert decide(semantics, given, around(drained_at=None)) == wanted
 
 
 def test_a_listing_expected_below_zero_shows_nothing_to_raise() -> None:
-    below = Quantity(0, -3, EARLIER, uncertain=False, unexplained=True)
+    below = Quantity(0, -3, EARLIER, uncertain=False, gap=1)
     assert decide(ABSOLUTE, below, around()).do is Do.NOTHING
     assert decide(ABSOLUTE, replace(below, uncertain=True), around()) == Decision(Do.SEND, 0)
     assert decide(ABSOLUTE, replace(below, desired=1), around()).do is Do.WAIT

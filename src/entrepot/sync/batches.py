@@ -224,7 +224,7 @@ async def _send_from_what_it_shows(target: Target, changes: Sequence[Change], st
             if reads is None or row["expected"] is None or row["desired"] is None:
                 continue
             to = max(0, min(row["desired"], reads + row["desired"] - row["expected"]))
-            if to < reads:  # A raise waits until what it shows is explained.
+            if to != reads:
                 shown[row["listing_id"]] = reads
                 sending.append((row, to))
         if not sending:

@@ -24,6 +24,7 @@ from entrepot.channels.contracts import Connection
 from entrepot.database.pool import Tx
 from entrepot.jobs.lanes import LaneKey
 from entrepot.sync import comparisons, progress, store
+from entrepot.sync.comparisons import Checked
 from entrepot.sync.context import SyncContext
 from entrepot.sync.rules import gap_is_drift
 
@@ -66,7 +67,7 @@ async def _compare(
     drained_at = (await progress.get_progress(tx, connection.id)).drained_at
     now = await comparisons.lock_checked(tx, [row["listing_id"] for row in due])
     soon = context.clock() + timedelta(seconds=context.settings.recheck_s)
-    rows: list[comparisons.CheckedRow] = []
+    rows: list[Checked] = []
     unknown: list[UUID] = []
     unsettled = False
     for before in due:
@@ -76,16 +77,16 @@ async def _compare(
         reads = shows.get(before["external_id"])
         moved = row["state"] == "sending" or row["published_at"] != before["published_at"]
         if moved or row["expected"] != before["expected"]:
-            rows.append((row["listing_id"], row["expected"], reads, row["gap"], soon, ""))
+            rows.append(Checked(row["listing_id"], row["expected"], reads, row["gap"], row["believed_at"], soon))
         elif reads is None:
             unknown.append(row["listing_id"])
         else:
-            checked = _judge(row, reads, drained_at, soon)
-            unsettled = unsettled or checked[3] is not None
+            checked = _judge(row, reads, drained_at, read_at, soon)
+            unsettled = unsettled or checked.check_at is not None
             rows.append(checked)
     await comparisons.put_checked(tx, read_at, rows)
     settled = read_at - timedelta(seconds=context.settings.write_settling_s) if absolute else read_at
-    shown = [(row[0], row[2]) for row in rows if row[2] is not None and row[4] is not None]
+    shown = [(row.listing_id, row.reported) for row in rows if row.reported is not None and row.check_at is not None]
     await comparisons.doubt(tx, shown, settled, absolute=absolute)
     await store.park(tx, unknown, "The channel does not know this listing any more.")
     if unsettled:
@@ -93,29 +94,26 @@ async def _compare(
     tx.hint(f"push:{connection.id}")
 
 
-def _judge(row: Any, reads: int, drained_at: datetime | None, soon: datetime) -> comparisons.CheckedRow:
-    """Return the figures of a listing after a reading that nothing crossed. Pure."""
-    if row["expected"] is None:
-        # A sale that is not known yet may be in it: compared again until every sale before this reading is known.
-        return row["listing_id"], reads, reads, 0, soon, ""
-    gap = reads - row["expected"]
-    since = row["gap_at"] if reads == row["reported"] else row["reported_at"]
-    settled = gap_is_drift(gap, row["gap"], since, drained_at)
-    if gap == 0 and (settled or row["gap"] is None):
-        return row["listing_id"], reads, reads, None, None, ""
+def _judge(row: Any, reads: int, drained_at: datetime | None, read_at: datetime, soon: datetime) -> Checked:
+    """Return the figures of a listing after a reading that nothing crossed. Pure.
+
+    `drained_at`: every sale that the channel made before then is known.
+    """
+    listing_id, expected, believed_at = row["listing_id"], row["expected"], row["believed_at"]
+    if expected is None:
+        return Checked(listing_id, reads, reads, None, read_at, soon)
+    if believed_at is not None and drained_at is not None and drained_at >= believed_at:
+        believed_at = None
+    gap = reads - expected
     if gap == 0:
-        return row["listing_id"], reads, reads, 0, soon, ""
-    if settled:
-        log.info("drift_closed", listing=str(row["listing_id"]), gap=gap)
-        return row["listing_id"], reads, reads, None, None, f"The channel differed by {gap:+d}; taken up."
-    return (
-        row["listing_id"],
-        row["expected"],
-        reads,
-        gap,
-        soon,
-        f"The channel shows {reads}, expected {row['expected']}.",
-    )
+        return Checked(listing_id, reads, reads, None, believed_at, None if believed_at is None else soon)
+    # Where sales go on, one that is not known yet may take the place of another: less than expected must stand still.
+    since = row["gap_at"] if reads == row["reported"] else row["reported_at"] if gap > 0 else None
+    if gap_is_drift(gap, row["gap"], since, drained_at):
+        log.info("drift_closed", listing=str(listing_id), gap=gap)
+        return Checked(listing_id, reads, reads, None, None, None, f"The channel differed by {gap:+d}; taken up.")
+    words = f"The channel shows {reads}, expected {expected}."
+    return Checked(listing_id, expected, reads, gap, believed_at, soon, words)
 
 
 # ---- all listings ------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -43,7 +44,8 @@ async def due_checks(tx: Tx, connection_id: UUID, now: datetime, limit: int) -> 
 async def lock_checked(tx: Tx, listing_ids: Sequence[UUID]) -> dict[UUID, Any]:
     """Lock and return the figures of listings that have just been read from the channel."""
     rows = await tx.fetch(
-        "select listing_id, desired, expected, published_at, state, gap, gap_at, reported, reported_at"
+        "select listing_id, desired, expected, published_at, state, gap, gap_at, believed_at, reported,"
+        " reported_at"
         " from listing_quantity"
         " where organisation_id = $1 and listing_id = any($2::uuid[]) order by listing_id for update",
         tx.organisation,
@@ -57,22 +59,33 @@ update listing_quantity q
 set expected = i.expected, reported = i.reported, reported_at = $2::timestamptz, gap = i.gap,
     gap_at = case when i.gap = q.gap and i.reported = q.reported then q.gap_at
              when i.gap is not null then $2::timestamptz end,
-    check_at = i.check_at, updated_at = now(),
-    next_attempt_at = case when i.gap is null then null else q.next_attempt_at end,
+    believed_at = i.believed_at, check_at = i.check_at, updated_at = now(),
+    next_attempt_at = case when i.check_at is null then null else q.next_attempt_at end,
     detail = case when q.state = 'parked' then q.detail else i.detail end,
     state = {STATE_NOW.format(q="q", desired="q.desired", expected="i.expected", uncertain="q.uncertain")}
-from unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::text[])
-     as i(listing_id, expected, reported, gap, check_at, detail)
+from unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::timestamptz[],
+            $9::text[]) as i(listing_id, expected, reported, gap, believed_at, check_at, detail)
 where q.organisation_id = $1 and q.listing_id = i.listing_id
 """
 
-CheckedRow = tuple[UUID, "int | None", "int | None", "int | None", "datetime | None", str]
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A listing's figures after it was read; the names are those of its table. `check_at` None: nothing is left to compare."""
+
+    listing_id: UUID
+    expected: int | None
+    reported: int | None
+    gap: int | None
+    believed_at: datetime | None
+    check_at: datetime | None
+    detail: str = ""
 
 
-async def put_checked(tx: Tx, read_at: datetime, rows: Sequence[CheckedRow]) -> None:
-    """Store comparisons: (listing, expected, reported, gap or None, next check or None, detail)."""
+async def put_checked(tx: Tx, read_at: datetime, rows: Sequence[Checked]) -> None:
+    """Store comparisons."""
     if rows:
-        await tx.execute(CHECKED, tx.organisation, read_at, *map(list, zip(*rows, strict=True)))
+        await tx.execute(CHECKED, tx.organisation, read_at, *map(list, zip(*map(astuple, rows), strict=True)))
 
 
 async def known_listings(tx: Tx, listing_ids: Sequence[UUID]) -> set[UUID]:

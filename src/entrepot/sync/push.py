@@ -161,7 +161,7 @@ async def _decide(target: Target, tx: Tx, due: Sequence[Any]) -> list[tuple[Any,
     for row in due:
         figures = Quantity(
             row["desired"], row["expected"], row["published_at"], row["uncertain"], row["raise_wanted_at"],
-            row["gap"] is not None, row["reported"] if (row["gap"] or 0) > 0 else None,
+            row["gap"], row["believed_at"] is not None,
         )  # fmt: skip
         around = Surroundings(
             pools.get(row["variant_id"], 0), shown[row["variant_id"]] - own.get(row["listing_id"], 0), drained_at,

@@ -33,10 +33,10 @@ class Quantity:
     published_at: datetime | None
     uncertain: bool = False
     raise_wanted_at: datetime | None = None
-    unexplained: bool = False
-    """It was read and showed something that sales and cancellations which we do not know yet may explain."""
-    shows: int | None = None
-    """What it showed then, if that was more than expected."""
+    gap: int | None = None
+    """How much more it showed than expected when it was read, if that is not explained yet by sales and cancellations."""
+    believed: bool = False
+    """What we expect was read and not worked out, so a sale that we do not know yet may be in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Decision:
     to: int = 0
     why: str = ""
     start: int | None = None
-    """What it is written from, if that is not what we expect it to show."""
+    """What it shows before, as far as we know, where it is written by the difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +87,30 @@ def decide(semantics: QuantitySemantics, figures: Quantity, around: Surroundings
     if figures.expected is None:
         return Decision(Do.CHECK, why="not known what the channel shows")
     absolute = semantics is QuantitySemantics.ABSOLUTE
-    if not absolute and figures.shows is not None and figures.shows > figures.desired:
-        # Whatever explains it, nobody may buy that much; the difference stays in what we expect until it is explained.
-        return Decision(Do.SEND, figures.desired, "it shows more than it shall", figures.shows)
-    # Nothing is offered below zero, so where values are set a listing expected there needs no raise to zero.
-    shows = max(0, figures.expected) if absolute else figures.expected
-    if figures.unexplained and not figures.uncertain and figures.desired > shows:
-        return Decision(Do.WAIT, figures.desired, "a raise waits until what it shows is explained")
     if not absolute:
-        if figures.desired == figures.expected:
-            return Decision(Do.NOTHING)
-        return Decision(Do.SEND, figures.desired)
+        return _decide_difference(figures, figures.desired, figures.expected)
+    # Nothing is offered below zero, so where values are set a listing expected there needs no raise to zero.
+    shows = max(0, figures.expected)
+    if (figures.gap or figures.believed) and not figures.uncertain and figures.desired > shows:
+        return Decision(Do.WAIT, figures.desired, "a raise waits until what it shows is explained")
     return _decide_absolute(figures, figures.desired, shows, around)
+
+
+def _decide_difference(figures: Quantity, desired: int, expected: int) -> Decision:
+    """Write by the difference from what it shows, so that what we do not know yet stays in the channel's books.
+
+    If it shows less than expected, (desired - expected) is applied to that: what is missing sold. If it shows more, it is set to
+    what is wanted: whatever explains that, nobody may buy so much. What we expect keeps the gap until it is explained.
+    """
+    gap = figures.gap or 0
+    start, to = expected + gap, max(0, desired + min(gap, 0))
+    if to == start:
+        same = desired == expected
+        return Decision(Do.NOTHING) if same else Decision(Do.WAIT, to, "it shows what it shall; looked into")
+    if figures.believed and to > start:
+        # A sale that is in what it showed is not in what we want yet: by so much the raise would be too high.
+        return Decision(Do.WAIT, to, "a raise waits until what it shows is explained")
+    return Decision(Do.SEND, to, start=start)
 
 
 def _decide_absolute(figures: Quantity, desired: int, expected: int, around: Surroundings) -> Decision:

@@ -87,7 +87,7 @@ with due as (
     limit $4
 )
 select q.listing_id, q.variant_id, q.desired, q.expected, q.published_at, q.uncertain, q.raise_wanted_at, q.attempts, q.gap,
-       q.reported, l.external_id, l.keys, l.sku
+       q.believed_at, l.external_id, l.keys, l.sku
 from due
 join listing_quantity q on q.organisation_id = $1 and q.listing_id = due.listing_id
 join listing l on l.organisation_id = $1 and l.id = q.listing_id
@@ -134,7 +134,7 @@ async def lock_stale(tx: Tx, listing_ids: Sequence[UUID]) -> list[Any]:
     return await tx.fetch(
         """
         select q.listing_id, q.variant_id, q.desired, q.expected, q.published_at, q.uncertain, q.raise_wanted_at,
-               q.gap, q.attempts, l.external_id, l.keys, l.sku
+               q.gap, q.believed_at, q.attempts, l.external_id, l.keys, l.sku
         from listing_quantity q
         join listing l on l.organisation_id = $1 and l.id = q.listing_id
         where q.organisation_id = $1 and q.listing_id = any($2::uuid[]) and q.state in ('pending', 'waiting')
@@ -249,7 +249,8 @@ async def end_unknown(tx: Tx, batch_id: UUID, listing_ids: Sequence[UUID], *, ab
     await tx.execute(
         f"""
         update listing_quantity q set expected = {believed}, uncertain = $4, state = 'pending', next_attempt_at = null,
-            check_at = case when $4 then q.check_at else now() end, gap = null, gap_at = null, {_ENDED}
+            check_at = case when $4 then q.check_at else now() end, gap = null, gap_at = null, believed_at = null,
+            {_ENDED}
         where q.organisation_id = $1 and q.batch_id = $2 and q.listing_id = any($3::uuid[])
         """,
         tx.organisation,

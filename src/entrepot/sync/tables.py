@@ -47,6 +47,8 @@ listing_quantity = tenant_table(
     sa.Column("gap", sa.BigInteger),
     timestamp("gap_at"),
     updated_at(),
+    # When `expected` was taken from a reading, as nobody knew the end of a write: a sale that we do not know yet may be in it.
+    timestamp("believed_at"),
     reference("listing", "listing_id", on_delete="CASCADE"),
     sa.CheckConstraint("state in ('in_step', 'pending', 'sending', 'waiting', 'differs', 'parked')", name="state"),
     key=("listing_id",),
