@@ -228,3 +228,21 @@ async def test_every_pair_of_writers_keeps_the_books_right(
         for level in await stock.levels(tx, variants):
             assert level.on_hand >= level.reserved
             assert min(level.on_hand, level.reserved, level.held) >= 0
+
+
+async def test_verify_finds_what_is_reserved_of_nothing(database: Database, organisation_id: UUID) -> None:
+    [a] = await make_variants(database, organisation_id, [5])
+    async with database.transaction(organisation_id) as tx:
+        await stock.claim_sales(tx, [SaleClaim(new_id(), a, 5)], actor="test")
+        await tx.execute("update stock_level set on_hand = 3 where organisation_id = $1", organisation_id)
+        await tx.execute(
+            "insert into stock_movement (organisation_id, id, variant_id, location_id, kind, on_hand_delta, on_hand_after,"
+            " reserved_after, actor, at) select $1, $2, variant_id, location_id, 'count', -2, 3, 5, 'test', now()"
+            " from stock_level where organisation_id = $1",
+            organisation_id,
+            new_id(),
+        )
+        [found] = await stock.verify(tx)
+        assert (found.column, found.balance, found.ledger) == ("uncovered", 5, 3)
+        await tx.execute("update stock_level set on_hand = 5 where organisation_id = $1", organisation_id)
+        assert [(m.column, m.balance, m.ledger) for m in await stock.verify(tx)] == [("on_hand", 5, 3)]

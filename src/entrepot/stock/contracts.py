@@ -79,7 +79,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A balance that is not the sum of its movements."""
+    """A balance that is not the sum of its movements; `uncovered`: more reserved for orders than is on hand."""
 
     variant_id: UUID
     location_id: UUID

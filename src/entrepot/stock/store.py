@@ -402,7 +402,11 @@ async def available_to_sell(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, i
 
 
 async def mismatches(tx: Tx) -> list[Any]:
-    """Return every balance that is not the sum of its movements (or of its active reservations)."""
+    """Return every balance that is not the sum of its movements (or of its active reservations), and what orders have reserved of nothing.
+
+    More reserved for orders than on hand is wrong too: what is not there is a shortage, never a reservation. (A hold may outlast a
+    count that finds less.)
+    """
     return await tx.fetch(
         """
         with ledger as (
@@ -426,7 +430,8 @@ async def mismatches(tx: Tx) -> list[Any]:
             ('unavailable', coalesce(l.unavailable, 0), coalesce(g.unavailable, 0)),
             ('incoming', coalesce(l.incoming, 0), coalesce(g.incoming, 0)),
             ('reservations', coalesce(l.reserved, 0), coalesce(k.reserved, 0)),
-            ('holds', coalesce(l.held, 0), coalesce(k.held, 0))
+            ('holds', coalesce(l.held, 0), coalesce(k.held, 0)),
+            ('uncovered', greatest(l.reserved, l.on_hand), l.on_hand)
         ) as c(name, balance, ledger)
         where c.balance <> c.ledger
         order by 1, 2, 3
