@@ -402,10 +402,10 @@ async def available_to_sell(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, i
 
 
 async def mismatches(tx: Tx) -> list[Any]:
-    """Return every balance that is not the sum of its movements (or of its active reservations), and what orders have reserved of nothing.
+    """Return every balance that is not the sum of its movements or active reservations, and what is reserved of nothing.
 
-    More reserved for orders than on hand is wrong too: what is not there is a shortage, never a reservation. (A hold may outlast a
-    count that finds less.)
+    More reserved for orders than on hand is wrong too: what is not there is a shortage, never a reservation. (A hold may
+    outlast a count that finds less.)
     """
     return await tx.fetch(
         """
