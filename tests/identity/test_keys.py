@@ -181,3 +181,18 @@ def test_agent_tokens_come_apart_as_they_were_put_together(agent: str) -> None:
 @given(st.text())
 def test_parsing_any_text_gives_parts_or_none(text: str) -> None:
     assert parse_key(text) is None
+
+
+async def test_actors_are_named_by_their_reference_in_their_own_organisation_only(
+    database: Database, admin: identity.Actor, authenticator: identity.Authenticator
+) -> None:
+    _, person = await identity.ensure_first_organisation(database)
+    new = await identity.create_api_key(database, admin, "Scripts", ["stock:read"])
+    key = await authenticator.authenticate(f"Bearer {new.secret}")
+    references = [f"person:{person.id}", key.reference, admin.reference, "channel", "person:nobody"]
+    async with database.transaction(admin.organisation_id) as tx:
+        names = await identity.names_of(tx, references)
+    assert list(map(names.get, references)) == [person.name, "Scripts", "Entrepot", "channel", "person:nobody"]
+    other = await identity.create_organisation(database, "Other")
+    async with database.transaction(other.id) as tx:
+        assert (await identity.names_of(tx, [key.reference]))[key.reference] == key.reference

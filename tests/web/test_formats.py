@@ -65,3 +65,9 @@ def test_reasons_read_as_lines() -> None:
         ("", "40% of 100 is 40"),
         ("", "buffer 2 off"),
     ]
+
+
+def test_schedules_read_as_words() -> None:
+    assert formats.rhythm("*/5 * * * *") == "every 5 minutes"
+    assert formats.rhythm("7 * * * *") == "every hour, 7 min past"
+    assert formats.rhythm("0 3 * * 1") == "0 3 * * 1"

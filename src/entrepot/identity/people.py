@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from uuid import UUID
 
 from asyncpg import Record
 
 from entrepot.database.pool import Database, Tx
 from entrepot.identity import audit, store
-from entrepot.identity.contracts import Actor, Member, Organisation, Person, system_actor
+from entrepot.identity.contracts import Actor, ActorKind, Member, Organisation, Person, system_actor
 from entrepot.identity.passwords import check_strength, hash_password
 from entrepot.identity.scopes import Role, Scope
 from entrepot.kernel.errors import Conflict, InvalidInput, NotFound
@@ -164,6 +165,27 @@ async def list_members(database: Database, organisation_id: UUID) -> list[Member
     async with database.transaction(organisation_id) as tx:
         rows = await store.select_members(tx, organisation_id)
     return [Member(_person(row), Role(row["role"]), row["created_at"]) for row in rows]
+
+
+async def names_of(tx: Tx, references: Iterable[str]) -> dict[str, str]:
+    """Return the names of actors by their reference (`Actor.reference`); what is no reference, or is gone, stays as it is."""
+    wanted = set(references)
+    names = {reference: "Entrepot" for reference in wanted if reference.startswith(f"{ActorKind.SYSTEM.value}:")}
+    ids = {reference: id for reference in wanted if (id := _id_in(reference)) is not None}
+    rows = await store.select_names(tx, tx.organisation, list(ids.values())) if ids else []
+    known = {row["id"]: row["name"] for row in rows}
+    names |= {reference: known[id] for reference, id in ids.items() if id in known}
+    return {reference: names.get(reference, reference) for reference in wanted}
+
+
+def _id_in(reference: str) -> UUID | None:
+    kind, _, id = reference.partition(":")
+    if kind not in (ActorKind.PERSON, ActorKind.API_KEY, ActorKind.AGENT):
+        return None
+    try:
+        return UUID(id)
+    except ValueError:
+        return None
 
 
 async def ensure_first_organisation(

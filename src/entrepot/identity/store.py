@@ -245,3 +245,17 @@ async def delete_expired(tx: Tx, now: datetime, window_start: datetime) -> int:
     sessions = await tx.execute("delete from browser_session where expires_at < $1", now)
     links = await tx.execute("delete from sign_in_link where expires_at < $1", now)
     return sessions + links + await tx.execute("delete from sign_in_attempt where window_started_at < $1", window_start)
+
+
+async def select_names(tx: Tx, organisation_id: UUID, ids: list[UUID]) -> list[Record]:
+    """Return (id, name) of the people and keys of an organisation among these ids."""
+    return await tx.fetch(
+        """
+        select p.id, p.name from person p
+        join membership m on m.person_id = p.id and m.organisation_id = $1 where p.id = any($2::uuid[])
+        union all
+        select id, name from access_key where organisation_id = $1 and id = any($2::uuid[])
+        """,
+        organisation_id,
+        ids,
+    )

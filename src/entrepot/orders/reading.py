@@ -59,7 +59,7 @@ class OrderRow:
 
 @dataclass(frozen=True, slots=True)
 class OrderLineView:
-    """A line with what the hub did about it."""
+    """A line with what the hub did about it. `sku`: the channel's word, or the variant's where the channel names none."""
 
     id: UUID
     position: int
@@ -285,14 +285,16 @@ async def order_detail(tx: Tx, order_id: UUID) -> OrderDetail:
 async def order_lines(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, tuple[OrderLineView, ...]]:
     """Return the lines of these orders, by order."""
     rows = await tx.fetch(
-        """select * from order_line where organisation_id = $1 and order_id = any($2)
-           order by order_id, position, id""",
+        """select l.*, coalesce(l.sku, v.sku) as named_sku from order_line l
+           left join variant v on v.organisation_id = $1 and v.id = l.variant_id
+           where l.organisation_id = $1 and l.order_id = any($2)
+           order by l.order_id, l.position, l.id""",
         tx.organisation,
         list(order_ids),
     )
     lines: dict[UUID, list[OrderLineView]] = {}
     for row in rows:
-        view = OrderLineView(**{name: row[name] for name in OrderLineView.__slots__})
+        view = OrderLineView(**{name: row[name] for name in OrderLineView.__slots__} | {"sku": row["named_sku"]})
         lines.setdefault(row["order_id"], []).append(view)
     return {key: tuple(value) for key, value in lines.items()}
 

@@ -83,6 +83,16 @@ def money(minor: int | None, currency: str | None) -> str:
     return f"{'−' if minor < 0 else ''}{_SIGNS.get(currency, currency)}\u00a0{text}"
 
 
+def rhythm(cron: str) -> str:
+    """Return what a schedule such as `*/5 * * * *` or `7 * * * *` means; others as they are."""
+    minute, *rest = cron.split()
+    if rest == ["*"] * 4 and minute.startswith("*/"):
+        return f"every {minute[2:]} minutes"
+    if rest == ["*"] * 4 and minute.isdigit():
+        return f"every hour, {int(minute)} min past"
+    return cron
+
+
 def ago(at: datetime | None, now: datetime) -> str:
     """Return how long ago that was: `8 s ago`, `6 min ago`, `3 h ago`, `2 d ago`; `never` if not at all."""
     if at is None:

@@ -33,6 +33,7 @@ def environment() -> jinja2.Environment:
         word=formats.word,
         tone=formats.tone,
         every=formats.every,
+        rhythm=formats.rhythm,
         ago=_ago,
         moment=_moment,
     )

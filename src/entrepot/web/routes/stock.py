@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from entrepot.catalog import reading as catalog
+from entrepot.identity import facade as identity
 from entrepot.identity.facade import Scope
 from entrepot.kernel.errors import EntrepotError, InvalidInput
 from entrepot.stock import facade as stock
@@ -79,8 +80,10 @@ async def variant(visit: Visit) -> Response:
         ledger = await reading.movements_of(tx, variant_id, cursor, PAGE_SIZE)
         channels = await sync.connection_names(tx)
         places = await reading.locations(tx)
+        names = await identity.names_of(tx, [move.actor for move in ledger])
     return await visit.page(
         "variant.html",
+        names=names,
         row=row,
         levels=levels,
         cells=cells,
@@ -141,7 +144,7 @@ async def _set(visit: Visit, variant_id: UUID, form: object) -> None:
     async with visit.transaction() as tx:
         _check_seen(await reading.levels_of(tx, [variant_id]), location_id, fields.get(f"seen_{location_id}", ""))
         change = stock.StockChange(variant_id, reason=note or REASONS[kind], on_hand=on_hand, location_id=location_id)
-        await stock.change_on_hand(tx, [change], kind=kind, actor=visit.actor.name)
+        await stock.change_on_hand(tx, [change], kind=kind, actor=visit.actor.reference)
 
 
 def _check_seen(levels: tuple[LevelView, ...], location_id: UUID | None, seen: str) -> None:
