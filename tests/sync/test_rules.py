@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entrepot.channels.contract import QuantitySemantics
+from entrepot.sync.check import judge
 from entrepot.sync.context import SIDE_BY_SIDE_MAX, Pace
 from entrepot.sync.progress import Progress
 from entrepot.sync.pull import drained, next_pull_s
@@ -233,3 +234,38 @@ def test_batches_side_by_side_grow_slowly_and_end_at_once() -> None:
     for _ in range(30):
         pace.learn(late=False, full=False)
     assert pace.side_by_side == 1
+
+
+@pytest.mark.parametrize(
+    ("gap", "reported", "reads", "drained_at", "closed"),
+    [
+        (-1, 9, 9, NOW, True),
+        (-1, 9, 9, EARLIER - timedelta(seconds=1), False),
+        (-1, 9, 9, None, False),
+        (-2, 9, 9, NOW, False),
+        # A listing that goes on selling: one unknown sale has taken the place of another.
+        (-1, 10, 9, NOW, False),
+        # No sale can explain more than expected.
+        (3, 14, 13, NOW, True),
+    ],
+)
+def test_a_difference_is_taken_up_when_nothing_can_explain_it(
+    gap: int, reported: int, reads: int, drained_at: datetime | None, closed: bool
+) -> None:
+    row = {
+        "listing_id": None, "expected": 10, "believed_at": None, "gap": gap, "gap_at": EARLIER, "reported": reported,
+        "reported_at": EARLIER,
+    }  # fmt: skip
+    after = judge(row, reads, drained_at, NOW, LATER)
+    assert (after.expected, after.gap, after.check_at) == ((reads, None, None) if closed else (10, reads - 10, LATER))
+
+
+def test_what_was_believed_is_sure_once_every_sale_before_is_known() -> None:
+    row = {"listing_id": None, "expected": None, "believed_at": None, "gap": None, "gap_at": None, "reported": 5,
+           "reported_at": EARLIER}  # fmt: skip
+    after = judge(row, 5, NOW, EARLIER, LATER)
+    assert (after.expected, after.believed_at, after.check_at) == (5, EARLIER, LATER)
+    row |= {"expected": 5, "believed_at": EARLIER}
+    for drained_at, sure in ((EARLIER - timedelta(seconds=1), False), (EARLIER, True)):
+        after = judge(row, 5, drained_at, NOW, LATER)
+        assert (after.believed_at, after.check_at) == ((None, None) if sure else (EARLIER, LATER))

@@ -81,7 +81,7 @@ async def _compare(
         elif reads is None:
             unknown.append(row["listing_id"])
         else:
-            checked = _judge(row, reads, drained_at, read_at, soon)
+            checked = judge(row, reads, drained_at, read_at, soon)
             unsettled = unsettled or checked.check_at is not None
             rows.append(checked)
     await comparisons.put_checked(tx, read_at, rows)
@@ -94,7 +94,7 @@ async def _compare(
     tx.hint(f"push:{connection.id}")
 
 
-def _judge(row: Any, reads: int, drained_at: datetime | None, read_at: datetime, soon: datetime) -> Checked:
+def judge(row: Any, reads: int, drained_at: datetime | None, read_at: datetime, soon: datetime) -> Checked:
     """Return the figures of a listing after a reading that nothing crossed. Pure.
 
     `drained_at`: every sale that the channel made before then is known.
