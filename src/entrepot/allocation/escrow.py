@@ -36,10 +36,13 @@ class Holding(NamedTuple):
     absolute: bool = False
 
     def liability(self, now: int) -> int:
-        """Return the units that may be sold there at most if it is told to show `now`."""
-        if self.absolute and now > self.heading:
-            return self.most + now
-        return max(self.most, now)
+        """Return the units that may be sold there at most if it is told to show `now`.
+
+        A lowering under way may find units sold and lower less, so a raise on top of it counts in full.
+        """
+        if now <= max(0, self.heading):
+            return self.most
+        return self.most + (now if self.absolute else now - max(0, self.heading))
 
 
 class Portion(NamedTuple):
