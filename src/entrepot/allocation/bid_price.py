@@ -7,6 +7,7 @@ then sell more than there is. Units are given while that is worth it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,14 +35,39 @@ class Case:
     oversell_cost: float
     caps: Sequence[int | None] = ()
 
+    @property
+    def lost(self) -> float:
+        """What a unit sold and not there costs in all: the oversell, and the usual margin, which is paid back."""
+        total = sum(self.rates)
+        if total <= 0:
+            return self.oversell_cost
+        return self.oversell_cost + sum([r * m for r, m in zip(self.rates, self.margins, strict=True)]) / total
 
-def bid(case: Case) -> float:
-    """Return what a unit is worth if it is kept: the mean margin, if all will be asked for before more is there."""
-    total = sum(case.rates)
-    if total <= 0 or case.pool <= 0:
-        return 0.0
-    mean = sum([r * m for r, m in zip(case.rates, case.margins, strict=True)]) / total
-    return mean * at_least(case.pool, total * case.replenish_s)
+
+def bids(case: Case) -> list[float]:
+    """Return what the first, second, ... unit of the pool is worth if it is kept over the window.
+
+    The n-th last unit is sold before more is there with the chance that n are asked for (Littlewood). If there are fewer
+    units than listings, only so many listings can show one without risk, so less is asked for; but the very last one may
+    be shown on more of them where that brings more than the oversells cost.
+    """
+    left = max(0.0, case.replenish_s - case.window_s)
+    order = sorted(range(len(case.rates)), key=lambda c: (-case.rates[c] * case.margins[c], c))
+    values: list[float] = []
+    rate = earned = askers = last = 0.0
+    for place, c in enumerate(order, start=1):
+        rate += case.rates[c]
+        earned += case.rates[c] * case.margins[c]
+        askers += -math.expm1(-case.rates[c] * case.window_s)
+        if rate <= 0:
+            return [0.0] * case.pool
+        # Of the windows in which it is asked for: in how many by a second listing too.
+        twice = askers / -math.expm1(-rate * case.window_s) - 1
+        last = max(last, at_least(1, rate * left) * (earned / rate - twice * case.oversell_cost))
+        values.append(earned / rate * at_least(place, rate * left))
+    values[0] = last
+    values += [earned / rate * at_least(k, rate * left) for k in range(len(values) + 1, case.pool + 1)]
+    return values[: case.pool]
 
 
 def quantities(case: Case) -> list[int]:
@@ -59,16 +85,15 @@ def quantities(case: Case) -> list[int]:
 class _Greedy:
     """Gives units one at a time to where the next one gains most.
 
-    The gain of a unit on c beyond q is P(D_c > q) · (m_c - bid, less (o + bid) · P(the others sell X - q or more)): only if
-    the unit is asked for does anything happen, and only then if the others have taken the rest is it one too many.
+    A unit on c beyond q matters only if it is asked for: P(D_c > q). Then it brings the margin of c and costs what is lost by
+    one sale more: the bid of that unit, or an oversell if the others sell so much that none is left.
     """
 
     def __init__(self, case: Case, limits: list[int]) -> None:
         self.case, self.limits = case, limits
         self.means = [rate * case.window_s for rate in case.rates]
-        value = bid(case)
-        self.worth = [max(m - value, LEAST_GAIN * m) for m in case.margins]
-        self.cost = case.oversell_cost + value
+        self.bids = bids(case)[::-1]
+        """By units sold before: what the next one was worth. The last is the bid of the last unit."""
         self.given = [0] * len(limits)
         self.sales = [[1.0] for _ in limits]
         """By listing: the chances that it sells 0, 1, ... `given` units within the window."""
@@ -78,16 +103,15 @@ class _Greedy:
         everywhere = sum(self.means)
         for c, mean in enumerate(self.means):
             # What is worth it even if the others sold all that is asked for there is given in any order.
+            others = [pmf(k, everywhere - mean) for k in range(self.case.pool)]
             sure = 0
-            while (
-                sure < self.limits[c] and self.cost * at_least(self.case.pool - sure, everywhere - mean) < self.worth[c]
-            ):
+            while sure < self.limits[c] and self._net(c, sure, others) > 0:
                 sure += 1
             self._give(c, sure)
         rest = [self._gain(c) for c in range(len(self.means))]
         while True:
             # A gain only shrinks while others get units, so the best one is right once it has been looked at again.
-            best = max(range(len(rest)), key=lambda c: rest[c], default=-1)
+            best = max(range(len(rest)), key=rest.__getitem__, default=-1)
             if best < 0 or rest[best] <= 0:
                 return self.given
             fresh = self._gain(best)
@@ -107,13 +131,19 @@ class _Greedy:
         given = self.given[c]
         if given >= self.limits[c]:
             return 0.0
-        net = self.worth[c] - self.cost * self._others_sell(c, self.case.pool - given)
-        return at_least(given + 1, self.means[c]) * net
+        return at_least(given + 1, self.means[c]) * self._net(c, given, self._others(c, self.case.pool - given))
 
-    def _others_sell(self, c: int, units: int) -> float:
-        """Return the chance that all other listings together sell so many units (1 or more) within the window."""
-        if sum(self.given) - self.given[c] < units:
-            return 0.0
+    def _net(self, c: int, given: int, others: list[float]) -> float:
+        """Return what a sale of the next unit on c brings, if `others` are the chances of 0, 1, ... sold elsewhere."""
+        there = others[: self.case.pool - given]
+        worth = self.bids[given : given + len(there)]
+        kept = sum([p * w for p, w in zip(there, worth, strict=True)])
+        short = max(0.0, 1.0 - sum(there))
+        margin = self.case.margins[c]
+        return max(margin - kept, LEAST_GAIN * margin) - (self.case.lost * short if short > 1e-15 else 0.0)
+
+    def _others(self, c: int, units: int) -> list[float]:
+        """Return the chances that all other listings together sell 0, 1, ... fewer than `units` within the window."""
         below = [1.0]
         for d, chances in enumerate(self.sales):
             if d == c or len(chances) == 1:
@@ -124,4 +154,4 @@ class _Greedy:
                 for j, chance in enumerate(chances[: size - i]):
                     mixed[i + j] += p * chance
             below = mixed
-        return max(0.0, 1.0 - sum(below))
+        return below
