@@ -192,14 +192,19 @@ def run_worker(settings: Settings) -> None:
     configure_logs(settings)
     with suppress(KeyboardInterrupt):
         # uvicorn gives the web process the same loop.
-        uvloop.run(_work(settings))
+        uvloop.run(_work_until_signalled(settings))
 
 
-async def _work(settings: Settings) -> None:
+async def _work_until_signalled(settings: Settings) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
+    await work(settings, stopping)
+
+
+async def work(settings: Settings, stopping: asyncio.Event) -> None:
+    """Run the lanes and queued jobs of one worker until `stopping` is set."""
     async with open_core(settings, connections=settings.worker_connections) as core:
         context = sync.SyncContext(
             core.database, core.transport, registry.connector_of, sync_settings(settings), subscribe=subscriber(core)
