@@ -114,7 +114,7 @@ def test_risk_takes_what_is_not_known_badly() -> None:
         4,
         4,
     ]
-    slow = [outlet(n, demand=replace(known, rate_s=1e-6, lag_p99_s=None)) for n in range(2)]
+    slow = [outlet(n, demand=replace(known, rate_s=1e-6, lag_p50_s=None, lag_p99_s=None)) for n in range(2)]
     assert quantities("risk", 1, *slow) == [1, 1]
     assert sum(quantities("risk", 1, *slow, lag_s=1e5)) == 1
 
