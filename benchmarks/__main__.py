@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import uvloop
 
-from benchmarks import drift, http_reserve, publish, reservations, webhooks
+from benchmarks import allocation, drift, http_reserve, publish, reorder, reservations, webhooks
 from benchmarks.hub import Bench, bench, server
 from benchmarks.report import KEYS, Figures, Line, as_json, table
 
@@ -21,15 +21,29 @@ PARTS: Mapping[str, Measure] = {
     "publish": publish.measure,
     "drift": drift.measure,
 }
-GROUPS: Mapping[str, Sequence[str]] = {"core": tuple(PARTS), "all": tuple(PARTS)}
+PURE: Mapping[str, Callable[[float], tuple[Figures, list[Line]]]] = {
+    "allocation": allocation.measure,
+    "reorder": reorder.measure,
+}
+"""What needs no database; `KEYS_OF` says which figures it promises."""
+KEYS_OF: Mapping[str, Sequence[str]] = {"allocation": allocation.KEYS, "reorder": reorder.KEYS}
+GROUPS: Mapping[str, Sequence[str]] = {"core": tuple(PARTS), "all": (*PARTS, *PURE)}
 
 
 async def run(parts: Sequence[str], seconds: float) -> tuple[Figures, list[Line]]:
     """Measure these parts, each on a database of its own."""
     figures: dict[str, float | None] = {}
     lines: list[Line] = []
+    for part in (part for part in parts if part in PURE):
+        _say(part)
+        found, told = PURE[part](seconds)
+        figures |= found
+        lines += told
+    based = [part for part in parts if part in PARTS]
+    if not based:
+        return figures, lines
     with server() as url:
-        for part in parts:
+        for part in based:
             async with bench(url, seconds, _say) as hub:
                 found, told = await PARTS[part](hub)
             figures |= found
@@ -44,13 +58,13 @@ def _say(words: str) -> None:
 def main(argv: Sequence[str]) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", choices=[*GROUPS, *PARTS])
+    parser.add_argument("name", choices=[*GROUPS, *PARTS, *PURE])
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each figure is measured")
     told = parser.parse_args(argv)
     parts = GROUPS.get(told.name, (told.name,))
     figures, lines = uvloop.run(run(parts, told.seconds))
     print(table(lines))
-    print(as_json(figures, KEYS if told.name in GROUPS else ()))
+    print(as_json(figures, KEYS if told.name in GROUPS else KEYS_OF.get(told.name, ())))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,12 @@ def table(lines: Sequence[Line]) -> str:
 def as_json(figures: Figures, keys: Sequence[str]) -> str:
     """Return the figures of these keys, null where one could not be measured, then what else was measured."""
     whole = {key: figures.get(key) for key in keys} | {k: v for k, v in figures.items() if k not in keys}
-    return json.dumps({key: None if value is None else round(value, 3) for key, value in whole.items()})
+    return json.dumps({key: None if value is None else _rounded(value) for key, value in whole.items()})
+
+
+def _rounded(value: float) -> float:
+    """Return three decimals, or three digits of what is below one (a chance)."""
+    return round(value, 3) if abs(value) >= 1 else float(f"{value:.3g}")
 
 
 def percentile(values: Sequence[float], part: float) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from entrepot.allocation.poisson import at_least, pmf, quantile
 
@@ -67,7 +68,8 @@ def bids(case: Case) -> list[float]:
         values.append(earned / rate * at_least(place, rate * left))
     values[0] = last
     values += [earned / rate * at_least(k, rate * left) for k in range(len(values) + 1, case.pool + 1)]
-    return values[: case.pool]
+    # No unit is worth more than one that is sold before it.
+    return list(accumulate(values[: case.pool], min))
 
 
 def quantities(case: Case) -> list[int]:

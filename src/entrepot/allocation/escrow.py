@@ -114,7 +114,7 @@ def _raise(pool: int, now: list[int], shares: Sequence[int], holdings: Sequence[
             return
         holding = holdings[c]
         before = holding.liability(now[c])
-        ceiling = free if holding.absolute else before + free
+        ceiling = free if holding.absolute else now[c] + free
         raised = max(now[c], min(shares[c], ceiling))
         free -= holding.liability(raised) - before
         now[c] = raised
@@ -167,7 +167,11 @@ def _give(shares: list[int], units: int, holdings: Sequence[Holding]) -> None:
 
 
 def _even_out(shares: list[int], holdings: Sequence[Holding], even: float) -> None:
-    """Move units from where they last longest to where they last shortest, while that evens out clearly."""
+    """Move units from where they last longest to where they last shortest, while that evens out clearly.
+
+    While there are units for all, nobody's last one is taken.
+    """
+    kept = 1 if sum(shares) >= len(shares) else 0
     while True:
         poor, want, rich, rest = -1, 0.0, -1, float("inf")
         for c, holding in enumerate(holdings):
@@ -175,7 +179,7 @@ def _even_out(shares: list[int], holdings: Sequence[Holding], even: float) -> No
             wish = holding.rate / (share + 1)
             if wish > want and _room(holding, share):
                 poor, want = c, wish
-            if share > 0 and holding.rate / share < rest:
+            if share > kept and holding.rate / share < rest:
                 rich, rest = c, holding.rate / share
         if poor < 0 or rich < 0 or poor == rich or want <= even * rest:
             return
