@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from entrepot import upkeep
+from entrepot.allocation import facade as allocation
 from entrepot.api import build_api
 from entrepot.api.dependencies import Services
 from entrepot.channels import facade as channels
@@ -124,7 +125,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         services = Services(
             database, authenticator, HoldGate(database), desk, registry.connector_of, registry.manifests,
             secure=secure, reservation_timeout=timedelta(seconds=settings.inventory.reservation_timeout_s),
-            low_stock_threshold=settings.inventory.low_stock_threshold,
+            low_stock_threshold=settings.inventory.low_stock_threshold, learning=learning(settings),
         )  # fmt: skip
         pages = PageServices(
             database,
@@ -209,7 +210,9 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
         context = sync.SyncContext(
             core.database, core.transport, registry.connector_of, sync_settings(settings), subscribe=subscriber(core)
         )
-        runner = sync.lane_runner(context, sync.reaction_table(registry.connector_of))
+        runner = sync.lane_runner(
+            context, sync.reaction_table(registry.connector_of, learning(settings), core.transport.clock_offset)
+        )
         queued = job_runner(core)
         registry.manifests()
         memory.settle()
@@ -273,6 +276,11 @@ def sync_settings(settings: Settings) -> sync.SyncSettings:
         drift_interval_s=settings.sync.drift_interval_s,
         retry_attempts=settings.sync.retry_attempts,
     )
+
+
+def learning(settings: Settings) -> allocation.Learning:
+    """Return how fast allocation forgets, from the hub's settings."""
+    return allocation.Learning(settings.allocation.rate_half_life_s, settings.allocation.lag_window_s)
 
 
 def subscriber(core: Core) -> Callable[[Connection, Api], Awaitable[None]]:

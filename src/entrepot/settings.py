@@ -113,6 +113,21 @@ class InventorySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AllocationSettings:
+    """`allocation`: what strategies learn from."""
+
+    rate_half_life_s: float = setting(
+        14 * 86_400.0,
+        duration_s,
+        "After how long a sale counts half in how fast a listing sells.",
+        key="rate_half_life",
+    )
+    lag_window_s: float = setting(
+        86_400.0, duration_s, "How far back the lags of channels are measured.", key="lag_window"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorHandlingSettings:
     """`error_handling`: when people are told."""
 
@@ -192,6 +207,7 @@ class Settings:
     log_format: str = setting("text", choice("text", "json"), "How log lines look.")
     sync: SyncSettings = field(default_factory=SyncSettings)
     inventory: InventorySettings = field(default_factory=InventorySettings)
+    allocation: AllocationSettings = field(default_factory=AllocationSettings)
     error_handling: ErrorHandlingSettings = field(default_factory=ErrorHandlingSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     demo: DemoSettings = field(default_factory=DemoSettings)
@@ -211,6 +227,7 @@ class Settings:
 _SECTIONS: dict[str, type[Any]] = {
     "sync": SyncSettings,
     "inventory": InventorySettings,
+    "allocation": AllocationSettings,
     "error_handling": ErrorHandlingSettings,
     "jobs": JobSettings,
     "demo": DemoSettings,

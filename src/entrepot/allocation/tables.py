@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from entrepot.database.schema import JSONB, UUID, metadata, tenant_table, updated_at
+from entrepot.database.schema import JSONB, UUID, metadata, reference, tenant_table, timestamp, updated_at
 
 allocation_policy = tenant_table(
     "allocation_policy",
@@ -13,6 +13,39 @@ allocation_policy = tenant_table(
     updated_at(),
     sa.CheckConstraint("scope in ('shop', 'product')", name="scope"),
     sa.UniqueConstraint("organisation_id", "scope", "scope_id", postgresql_nulls_not_distinct=True),
+)
+
+# Units sold by listing, each sale counting half as much after a half-life: how fast it sells now.
+sales_rate = tenant_table(
+    "sales_rate",
+    sa.Column("variant_id", UUID, nullable=False),
+    sa.Column("connection_id", UUID, nullable=False),
+    sa.Column("units", sa.Double, nullable=False),
+    timestamp("at", nullable=False),
+    reference("connection", "connection_id", on_delete="CASCADE"),
+    key=("variant_id", "connection_id"),
+)
+# Units sold by listing and day (UTC), less those cancelled that day.
+sales_day = tenant_table(
+    "sales_day",
+    sa.Column("variant_id", UUID, nullable=False),
+    sa.Column("connection_id", UUID, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("units", sa.BigInteger, nullable=False),
+    reference("connection", "connection_id", on_delete="CASCADE"),
+    key=("variant_id", "connection_id", "day"),
+)
+# How often a sale was heard of, or a lowering shown, after about so long (lags.py), by hour.
+lag_count = tenant_table(
+    "lag_count",
+    sa.Column("connection_id", UUID, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    timestamp("hour", nullable=False),
+    sa.Column("bucket", sa.SmallInteger, nullable=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    reference("connection", "connection_id", on_delete="CASCADE"),
+    sa.CheckConstraint("kind in ('heard', 'shown')", name="kind"),
+    key=("connection_id", "kind", "hour", "bucket"),
 )
 
 __all__ = ["metadata"]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 
+from entrepot.allocation.facade import Learning
 from entrepot.api.limits import RateLimiter
 from entrepot.channels.contract import Connector, Manifest
 from entrepot.channels.contracts import ChannelWork
@@ -38,6 +39,8 @@ class Services:
     """How long a reservation lasts if the caller does not say."""
     low_stock_threshold: int = 10
     """At how many units a variant counts as low."""
+    learning: Learning = field(default_factory=Learning)
+    """How fast allocation forgets."""
     limiter: RateLimiter = field(default_factory=RateLimiter)
 
 

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from entrepot.allocation import facade as allocation
 from entrepot.channels.contract import (
     Api,
     ListingRef,
@@ -32,10 +33,14 @@ from entrepot.channels.contract import (
 )
 from entrepot.channels.contracts import Connection
 from entrepot.database.pool import Tx
+from entrepot.jobs import facade as jobs
 from entrepot.kernel.ids import new_id
-from entrepot.sync import comparisons, progress, store
+from entrepot.sync import comparisons, exposure, progress, store
 from entrepot.sync.context import SyncContext
 from entrepot.sync.rules import backoff_s
+
+QUANTITIES_SHOWN = "sync.quantities_shown"
+"""Channels show what was written, or it became certain: listings that waited for that may show more now."""
 
 FOLLOW_S = 1.0
 WAIT_S = 0.5
@@ -164,7 +169,8 @@ async def record(target: Target, batch_id: UUID, changes: Sequence[Change], rece
     async with target.transaction() as tx:
         await store.lock_batch(tx, batch_id)
         applied = [(i, r.reported) for i, r in grouped.get(PushOutcome.APPLIED, [])]
-        await store.end_applied(tx, batch_id, applied, absolute=target.absolute)
+        shown = await store.end_applied(tx, batch_id, applied, absolute=target.absolute)
+        await _tell_shown(tx, target, shown, now)
         await _record_failures(target, tx, batch_id, grouped, now)
         unknown = [i for i, _ in grouped.get(PushOutcome.UNKNOWN, [])]
         if unknown:
@@ -175,6 +181,15 @@ async def record(target: Target, batch_id: UUID, changes: Sequence[Change], rece
             await store.set_batch(tx, batch_id, "following", handle=receipt.handle, next_attempt_at=later)
         else:
             await store.set_batch(tx, batch_id, "done")
+
+
+async def _tell_shown(tx: Tx, target: Target, shown: Sequence[Any], now: datetime) -> None:
+    """Count how long lowering took, and have variants divided anew whose other listings waited for it."""
+    lags = [max(0.0, float(row["lag"])) for row in shown if row["lag"] is not None]
+    await allocation.count_lags(tx, target.connection.id, allocation.SHOWN, lags, now)
+    waiting = await exposure.waiting_variants(tx, [row["variant_id"] for row in shown]) if shown else []
+    if waiting:
+        await jobs.emit(tx, QUANTITIES_SHOWN, {"variant_ids": [str(variant) for variant in waiting]})
 
 
 async def _record_failures(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from entrepot.allocation import facade as allocation
 from entrepot.catalog.facade import LISTINGS_MATCHED
 from entrepot.channels import facade as channels
 from entrepot.channels.contracts import ConnectionState, FindConnector
@@ -15,14 +16,16 @@ from entrepot.orders import facade as orders
 from entrepot.orders.contracts import ORDERS_SOLD
 from entrepot.stock.facade import STOCK_CHANGED
 from entrepot.sync import progress, store
+from entrepot.sync.batches import QUANTITIES_SHOWN
 from entrepot.sync.context import SyncContext, SyncSettings
 from entrepot.sync.engine import RUN_LANES, lane_runner
-from entrepot.sync.reactions import Reactions
+from entrepot.sync.reactions import LEARNING, Reactions, allot
 
 __all__ = [
     "RUN_KINDS",
     "SyncContext",
     "SyncSettings",
+    "allot",
     "cancel",
     "lane_runner",
     "reaction_table",
@@ -33,12 +36,17 @@ __all__ = [
 RUN_KINDS = tuple(RUN_LANES)
 
 
-def reaction_table(find_connector: FindConnector) -> Mapping[str, Sequence[Reaction]]:
-    """Return the one table of reactions: what follows from each event."""
-    own = Reactions(find_connector)
+def reaction_table(
+    find_connector: FindConnector,
+    learning: allocation.Learning = LEARNING,
+    clock_offset: Callable[[UUID], timedelta] = lambda connection_id: timedelta(0),
+) -> Mapping[str, Sequence[Reaction]]:
+    """Return the one table of reactions: what follows from each event. `clock_offset`: a channel's clock less ours."""
+    own = Reactions(find_connector, learning=learning, clock_offset=clock_offset)
     return {
         ORDERS_SOLD: (own.orders_sold,),
         STOCK_CHANGED: (own.stock_changed,),
+        QUANTITIES_SHOWN: (own.stock_changed,),
         LISTINGS_MATCHED: (own.listings_matched,),
         channels.CONNECTIONS_CHANGED: (own.connections_changed,),
         "stock.claims_changed": (orders.claims_changed,),

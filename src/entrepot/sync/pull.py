@@ -16,16 +16,19 @@ from entrepot.channels.contract import (
     ConnectorError,
     HandlesWebhooks,
     PullsOrders,
+    QuantitySemantics,
     ReportedQuantity,
     UnexpectedAnswer,
     WebhookEvent,
 )
 from entrepot.channels.contracts import Connection, InboxEvent
 from entrepot.database.pool import Tx
+from entrepot.jobs import facade as jobs
 from entrepot.jobs.lanes import LaneKey
 from entrepot.kernel.errors import EntrepotError
 from entrepot.orders import facade as orders
-from entrepot.sync import comparisons, progress
+from entrepot.sync import comparisons, exposure, progress
+from entrepot.sync.batches import QUANTITIES_SHOWN
 from entrepot.sync.context import SyncContext
 
 log = structlog.get_logger(__name__)
@@ -91,6 +94,7 @@ async def _pull(
                         drained(page.complete_until, context.transport.clock_offset(connection.id), started),
                     )  # fmt: skip
                     await _end(tx, connection, run_id, started, done, total, context.clock())
+                    await _tell_certain(context, tx, connection)
                     tx.hint(f"push:{connection.id}")
                     tx.hint(f"check:{connection.id}")
             if not page.more:
@@ -105,6 +109,19 @@ async def _pull(
             async with context.database.transaction(connection.organisation_id) as tx:
                 await progress.end_run(tx, run_id, "failed", context.clock(), error=error.detail)
         raise
+
+
+async def _tell_certain(context: SyncContext, tx: Tx, connection: Connection) -> None:
+    """Where a channel overwrites, what it shows is certain once its orders are in: listings may have waited for that."""
+    drained_at = (await progress.get_progress(tx, connection.id)).drained_at
+    semantics = context.find_connector(connection.channel).manifest.quantity_semantics
+    if semantics is not QuantitySemantics.ABSOLUTE or drained_at is None:
+        return
+    settled = drained_at - timedelta(seconds=context.settings.write_settling_s)
+    certain = await exposure.make_certain_before(tx, connection.id, settled)
+    waiting = await exposure.waiting_variants(tx, certain) if certain else []
+    if waiting:
+        await jobs.emit(tx, QUANTITIES_SHOWN, {"variant_ids": [str(variant) for variant in waiting]})
 
 
 def drained(complete_until: datetime | None, offset: timedelta, started: datetime) -> datetime | None:

@@ -29,7 +29,7 @@ from entrepot.channels.contracts import Connection
 from entrepot.database.pool import Tx
 from entrepot.jobs.lanes import LaneKey
 from entrepot.stock import facade as stock
-from entrepot.sync import comparisons, progress, store
+from entrepot.sync import comparisons, exposure, progress, store
 from entrepot.sync.batches import (
     FOLLOW_S,
     WAIT_S,
@@ -153,7 +153,7 @@ async def _decide(target: Target, tx: Tx, due: Sequence[Any]) -> list[tuple[Any,
         variants = list({row["variant_id"] for row in due})
         pools = await stock.available_to_sell(tx, variants)
         drained_at = (await progress.get_progress(tx, target.connection.id)).drained_at
-        for row in await store.exposures(tx, variants):
+        for row in await exposure.exposures(tx, variants):
             shown[row["variant_id"]] += row["most"]
             own[row["listing_id"]] = row["most"]
     patience = timedelta(seconds=context.settings.raise_patience_s)

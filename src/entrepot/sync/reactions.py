@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,18 +13,29 @@ from entrepot.channels import facade as channels
 from entrepot.channels.contract import QuantitySemantics
 from entrepot.channels.contracts import FindConnector
 from entrepot.database.pool import Tx
-from entrepot.sync import store
+from entrepot.kernel.clock import utc_now
+from entrepot.sync import exposure, store
 
 Event = Mapping[str, Any]
 
 BEFORE_CONNECTING = timedelta(seconds=5)
+LEARNING = allocation.Learning()
 
 
 class Reactions:
     """The reactions of this room to events of others."""
 
-    def __init__(self, find_connector: FindConnector) -> None:
+    def __init__(
+        self,
+        find_connector: FindConnector,
+        *,
+        learning: allocation.Learning = LEARNING,
+        clock_offset: Callable[[UUID], timedelta] = lambda connection_id: timedelta(0),
+    ) -> None:
+        """`clock_offset`: a channel's clock less ours."""
         self._find = find_connector
+        self._learning = learning
+        self._clock_offset = clock_offset
 
     async def lock(self, tx: Tx, events: Sequence[Event]) -> None:
         """Lock the listings of every variant that the events name, in the one order that all writers keep."""
@@ -44,19 +56,51 @@ class Reactions:
                 for external_id, variant_id, units, placed_at in event["sold"]
                 if datetime.fromisoformat(placed_at) >= since and (units > 0 or manifest.cancel_restocks)
             ]
+            await self._learn(tx, connection_id, since, events)
             if sold:
                 absolute = manifest.quantity_semantics is QuantitySemantics.ABSOLUTE
                 await store.count_sold(tx, connection_id, sold, absolute=absolute)
                 tx.hint(f"push:{connection_id}")
 
+    async def _learn(self, tx: Tx, connection_id: UUID, since: datetime, events: Sequence[Event]) -> None:
+        """Count what sold there and how long it took to hear of it."""
+        now = utc_now()
+        units: Counter[UUID] = Counter()
+        heard: dict[datetime, float] = {}
+        for event in events:
+            if UUID(event["connection_id"]) != connection_id:
+                continue
+            for _, variant_id, count, placed in event["sold"]:
+                placed_at = datetime.fromisoformat(placed)
+                if placed_at >= since:
+                    units[UUID(variant_id)] += count
+                    if count > 0:
+                        heard[placed_at] = (now - (placed_at - self._clock_offset(connection_id))).total_seconds()
+        await allocation.count_sales(tx, connection_id, units, now, self._learning)
+        await allocation.count_lags(tx, connection_id, allocation.HEARD, heard.values(), now)
+
     async def stock_changed(self, tx: Tx, events: Sequence[Event]) -> None:
         """Stock changed: divide it anew over the listings of these variants."""
         variants = list({UUID(v) for event in events for v in event["variant_ids"]})
-        await reallocate(tx, variants)
+        await self.divide(tx, variants)
 
     async def connections_changed(self, tx: Tx, events: Sequence[Event]) -> None:
         """A connection came, went or got other settings: divide everything anew."""
         await allocation.reallocate(tx)
+
+    async def divide(self, tx: Tx, variant_ids: Sequence[UUID]) -> None:
+        """Set what the listings of these variants shall show."""
+        shares = await allot(tx, variant_ids, self._find, self._learning)
+        changed = await store.put_desired(
+            tx,
+            [
+                (s.listing_id, s.connection_id, s.variant_id, s.quantity,
+                 {"strategy": s.strategy, "pool": s.pool, "steps": list(s.steps)}, s.waits)
+                for s in shares
+            ],
+        )  # fmt: skip
+        for connection_id in changed:
+            tx.hint(f"push:{connection_id}")
 
     async def listings_matched(self, tx: Tx, events: Sequence[Event]) -> None:
         """Listings have a variant now: give them their part."""
@@ -67,19 +111,27 @@ class Reactions:
             tx.organisation,
             listings,
         )
-        await reallocate(tx, [row[0] for row in rows])
+        await self.divide(tx, [row[0] for row in rows])
 
 
-async def reallocate(tx: Tx, variant_ids: Sequence[UUID]) -> None:
-    """Set what the listings of these variants shall show."""
-    shares = await allocation.allot_variants(tx, variant_ids)
-    changed = await store.put_desired(
-        tx,
-        [
-            (s.listing_id, s.connection_id, s.variant_id, s.quantity,
-             {"strategy": s.strategy, "pool": s.pool, "steps": list(s.steps)})
-            for s in shares
-        ],
-    )  # fmt: skip
-    for connection_id in changed:
-        tx.hint(f"push:{connection_id}")
+async def allot(
+    tx: Tx, variant_ids: Sequence[UUID], find_connector: FindConnector, learning: allocation.Learning
+) -> list[allocation.Share]:
+    """Work out what the listings of these variants may show, told what they show now."""
+    absolute = frozenset(
+        c.id
+        for c in await channels.list_all(tx)
+        if find_connector(c.channel).manifest.quantity_semantics is QuantitySemantics.ABSOLUTE
+    )
+    shown = {
+        row["listing_id"]: shown_of(row)
+        for row in await exposure.live_figures(tx, variant_ids)
+        if row["shows"] is not None
+    }
+    return await allocation.allot_variants(tx, variant_ids, allocation.Live(shown, absolute), learning)
+
+
+def shown_of(row: Any) -> allocation.Shown:
+    """Return what a listing shows for `store.live_figures`. Pure."""
+    most = max(row["shows"], row["perhaps"] or 0) + row["rising"]
+    return allocation.Shown(most, max(0, row["shows"] + row["under_way"]))

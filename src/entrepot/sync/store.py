@@ -15,23 +15,30 @@ STATE_NOW = """case
     else 'pending' end"""
 
 UPSERT_DESIRED = f"""
-insert into listing_quantity as q (organisation_id, listing_id, connection_id, variant_id, desired, desired_reason,
+insert into listing_quantity as q (organisation_id, listing_id, connection_id, variant_id, desired, desired_reason, waits,
     desired_at, state, check_at)
 select $1, i.*, now(), 'pending', now()
-from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::jsonb[]) as i
+from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::jsonb[], $7::boolean[]) as i
 order by 2
 on conflict (organisation_id, listing_id) do update set
-    desired = excluded.desired, desired_reason = excluded.desired_reason, desired_at = now(),
+    desired = excluded.desired, desired_reason = excluded.desired_reason, waits = excluded.waits,
+    desired_at = case when q.desired is distinct from excluded.desired then now() else q.desired_at end,
     variant_id = excluded.variant_id, next_attempt_at = null, updated_at = now(),
     raise_wanted_at = case when excluded.desired > q.expected then coalesce(q.raise_wanted_at, now()) end,
     state = {STATE_NOW.format(q="q", desired="excluded.desired", expected="q.expected", uncertain="q.uncertain")}
-where q.desired is distinct from excluded.desired or q.variant_id <> excluded.variant_id
+where q.desired is distinct from excluded.desired or q.variant_id <> excluded.variant_id or q.waits <> excluded.waits
 returning q.connection_id
 """
 
 
-async def put_desired(tx: Tx, rows: Sequence[tuple[UUID, UUID, UUID, int, Mapping[str, Any]]]) -> set[UUID]:
-    """Set what listings shall show: (listing, connection, variant, quantity, reason). Return the connections concerned."""
+Wanted = tuple[UUID, UUID, UUID, int, Mapping[str, Any], bool]
+
+
+async def put_desired(tx: Tx, rows: Sequence[Wanted]) -> set[UUID]:
+    """Set what listings shall show: (listing, connection, variant, quantity, reason, whether it waits for others to show less).
+
+    Return the connections concerned.
+    """
     if not rows:
         return set()
     found = await tx.fetch(UPSERT_DESIRED, tx.organisation, *map(list, zip(*rows, strict=True)))
@@ -145,16 +152,6 @@ async def lock_stale(tx: Tx, listing_ids: Sequence[UUID]) -> list[Any]:
     )
 
 
-async def exposures(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
-    """Return (variant, listing, most units it may be showing) of all listings of these variants."""
-    return await tx.fetch(
-        "select variant_id, listing_id, greatest(expected, sending_to, case when uncertain then published end, 0)"
-        " as most from listing_quantity where organisation_id = $1 and variant_id = any($2::uuid[])",
-        tx.organisation,
-        variant_ids,
-    )
-
-
 async def begin_batch(
     tx: Tx,
     batch_id: UUID,
@@ -220,6 +217,7 @@ _AFTER = "q.expected + q.sending_to - q.sending_from"
 APPLIED = f"""
 update listing_quantity q
 set expected = {_AFTER}, published = q.sending_to, published_at = now(), attempts = 0, next_attempt_at = null, detail = '',
+    shown_before = case when $3 then greatest(q.expected, q.sending_from, q.shown_before) end,
     uncertain = $3 and q.expected <> q.sending_from,
     raise_wanted_at = case when q.desired > {_AFTER} then coalesce(q.raise_wanted_at, now()) end,
     reported = coalesce(i.reported, case when q.gap is null then q.reported else q.sending_to end),
@@ -229,15 +227,22 @@ set expected = {_AFTER}, published = q.sending_to, published_at = now(), attempt
     state = case when q.desired is not distinct from {_AFTER} and not ($3 and q.expected <> q.sending_from)
             then 'in_step' else 'pending' end,
     {_ENDED}
-from unnest($4::uuid[], $5::bigint[]) as i(listing_id, reported)
+from (select u.listing_id, u.reported, b.sending_to < b.sending_from as lowers
+      from unnest($4::uuid[], $5::bigint[]) as u(listing_id, reported)
+      join listing_quantity b on b.organisation_id = $1 and b.batch_id = $2 and b.listing_id = u.listing_id) as i
 where q.organisation_id = $1 and q.batch_id = $2 and q.listing_id = i.listing_id
+returning q.variant_id, case when i.lowers then extract(epoch from now() - q.desired_at) end as lag
 """
 
 
-async def end_applied(tx: Tx, batch_id: UUID, rows: Sequence[tuple[UUID, int | None]], *, absolute: bool) -> None:
-    """The channel took these: (listing, what it reports now or None)."""
-    if rows:
-        await tx.execute(APPLIED, tx.organisation, batch_id, absolute, *map(list, zip(*rows, strict=True)))
+async def end_applied(tx: Tx, batch_id: UUID, rows: Sequence[tuple[UUID, int | None]], *, absolute: bool) -> list[Any]:
+    """The channel took these: (listing, what it reports now or None).
+
+    Return (variant, seconds since a lowering was wanted, or None where it was none).
+    """
+    if not rows:
+        return []
+    return await tx.fetch(APPLIED, tx.organisation, batch_id, absolute, *map(list, zip(*rows, strict=True)))
 
 
 async def end_unknown(tx: Tx, batch_id: UUID, listing_ids: Sequence[UUID], *, absolute: bool) -> None:

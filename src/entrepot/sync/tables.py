@@ -49,6 +49,10 @@ listing_quantity = tenant_table(
     updated_at(),
     # When `expected` was taken from a reading, as nobody knew the end of a write: a sale that we do not know yet may be in it.
     timestamp("believed_at"),
+    # Channels that overwrite: what it showed before the last writes, until every sale before them is known.
+    sa.Column("shown_before", sa.BigInteger),
+    # It shall show more, once other listings of the variant show less.
+    sa.Column("waits", sa.Boolean, nullable=False, server_default=sa.false()),
     reference("listing", "listing_id", on_delete="CASCADE"),
     sa.CheckConstraint("state in ('in_step', 'pending', 'sending', 'waiting', 'differs', 'parked')", name="state"),
     key=("listing_id",),
@@ -66,6 +70,18 @@ sa.Index(
     listing_quantity.c.connection_id,
     listing_quantity.c.check_at,
     postgresql_where=listing_quantity.c.check_at.is_not(None),
+)
+sa.Index(
+    "ix_listing_quantity_before",
+    listing_quantity.c.organisation_id,
+    listing_quantity.c.connection_id,
+    postgresql_where=listing_quantity.c.shown_before.is_not(None),
+)
+sa.Index(
+    "ix_listing_quantity_waits",
+    listing_quantity.c.organisation_id,
+    listing_quantity.c.variant_id,
+    postgresql_where=listing_quantity.c.waits,
 )
 sa.Index("ix_listing_quantity_variant", listing_quantity.c.organisation_id, listing_quantity.c.variant_id)
 sa.Index(

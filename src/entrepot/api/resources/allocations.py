@@ -10,10 +10,11 @@ from starlette.responses import Response
 
 from entrepot.allocation import facade as allocation
 from entrepot.api.answers import Answer, Input, Resource, answer, once, respond
-from entrepot.api.dependencies import Call, CallDep
+from entrepot.api.dependencies import Call, CallDep, Services
 from entrepot.catalog import reading as catalog
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
+from entrepot.sync import facade as sync
 from entrepot.sync import reading as sync_reading
 
 
@@ -77,7 +78,7 @@ class PolicyInput(Input):
 async def get_allocation(product_id: UUID, call: CallDep) -> Response:
     """Return what each listing of a product may show, and why."""
     async with call.transaction() as tx:
-        return respond(OneAllocation(allocation=await _allocation(tx, product_id)))
+        return respond(OneAllocation(allocation=await _allocation(tx, call.services, product_id)))
 
 
 async def allocate(product_id: UUID, call: CallDep, body: PolicyInput | None = None) -> Response:
@@ -89,7 +90,7 @@ async def allocate(product_id: UUID, call: CallDep, body: PolicyInput | None = N
             await allocation.reallocate(tx, product_id=product_id)
         else:
             await _set_policy(tx, call, body, product_id)
-        return answer(OneAllocation(allocation=await _allocation(tx, product_id)))
+        return answer(OneAllocation(allocation=await _allocation(tx, call.services, product_id)))
 
     return await once(call, work)
 
@@ -114,10 +115,10 @@ async def _set_policy(tx: Tx, call: Call, body: PolicyInput, product_id: UUID | 
     return policy
 
 
-async def _allocation(tx: Tx, product_id: UUID) -> AllocationView:
+async def _allocation(tx: Tx, services: Services, product_id: UUID) -> AllocationView:
     detail = await catalog.product_detail(tx, product_id)
     ids = [variant.id for variant in detail.variants]
-    shares = await allocation.allot_variants(tx, ids)
+    shares = await sync.allot(tx, ids, services.find_connector, services.learning)
     cells = {cell.listing_id: cell for cell in await sync_reading.listing_cells(tx, ids)}
     pools = {share.variant_id: share.pool for share in shares}
     variants = [

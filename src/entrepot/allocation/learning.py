@@ -1,0 +1,158 @@
+"""What allocation learns and what it then knows: sales by listing, and how long channels take to hear and to show."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from entrepot.allocation import lags, store
+from entrepot.allocation.contracts import Demand
+from entrepot.allocation.rates import Usual, rates_of, weighed_seconds
+from entrepot.database.pool import Tx
+
+HEARD, SHOWN = "heard", "shown"
+LAGS_LEAST = 20
+"""A channel's lag is known once it was measured so often."""
+REMEMBERED_S = 15.0
+"""How long what concerns the whole shop is remembered in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """How fast the hub forgets: a sale counts half after `half_life_s`; lags count for `lag_window_s`. Seconds."""
+
+    half_life_s: float = 14 * 86_400.0
+    lag_window_s: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """Seconds that 50 and 99 of 100 do not exceed."""
+
+    p50_s: float
+    p99_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShopKnowledge:
+    """What concerns the whole shop: lags by connection and kind, and what is usual."""
+
+    lag: Mapping[tuple[UUID, str], Lag]
+    usual_units: Mapping[UUID, float]
+    variants: int
+
+
+async def count_sales(tx: Tx, connection_id: UUID, sold: Mapping[UUID, int], now: datetime, learning: Learning) -> None:
+    """Count units that a connection sold (negative: cancelled) by variant."""
+    counted = {variant: units for variant, units in sold.items() if units}
+    if counted:
+        await store.count_sales(tx, connection_id, counted, now, learning.half_life_s)
+
+
+async def count_lags(tx: Tx, connection_id: UUID, kind: str, seconds: Iterable[float], now: datetime) -> None:
+    """Count how long it took until the hub heard of sales (HEARD), or until a channel showed lowerings (SHOWN)."""
+    counts = Counter(map(lags.bucket_of, seconds))
+    if counts:
+        await store.count_lags(tx, connection_id, kind, now.replace(minute=0, second=0, microsecond=0), counts)
+
+
+async def forget(tx: Tx, now: datetime, learning: Learning) -> None:
+    """Delete what is too old to be asked for."""
+    await store.forget(tx, now - timedelta(seconds=learning.lag_window_s + 3600), (now - timedelta(days=400)).date())
+
+
+@dataclass(slots=True)
+class _Remembered:
+    until: float = 0.0
+    knowledge: ShopKnowledge | None = None
+
+
+_REMEMBERED: dict[UUID, _Remembered] = defaultdict(_Remembered)
+
+
+async def shop_knowledge(tx: Tx, now: datetime, learning: Learning) -> ShopKnowledge:
+    """Return what concerns the whole shop, at most REMEMBERED_S old."""
+    remembered = _REMEMBERED[tx.organisation]
+    if remembered.knowledge is None or remembered.until <= time.monotonic():
+        remembered.knowledge = await measure(tx, now, learning)
+        remembered.until = time.monotonic() + min(REMEMBERED_S, learning.half_life_s / 20)
+    return remembered.knowledge
+
+
+async def measure(tx: Tx, now: datetime, learning: Learning) -> ShopKnowledge:
+    """Return what concerns the whole shop, as it is now."""
+    counts: defaultdict[tuple[UUID, str], dict[int, int]] = defaultdict(dict)
+    for row in await store.lag_counts(tx, now - timedelta(seconds=learning.lag_window_s)):
+        counts[row["connection_id"], row["kind"]][row["bucket"]] = row["count"]
+    lag = {}
+    for key, found in counts.items():
+        p50, p99 = lags.quantile(found, 0.5), lags.quantile(found, 0.99)
+        if p50 is not None and p99 is not None and sum(found.values()) >= LAGS_LEAST:
+            lag[key] = Lag(p50, p99)
+    usual = await store.usual_sales(tx, now, learning.half_life_s)
+    variants = usual[0]["variants"] if usual else 0
+    return ShopKnowledge(lag, {row["connection_id"]: row["units"] for row in usual}, variants)
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What is known of some variants' sales and of all lags."""
+
+    shop: ShopKnowledge
+    learning: Learning
+    now: datetime
+    rate_units: Mapping[UUID, Mapping[UUID, float]] = field(default_factory=dict)
+    days: Mapping[UUID, Mapping[UUID, Mapping[Any, int]]] = field(default_factory=dict)
+
+    def demand(self, variant_id: UUID, rows: Sequence[Any]) -> dict[UUID, Demand]:
+        """Return what is known of a variant by connection; `rows`: its listings (store.outlets)."""
+        connections = {row["connection_id"]: row for row in rows}
+        sold = self.rate_units.get(variant_id, {})
+        watched_s = max((self.now - row["watched_since"]).total_seconds() for row in rows)
+        weighed_s = weighed_seconds(watched_s, self.learning.half_life_s)
+        rates = rates_of({c: sold.get(c, 0.0) for c in connections}, weighed_s, self._usual(weighed_s)) or {}
+        shown = [self.shop.lag.get((c, SHOWN)) for c in connections]
+        known = [lag for lag in shown if lag is not None] if all(lag is not None for lag in shown) else []
+        found = {}
+        for connection, row in connections.items():
+            heard = self.shop.lag.get((connection, HEARD))
+            whole = heard is not None and bool(known)
+            days = self.days.get(variant_id, {}).get(connection)
+            found[connection] = Demand(
+                rate_s=rates.get(connection),
+                sold_30d=None if days is None else max(0, sum(days.values())),
+                lag_p50_s=heard.p50_s + max(lag.p50_s for lag in known) if whole and heard else None,
+                lag_p99_s=heard.p99_s + max(lag.p99_s for lag in known) if whole and heard else None,
+                margin_minor=max(0, row["margin_minor"]),
+            )
+        return found
+
+    def sold_a_day(self, variant_id: UUID) -> tuple[int, ...]:
+        """Return the units sold on each day of the last 30, latest last."""
+        total: Counter[Any] = Counter()
+        for days in self.days.get(variant_id, {}).values():
+            total.update(days)
+        return tuple(total[self.now.date() - timedelta(days=back)] for back in range(29, -1, -1))
+
+    def _usual(self, weighed_s: float) -> Usual | None:
+        total = sum(self.shop.usual_units.values())
+        if total <= 0 or weighed_s <= 0 or not self.shop.variants:
+            return None
+        shares = {c: units / total for c, units in self.shop.usual_units.items()}
+        return Usual(total / weighed_s / self.shop.variants, shares)
+
+
+async def knowledge_of(tx: Tx, variant_ids: Sequence[UUID], now: datetime, learning: Learning) -> Knowledge:
+    """Return what is known of these variants."""
+    units: defaultdict[UUID, dict[UUID, float]] = defaultdict(dict)
+    for row in await store.sales_rates(tx, variant_ids, now, learning.half_life_s):
+        units[row["variant_id"]][row["connection_id"]] = row["units"]
+    days: defaultdict[UUID, defaultdict[UUID, dict[Any, int]]] = defaultdict(lambda: defaultdict(dict))
+    for row in await store.sold_lately(tx, variant_ids, (now - timedelta(days=29)).date()):
+        days[row["variant_id"]][row["connection_id"]][row["day"]] = row["units"]
+    return Knowledge(await shop_knowledge(tx, now, learning), learning, now, units, days)
