@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,14 +11,15 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from entrepot.allocation import lags, store
+from entrepot.allocation import store
+from entrepot.allocation.calibrate import LagSketch, Prior, Sales, rates
 from entrepot.allocation.contracts import Demand
-from entrepot.allocation.rates import Usual, rates_of, weighed_seconds
 from entrepot.database.pool import Tx
 
 HEARD, SHOWN = "heard", "shown"
 LAGS_LEAST = 20
 """A channel's lag is known once it was measured so often."""
+LAG_MOST_S = 1e6
 REMEMBERED_S = 15.0
 """How long what concerns the whole shop is remembered in this process."""
 
@@ -43,8 +45,37 @@ class ShopKnowledge:
     """What concerns the whole shop: lags by connection and kind, and what is usual."""
 
     lag: Mapping[tuple[UUID, str], Lag]
-    usual_units: Mapping[UUID, float]
+    usual: Usual
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """All decayed sales by connection, how many variants are on sale, and the sum of the squares of their sales."""
+
+    units: Mapping[UUID, float]
     variants: int
+    squares: float
+
+    def prior(self, seconds: float, connections: Iterable[UUID]) -> Prior:
+        """Return what is usual of a variant that these connections sell: a Gamma by moments, as in `calibrate.prior_of`.
+
+        `seconds`: how long a time the decayed sales stand for.
+        """
+        wanted = list(connections)
+        total = sum(self.units.get(c, 0.0) for c in wanted)
+        shares = {str(c): (self.units.get(c, 0.0) + 1 / len(wanted)) / (total + 1) for c in wanted}
+        everything = sum(self.units.values())
+        if everything <= 0 or seconds <= 0 or not self.variants:
+            return Prior(shares, 0.5, 0.5 * max(1.0, seconds))
+        mean = everything / self.variants / seconds
+        spread = self.squares / self.variants / seconds**2 - mean**2 - mean / seconds
+        variance = max(spread, mean**2 / 100)
+        return Prior(shares, mean**2 / variance, mean / variance)
+
+
+def weighed_seconds(watched_s: float, half_life_s: float) -> float:
+    """Return for how many seconds' worth of sales a decayed count stands that was kept for so long."""
+    return half_life_s / math.log(2) * -math.expm1(-math.log(2) * max(0.0, watched_s) / half_life_s)
 
 
 async def count_sales(tx: Tx, connection_id: UUID, sold: Mapping[UUID, int], now: datetime, learning: Learning) -> None:
@@ -56,8 +87,11 @@ async def count_sales(tx: Tx, connection_id: UUID, sold: Mapping[UUID, int], now
 
 async def count_lags(tx: Tx, connection_id: UUID, kind: str, seconds: Iterable[float], now: datetime) -> None:
     """Count how long it took until the hub heard of sales (HEARD), or until a channel showed lowerings (SHOWN)."""
-    counts = Counter(map(lags.bucket_of, seconds))
-    if counts:
+    sketch = LagSketch()
+    for lag in seconds:
+        sketch.add(min(max(0.0, lag), LAG_MOST_S))  # Clocks differ: none is below nothing.
+    if sketch.counts:
+        counts = {bucket: round(count) for bucket, count in sketch.counts.items()}
         await store.count_lags(tx, connection_id, kind, now.replace(minute=0, second=0, microsecond=0), counts)
 
 
@@ -86,17 +120,17 @@ async def shop_knowledge(tx: Tx, now: datetime, learning: Learning) -> ShopKnowl
 
 async def measure(tx: Tx, now: datetime, learning: Learning) -> ShopKnowledge:
     """Return what concerns the whole shop, as it is now."""
-    counts: defaultdict[tuple[UUID, str], dict[int, int]] = defaultdict(dict)
+    sketches: defaultdict[tuple[UUID, str], LagSketch] = defaultdict(LagSketch)
     for row in await store.lag_counts(tx, now - timedelta(seconds=learning.lag_window_s)):
-        counts[row["connection_id"], row["kind"]][row["bucket"]] = row["count"]
+        sketches[row["connection_id"], row["kind"]].counts[row["bucket"]] = row["count"]
     lag = {}
-    for key, found in counts.items():
-        p50, p99 = lags.quantile(found, 0.5), lags.quantile(found, 0.99)
-        if p50 is not None and p99 is not None and sum(found.values()) >= LAGS_LEAST:
+    for key, sketch in sketches.items():
+        p50, p99 = sketch.quantile(0.5), sketch.quantile(0.99)
+        if p50 is not None and p99 is not None and sketch.count >= LAGS_LEAST:
             lag[key] = Lag(p50, p99)
-    usual = await store.usual_sales(tx, now, learning.half_life_s)
-    variants = usual[0]["variants"] if usual else 0
-    return ShopKnowledge(lag, {row["connection_id"]: row["units"] for row in usual}, variants)
+    rows = await store.usual_sales(tx, now, learning.half_life_s)
+    variants, squares = await store.usual_spread(tx, now, learning.half_life_s)
+    return ShopKnowledge(lag, Usual({row["connection_id"]: row["units"] for row in rows}, variants, squares))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +149,8 @@ class Knowledge:
         sold = self.rate_units.get(variant_id, {})
         watched_s = max((self.now - row["watched_since"]).total_seconds() for row in rows)
         weighed_s = weighed_seconds(watched_s, self.learning.half_life_s)
-        rates = rates_of({c: sold.get(c, 0.0) for c in connections}, weighed_s, self._usual(weighed_s)) or {}
+        units = {str(c): sold.get(c, 0.0) for c in connections}
+        found_rates = rates(self.shop.usual.prior(weighed_s, connections), Sales(units, weighed_s))
         shown = [self.shop.lag.get((c, SHOWN)) for c in connections]
         known = [lag for lag in shown if lag is not None] if all(lag is not None for lag in shown) else []
         found = {}
@@ -124,8 +159,8 @@ class Knowledge:
             whole = heard is not None and bool(known)
             days = self.days.get(variant_id, {}).get(connection)
             found[connection] = Demand(
-                rate_s=rates.get(connection),
-                sold_30d=None if days is None else max(0, sum(days.values())),
+                rate_s=found_rates[str(connection)] / row["siblings"],
+                sold_30d=None if days is None else max(0, sum(days.values())) // row["siblings"],
                 lag_p50_s=heard.p50_s + max(lag.p50_s for lag in known) if whole and heard else None,
                 lag_p99_s=heard.p99_s + max(lag.p99_s for lag in known) if whole and heard else None,
                 margin_minor=max(0, row["margin_minor"]),
@@ -138,13 +173,6 @@ class Knowledge:
         for days in self.days.get(variant_id, {}).values():
             total.update(days)
         return tuple(total[self.now.date() - timedelta(days=back)] for back in range(29, -1, -1))
-
-    def _usual(self, weighed_s: float) -> Usual | None:
-        total = sum(self.shop.usual_units.values())
-        if total <= 0 or weighed_s <= 0 or not self.shop.variants:
-            return None
-        shares = {c: units / total for c, units in self.shop.usual_units.items()}
-        return Usual(total / weighed_s / self.shop.variants, shares)
 
 
 async def knowledge_of(tx: Tx, variant_ids: Sequence[UUID], now: datetime, learning: Learning) -> Knowledge:

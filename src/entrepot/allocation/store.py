@@ -120,7 +120,7 @@ async def sales_rates(tx: Tx, variant_ids: Sequence[UUID], now: datetime, half_l
     return await tx.fetch(
         """
         select variant_id, connection_id,
-               units * power(0.5, greatest(0, extract(epoch from $3 - at)) / $4) as units
+               (units * power(0.5, greatest(0, extract(epoch from $3 - at)) / $4))::float8 as units
         from sales_rate where organisation_id = $1 and variant_id = any($2::uuid[])
         """,
         tx.organisation,
@@ -144,20 +144,36 @@ async def sold_lately(tx: Tx, variant_ids: Sequence[UUID], since: date) -> list[
 
 
 async def usual_sales(tx: Tx, now: datetime, half_life_s: float) -> list[Any]:
-    """Return (connection, units, variants): all decayed sales of each connection, and how many variants are on sale."""
+    """Return (connection, units): all decayed sales of each selling connection."""
     return await tx.fetch(
         """
         select c.id as connection_id,
-               (select coalesce(sum(r.units * power(0.5, greatest(0, extract(epoch from $2 - r.at)) / $3)), 0) from sales_rate r
-                where r.organisation_id = $1 and r.connection_id = c.id) as units,
-               (select count(distinct variant_id) from listing where organisation_id = $1 and active
-                and variant_id is not null) as variants
-        from connection c where c.organisation_id = $1 and not c.fulfilment_only
+               coalesce(sum(r.units * power(0.5, greatest(0, extract(epoch from $2 - r.at)) / $3)), 0)::float8 as units
+        from connection c left join sales_rate r on r.organisation_id = $1 and r.connection_id = c.id
+        where c.organisation_id = $1 and not c.fulfilment_only
+        group by c.id
         """,
         tx.organisation,
         now,
         half_life_s,
     )
+
+
+async def usual_spread(tx: Tx, now: datetime, half_life_s: float) -> tuple[int, float]:
+    """Return how many variants are on sale, and the sum of the squares of their decayed sales."""
+    row = await tx.fetch_row(
+        """
+        select (select count(distinct variant_id) from listing
+                where organisation_id = $1 and active and variant_id is not null) as variants,
+               (select coalesce(sum(units * units), 0)::float8 from (
+                    select sum(units * power(0.5, greatest(0, extract(epoch from $2 - at)) / $3))::float8 as units
+                    from sales_rate where organisation_id = $1 group by variant_id) v) as squares
+        """,
+        tx.organisation,
+        now,
+        half_life_s,
+    )
+    return (row["variants"], row["squares"]) if row else (0, 0.0)
 
 
 async def count_lags(tx: Tx, connection_id: UUID, kind: str, hour: datetime, counts: Mapping[int, int]) -> None:
