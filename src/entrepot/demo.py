@@ -46,6 +46,7 @@ POLICIES: Mapping[str, Mapping[str, Any]] = {
     "fixed_shares": {"shares": SHARES, "reserve": 0.1},
     "equal": {},
     "pool_minus_buffer": {"buffer": 1},
+    "risk": {"risk": 0.005, "replenish_days": 0.001, "lag_s": 10.0},
 }
 """The strategies that a run may have, with their parameters; the judge is told the same."""
 ALWAYS = 10_000_000
@@ -234,6 +235,7 @@ async def _start(
         "ENTREPOT_SYNC_RAISE_PATIENCE": "3s",
         "ENTREPOT_SYNC_WRITE_SETTLING": "2s",
         "ENTREPOT_SYNC_CALL_TIMEOUT": "3s",
+        "ENTREPOT_ALLOCATION_RATE_HALF_LIFE": "60s",
         "ENTREPOT_LOG_LEVEL": "warning",
         "PYTHONUNBUFFERED": "1",
     }
@@ -324,7 +326,7 @@ async def _verdict(hub: _Hub) -> dict[str, Any]:
     judged = await hub.tell("POST", "/judge", {"orders": [[row[0], row[1]] for row in rows]})
     names = (
         "orders_placed", "orders_in_hub", "lost", "duplicated", "oversold_units", "avoidable_oversold_units", "listings",
-        "stale_listings_at_end", "publish_lag_ms",
+        "stale_listings_at_end", "publish_lag_ms", "lost_sales_units", "stranded_units",
     )  # fmt: skip
     more = {name: value for name, value in judged.items() if name not in names}
     return {**{name: judged[name] for name in names}, "ledger_ok": not mismatches, **more}

@@ -39,6 +39,8 @@ class Account:
     versions: defaultdict[tuple[str, str], list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
     blocked: defaultdict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
     placed: list[Placed] = field(default_factory=list)
+    lost: defaultdict[str, list[SaleLost]] = field(default_factory=lambda: defaultdict(list))
+    """What shoppers wanted and a listing did not show, by SKU."""
     lost_units: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     limited: Counter[str] = field(default_factory=Counter)
@@ -67,6 +69,7 @@ def arrange(events: Iterable[Event]) -> Account:
                 account.blocked[event.channel].append((event.at, event.until))
             case SaleLost():
                 account.lost_units += event.wanted
+                account.lost[event.sku].append(event)
             case Requested():
                 account.requests[event.channel] += 1
                 account.limited[event.channel] += event.status == 429

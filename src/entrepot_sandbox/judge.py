@@ -134,6 +134,22 @@ def _offered_twice(account: Account, sale: Sold) -> int:
     return max(0, sale.quantity - legitimate)
 
 
+def stranded(account: Account, opening: Mapping[str, int]) -> int:
+    """Return the units that a shopper wanted and did not get though they were there: another channel kept them."""
+    total = 0
+    for sku, wishes in account.lost.items():
+        changes = [(sale.at, -sale.quantity) for sale in account.sold.get(sku, ())]
+        changes += [(back.at, back.quantity) for back in account.cancelled.get(sku, ())]
+        changes.sort()
+        left, place = opening[sku], 0
+        for wish in wishes:
+            while place < len(changes) and changes[place][0] <= wish.at:
+                left += changes[place][1]
+                place += 1
+            total += max(0, min(wish.wanted, left))
+    return total
+
+
 # ---- the verdict ----
 
 
@@ -155,6 +171,7 @@ def verdict(
         "units_sold": sum(sale.quantity for sales in account.sold.values() for sale in sales),
         "units_cancelled": sum(item.quantity for items in account.cancelled.values() for item in items),
         "lost_sales_units": account.lost_units,
+        "stranded_units": stranded(account, opening),
         "oversold_units": sum(item.units for item in found),
         "avoidable_oversold_units": sum(item.avoidable for item in found),
         "oversold_detail": [_told(item) for item in sorted(found, key=lambda item: (-item.avoidable, item.at))[:20]],

@@ -15,7 +15,7 @@ from entrepot_sandbox.journal import (
     QuantityWritten,
     Sold,
 )
-from entrepot_sandbox.strategy import Strategy
+from entrepot_sandbox.strategy import Policy, Strategy
 
 
 class Shown:
@@ -83,6 +83,8 @@ def publish_lags(
                 shows = shown.at(channel, sku, known)
                 if channel == sale.channel or shows == expected[channel]:
                     continue
+                if strategy.policy is Policy.RISK and shows < expected[channel]:
+                    continue
                 times = writes[channel, sku]
                 place = bisect_right(times, known)
                 written = times[place] if place < len(times) else math.inf
@@ -114,14 +116,14 @@ def stale_listings(
     account: Account, opening: Mapping[str, int], strategy: Strategy, listings: Sequence[ListedNow]
 ) -> list[dict[str, object]]:
     """Return the listings that do not show what the strategy gives for the true stock left."""
-    channels: defaultdict[str, list[str]] = defaultdict(list)
+    shown: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for listing in listings:
-        channels[listing.sku].append(listing.channel)
+        shown[listing.sku][listing.channel] = listing.quantity
     stale: list[dict[str, object]] = []
     for listing in listings:
         left = remaining(account, opening, listing.sku)
-        expected = strategy.quantities(left, channels[listing.sku])[listing.channel]
-        if listing.quantity != expected:
+        expected = strategy.wrong(left, shown[listing.sku]).get(listing.channel)
+        if expected is not None:
             stale.append(
                 {
                     "channel": listing.channel,

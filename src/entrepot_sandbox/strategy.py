@@ -15,6 +15,8 @@ class Policy(StrEnum):
     FIXED_SHARES = "fixed_shares"
     EQUAL = "equal"
     POOL_MINUS_BUFFER = "pool_minus_buffer"
+    RISK = "risk"
+    """What it shows depends on what it learned; sure is only that nothing may be shown that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +27,24 @@ class Strategy:
     shares: Mapping[str, Decimal]
     buffer: int = 0
 
-    def quantities(self, left: int, channels: Sequence[str]) -> dict[str, int]:
-        """Return the quantity of each channel for `left` units; nothing is negative, and fractions are cut off."""
+    def wrong(self, left: int, shown: Mapping[str, int]) -> Mapping[str, int]:
+        """Return the channels that show something else than they should for `left` units, with what they should show.
+
+        Under RISK: more than is left is wrong, and so is showing nothing anywhere while something is left.
+        """
+        if self.policy is not Policy.RISK:
+            wanted = self.quantities(left, list(shown))
+            return {channel: wanted[channel] for channel, units in shown.items() if units != wanted[channel]}
         pool = max(0, left)
+        if pool and not any(shown.values()):
+            return dict.fromkeys(shown, pool)
+        return {channel: pool for channel, units in shown.items() if units > pool}
+
+    def quantities(self, left: int, channels: Sequence[str]) -> dict[str, int]:
+        """Return the quantity of each channel for `left` units (RISK: at most); nothing is negative, fractions are cut off."""
+        pool = max(0, left)
+        if self.policy is Policy.RISK:
+            return dict.fromkeys(channels, pool)
         if self.policy is Policy.EQUAL:
             return {channel: pool // len(channels) for channel in channels}
         if self.policy is Policy.POOL_MINUS_BUFFER:
@@ -46,7 +63,9 @@ def read_strategy(told: Mapping[str, Any]) -> Strategy:
         shares = {str(key): Decimal(str(value)) for key, value in (parameters.get("shares") or {}).items()}
         buffer = int(parameters.get("buffer", 0))
     except (KeyError, ValueError, InvalidOperation, AttributeError, TypeError) as error:
-        raise ValueError("Tell {strategy: fixed_shares | equal | pool_minus_buffer, parameters: {...}}.") from error
+        raise ValueError(
+            "Tell {strategy: fixed_shares | equal | pool_minus_buffer | risk, parameters: {...}}."
+        ) from error
     if policy is Policy.FIXED_SHARES and not shares:
         raise ValueError("fixed_shares needs parameters.shares, a share for each channel.")
     return Strategy(policy, shares, buffer)

@@ -27,6 +27,7 @@ class Strategy(StrEnum):
     FIXED_SHARES = "fixed_shares"
     EQUAL = "equal"
     POOL_MINUS_BUFFER = "pool_minus_buffer"
+    RISK = "risk"
 
 
 class Speed(StrEnum):
