@@ -69,3 +69,27 @@ async def test_events_of_others_are_left_alone(database: Database, organisation_
     assert await react(database, UUID(int=5), {}) == 0
     async with database.transaction(organisation_id) as tx:
         assert await waiting_events(tx)
+
+
+async def test_what_the_table_names_first_is_counted_first(database: Database, organisation_id: UUID) -> None:
+    async with database.transaction(organisation_id) as tx:
+        for topic in ("second", "first", "second"):
+            await jobs.emit(tx, topic, {"topic": topic})
+    seen: list[str] = []
+
+    async def note(tx: Tx, payloads: Payloads) -> None:
+        seen.extend(p["topic"] for p in payloads)
+
+    assert await react(database, organisation_id, {"first": [note], "second": [note]}) == 3
+    assert seen == ["first", "second", "second"]
+
+
+async def test_events_of_one_transaction_come_together(database: Database, organisation_id: UUID) -> None:
+    async with database.transaction(organisation_id) as tx:
+        await jobs.emit_many(tx, "sold", [{"n": n} for n in range(BATCH - 1)])
+    async with database.transaction(organisation_id) as tx:
+        await jobs.emit_many(tx, "sold", [{"n": n} for n in range(3)])
+    async with database.transaction(organisation_id) as tx:
+        await jobs.emit(tx, "sold", {"n": 0})
+    assert await react(database, organisation_id, {"sold": [count]}) == BATCH + 2
+    assert await react(database, organisation_id, {"sold": [count]}) == 1

@@ -27,7 +27,9 @@ async def react(
     table: Mapping[str, Sequence[Reaction]],
     prepare: Prepare | None = None,
 ) -> int:
-    """Take up to BATCH events of the organisation, run their reactions, remove them; return how many there were.
+    """Take the oldest events of the organisation, run their reactions, remove them; return how many there were.
+
+    Topics come in the order of the table, whatever the order of their events: what is counted first is known to what follows.
 
     One snapshot, so that the rows a reaction reads are exactly as new as the events it was given: a level that already
     counts a sale whose event comes in the next batch would be published twice over. Tried again when it meets another
@@ -53,17 +55,25 @@ async def _react_once(
         by_topic: dict[str, list[Mapping[str, Any]]] = {}
         for row in rows:
             by_topic.setdefault(row["topic"], []).append(row["payload"])
-        for topic, payloads in by_topic.items():
-            for reaction in table.get(topic, ()):
-                await reaction(tx, payloads)
+        for topic, reactions in table.items():
+            for reaction in reactions if topic in by_topic else ():
+                await reaction(tx, by_topic[topic])
         await remove_events(tx, [row["id"] for row in rows])
     return len(rows)
 
 
 async def take_events(tx: Tx, limit: int) -> list[asyncpg.Record]:
-    """Return the oldest events of this organisation, locked."""
+    """Return the oldest events of this organisation, locked: about so many, as those of one transaction come together.
+
+    A sale lowers both the stock and what its listing shows; one without the other would be published.
+    """
     return await tx.fetch(
-        "select id, topic, payload from outbox where organisation_id = $1 order by id limit $2 for update",
+        """
+        with oldest as (select id, written_by from outbox where organisation_id = $1 order by id limit $2)
+        select id, topic, payload from outbox
+        where organisation_id = $1 and (id in (select id from oldest) or written_by in (select written_by from oldest))
+        order by id limit 4 * $2 for update
+        """,
         tx.organisation,
         limit,
     )

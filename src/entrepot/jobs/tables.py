@@ -23,6 +23,8 @@ outbox = directory_table(
     sa.Column("topic", sa.Text, nullable=False),
     sa.Column("payload", JSONB, nullable=False),
     created_at(),
+    # Events of one transaction are reacted to together.
+    sa.Column("written_by", sa.BigInteger, nullable=False, server_default=sa.text("txid_current()")),
 )
 sa.Index("ix_outbox_organisation", outbox.c.organisation_id, outbox.c.id)
 worker = directory_table(
