@@ -21,6 +21,7 @@ from entrepot.allocation.rules import allot
 DAY_S = 86_400.0
 RELEARN_S = DAY_S
 """Rates are learned anew so often."""
+LISTINGS = tuple(UUID(int=number + 1) for number in range(100))
 LEARNED_DAYS = 30.0
 """Sales weigh less the older they are: by 1/e in so many days."""
 
@@ -60,6 +61,7 @@ class Tally:
 
     `lost`: sales that the clairvoyant makes and the policy does not. `stranded`: units that were there, on another listing or in
     reserve, when a customer was turned away and that were left at the next delivery. `oversold_lines`: lines with one.
+    `stock_outs`: deliveries of a SKU before which more was asked for than was there; `stock_outs_oversold`: with an oversell.
     """
 
     asked: int = 0
@@ -69,6 +71,8 @@ class Tally:
     lost: int = 0
     stranded: int = 0
     margin_minor: float = 0.0
+    stock_outs: int = 0
+    stock_outs_oversold: int = 0
     clairvoyant_sold: int = 0
     clairvoyant_margin_minor: float = 0.0
 
@@ -136,13 +140,15 @@ class _Sku:
         self.fill = max(1, round(total / span * stocking.cover_days * DAY_S))
         self.unit = max(1e-9, sum([line.units * line.price_minor for line in lines]) / total * plan.margin)
         self.learned = _Rates([0.0] * many, start, self.fill / (stocking.cover_days * DAY_S))
-        self.rates = self.learned.rates()
+        self.demands = self._learn()
+        self.stateful = plan.policy.strategy == "risk"
         self.relearn_at = start + RELEARN_S
         self.memo: dict[int, list[int]] = {}
         self.due = start + stocking.every_days * DAY_S
         self.known = self.real = self.free = self.fill
-        self.turned_away = self.sold = self.could = 0
-        """Since the last delivery: units asked for in vain where there were some, sold, and sold by the clairvoyant."""
+        self.opening = self.fill
+        self.turned_away = self.sold = self.could = self.all_asked = 0
+        """Since the last delivery: units asked for in vain where there were some, sold, sold by the clairvoyant, asked for."""
         self.shows, self.most, self.heading = [0] * many, [0] * many, [0] * many
         self.short = [False] * many
         self._decide(start, at_once=True)
@@ -164,6 +170,7 @@ class _Sku:
         could = min(line.units, self.free)
         self.free -= could
         self.could += could
+        self.all_asked += line.units
         tally.clairvoyant_sold += could
         tally.clairvoyant_margin_minor += could * unit
         sold = min(line.units, self.shows[place])
@@ -209,7 +216,7 @@ class _Sku:
             self.most[place] += done
             self.heading[place] += done - change
             self.short[place] = done != change
-            if self.plan.policy.strategy == "risk":
+            if self.stateful and max(0, self.known) not in self.memo:
                 self._decide(when)
 
     def _deliver(self) -> None:
@@ -218,7 +225,7 @@ class _Sku:
         more = max(0, self.fill - self.real)
         self.real += more
         self.known += more
-        self.free = self.real
+        self.free = self.opening = self.real
         self._decide(self.due)
         self.due += self.plan.stocking.every_days * DAY_S
 
@@ -226,7 +233,9 @@ class _Sku:
         """Count what is lost and left at the end of a delivery period."""
         self.tally.stranded += min(self.turned_away, max(0, self.real))
         self.tally.lost += max(0, self.could - self.sold)
-        self.turned_away = self.could = self.sold = 0
+        self.tally.stock_outs += self.all_asked > self.opening
+        self.tally.stock_outs_oversold += self.real < 0
+        self.turned_away = self.could = self.sold = self.all_asked = 0
 
     def _decide(self, at: float, *, at_once: bool = False) -> None:
         for place, quantity in enumerate(self._quantities(at)):
@@ -245,26 +254,30 @@ class _Sku:
         pool = max(0, self.known)
         if at >= self.relearn_at:
             self.learned.fade(at)
-            self.rates = self.learned.rates()
+            self.demands = self._learn()
             self.relearn_at = at + RELEARN_S
             self.memo.clear()
-        stateful = self.plan.policy.strategy == "risk"
-        if not stateful and pool in self.memo:
+        if pool in self.memo:
             return self.memo[pool]
-        lag, unit = self.plan.lag_s, self.unit
         outlets = [
-            Outlet(
-                UUID(int=place + 1), UUID(int=place + 1), channel, place, shown=Shown(max(0, most), max(0, heading)),
-                demand=Demand(rate, round(rate * 30 * DAY_S), rate * 30 * DAY_S, lag, lag, unit),
+            Outlet(where, where, channel, place, shown=Shown(max(0, most), max(0, heading)), demand=told)
+            for place, (where, channel, told, most, heading) in enumerate(
+                zip(LISTINGS, self.channels, self.demands, self.most, self.heading, strict=False)
             )
-            for place, (channel, rate, most, heading) in enumerate(
-                zip(self.channels, self.rates, self.most, self.heading, strict=True)
-            )
-        ]  # fmt: skip
+        ]
         found = [a.quantity for a in allot(self.plan.policy, pool, outlets)]
-        if not stateful:
+        # Where the risk rule does not show all, its answer depends on what is shown.
+        if not self.stateful or min(found) == pool:
             self.memo[pool] = found
         return found
+
+    def _learn(self) -> list[Demand]:
+        """Return what is known about the sales of each listing by now."""
+        lag = self.plan.lag_s
+        return [
+            Demand(rate, round(rate * 30 * DAY_S), rate * 30 * DAY_S, lag, lag, self.unit)
+            for rate in self.learned.rates()
+        ]
 
 
 NAMED: Mapping[str, Policy] = {

@@ -100,20 +100,21 @@ def _show(orders: Orders, found: dict[str, Tally], lag: str, cover_days: float, 
         f" units to sell left out. Lag {lag}; stock for {cover_days:g} days, filled up every {every_days:g} days."
     )
     table = Table()
-    for head in ("Policy", "Sold", "Oversold", "Lost", "Lost %", "Stranded", "Margin", "of clairvoyant"):
-        table.add_column(head, justify="left" if head == "Policy" else "right", no_wrap=True)
+    for head in ("Policy", "Sold", "Oversold", "in stock-outs", "Lost", "", "Stranded", "Margin"):
+        table.add_column(head, justify="left" if head == "Policy" else "right", overflow="fold")
     for name, tally in found.items():
         table.add_row(
             name,
             f"{tally.sold:,}",
             f"{tally.oversold:,}",
+            f"{tally.stock_outs_oversold / max(1, tally.stock_outs):.2%}",
             f"{tally.lost:,}",
             f"{tally.lost / max(1, tally.clairvoyant_sold):.2%}",
             f"{tally.stranded:,}",
-            f"{tally.margin_minor / 100:,.2f}",
             f"{tally.margin_minor / tally.clairvoyant_margin_minor:.2%}" if tally.clairvoyant_margin_minor else "-",
         )
     out.print(table)
+    out.print("Lost, stranded: units; margin, less oversells: of what a clairvoyant would have earned.")
 
 
 def _as_json(orders: Orders, found: dict[str, Tally], lag_s: float) -> dict[str, Any]:
