@@ -99,15 +99,23 @@ def partition(pool: int, holdings: Sequence[Holding], *, even: float = EVEN) -> 
         shares = list(heading)
         _give(shares, pool - sum(shares), holdings)
         _even_out(shares, holdings, even)
-    now = [min(v, t) for v, t in zip(heading, shares, strict=True)]
+    return [Portion(t, n) for t, n in zip(shares, told_now(pool, shares, holdings), strict=True)]
+
+
+def told_now(limit: int, shares: Sequence[int], holdings: Sequence[Holding]) -> list[int]:
+    """Return what listings on the way to these shares may be told to show now: lowering at once, raising as far as free.
+
+    At most `limit` units can be sold in sum (or as many as before, if that was more): with the pool as limit none twice.
+    """
+    now = [min(max(0, h.heading), t) for h, t in zip(holdings, shares, strict=True)]
     if now != shares:
-        _raise(pool, now, shares, holdings)
-    return [Portion(t, n) for t, n in zip(shares, now, strict=True)]
+        _raise(limit, now, shares, holdings)
+    return now
 
 
-def _raise(pool: int, now: list[int], shares: Sequence[int], holdings: Sequence[Holding]) -> None:
+def _raise(limit: int, now: list[int], shares: Sequence[int], holdings: Sequence[Holding]) -> None:
     """Raise `now` towards `shares` as far as no unit can be sold twice; those that show nothing come first."""
-    free = pool - sum([h.liability(n) for h, n in zip(holdings, now, strict=True)])
+    free = limit - sum([h.liability(n) for h, n in zip(holdings, now, strict=True)])
     waiting = [c for c, share in enumerate(shares) if share > now[c]]
     for c in sorted(waiting, key=lambda c: (now[c] > 0, -holdings[c].rate, c)):
         if free <= 0:

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from entrepot.allocation import bid_price
 from entrepot.allocation.bid_price import Case
-from entrepot.allocation.escrow import Holding, Portion, needs, partition
+from entrepot.allocation.escrow import Holding, Portion, needs, partition, told_now
 from entrepot.allocation.poisson import at_least
 
 SMALL = 0.3
@@ -120,9 +120,24 @@ def _weigh(case: Exposure, pool: int, said: tuple[str, ...]) -> Choice:
     found = bid_price.quantities(weighed)
     if min(found) >= pool:
         why = f"all of {pool} is shown: that much never sells within {weighed.window_s:.3g} s"
-    else:
-        why = f"each unit of {pool} shown where its sale is worth more than an oversell costs times its chance"
-    return Choice(Mode.BID_PRICE, tuple([Portion(q, q) for q in found]), (*said, why))
+        return Choice(Mode.BID_PRICE, tuple([Portion(q, q) for q in found]), (*said, why))
+    why = f"each unit of {pool} shown where its sale is worth more than an oversell costs times its chance"
+    now = found
+    if case.shown:
+        # Units that move are shown twice no more than was weighed: those who show less come first.
+        now = told_now(max(pool, sum(found)), found, _holdings(case, [0] * len(found)))
+    return Choice(Mode.BID_PRICE, tuple(map(Portion, found, now)), (*said, why))
+
+
+def _holdings(case: Exposure, needed: Sequence[int]) -> list[Holding]:
+    many = len(case.rates)
+    shown = case.shown or [None] * many
+    caps = case.caps or [None] * many
+    absolute = case.absolute or [False] * many
+    return [
+        Holding(rate, now[0] if now else 0, now[1] if now else 0, cap, need, fixed)
+        for rate, now, cap, need, fixed in zip(case.rates, shown, caps, needed, absolute, strict=True)
+    ]
 
 
 def _escrow(case: Exposure, pool: int, said: tuple[str, ...]) -> Choice:
@@ -134,14 +149,7 @@ def _escrow(case: Exposure, pool: int, said: tuple[str, ...]) -> Choice:
     if case.rates_known and 0 < pool < len(case.rates) and _last_units_pooled(case, pool):
         why = f"the last {pool} shown everywhere: they likely stay unsold otherwise, which costs more than an oversell"
         return Choice(Mode.ESCROW, _all(case, pool), (*said, why), limit)
-    shown = case.shown or [None] * len(case.rates)
-    caps = case.caps or [None] * len(case.rates)
-    absolute = case.absolute or [False] * len(case.rates)
-    holdings = [
-        Holding(rate, now[0] if now else 0, now[1] if now else 0, cap, need, fixed)
-        for rate, now, cap, need, fixed in zip(case.rates, shown, caps, needed, absolute, strict=True)
-    ]
-    portions = tuple(partition(pool, holdings))
+    portions = tuple(partition(pool, _holdings(case, needed)))
     why = f"at or below {limit} units each listing has its own" if case.rates_known else "so none is sold twice"
     return Choice(Mode.ESCROW, portions, (*said, why), limit)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typer
 
 from entrepot import __version__
-from entrepot.cli import db, demo, doctor, people, serve, stock, sync, up
+from entrepot.cli import allocation, db, demo, doctor, people, serve, stock, sync, up
 from entrepot.cli.output import out
 
 application = typer.Typer(
@@ -45,6 +45,7 @@ application.command(
     add_help_option=False,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )(serve.sandbox)
+application.add_typer(allocation.commands, name="allocation")
 application.add_typer(db.commands, name="db")
 application.add_typer(people.user_commands, name="user")
 application.add_typer(people.key_commands, name="key")

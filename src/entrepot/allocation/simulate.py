@@ -1,0 +1,292 @@
+"""What past orders would have come to under another policy: oversold, lost and stranded units, and margin. Pure.
+
+Each SKU is replayed by itself. A sale takes units off its own listing at once; the hub hears of it after half of the lag,
+decides anew by the same rules as it does in earnest, and its answer takes effect after the other half. A listing that shows
+fewer than are asked for sells what it shows; the rest is lost there. Lost and oversold are held against a clairvoyant, who
+sells every unit that is there to whoever asks.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+from entrepot.allocation.contracts import Demand, Outlet, Policy, Shown
+from entrepot.allocation.rules import allot
+
+DAY_S = 86_400.0
+RELEARN_S = DAY_S
+"""Rates are learned anew so often."""
+LISTINGS = tuple(UUID(int=number + 1) for number in range(100))
+LEARNED_DAYS = 30.0
+"""Sales weigh less the older they are: by 1/e in so many days."""
+
+
+class OrderLine(NamedTuple):
+    """Units of a SKU asked for on a channel: `at_s` in seconds from any start, `price_minor` of one unit."""
+
+    at_s: float
+    sku: str
+    units: int
+    channel: str
+    price_minor: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stocking:
+    """What a SKU starts with and what it is filled up to: its usual sales of `cover_days`, every `every_days`."""
+
+    cover_days: float = 28.0
+    every_days: float = 42.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Under what a replay runs. `margin`: part of the price; `oversell_cost`: what an oversold unit costs, in margins."""
+
+    policy: Policy
+    lag_s: float = 60.0
+    stocking: Stocking = Stocking()
+    margin: float = 0.3
+    oversell_cost: float = 10.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of a replay, in units, and the margin in minor units less what oversells cost.
+
+    `lost`: sales that the clairvoyant makes and the policy does not. `stranded`: units that were there, on another listing or in
+    reserve, when a customer was turned away and that were left at the next delivery. `oversold_lines`: lines with one.
+    `stock_outs`: deliveries of a SKU before which more was asked for than was there; `stock_outs_oversold`: with an oversell.
+    """
+
+    asked: int = 0
+    sold: int = 0
+    oversold: int = 0
+    oversold_lines: int = 0
+    lost: int = 0
+    stranded: int = 0
+    margin_minor: float = 0.0
+    stock_outs: int = 0
+    stock_outs_oversold: int = 0
+    clairvoyant_sold: int = 0
+    clairvoyant_margin_minor: float = 0.0
+
+    def add(self, other: Tally) -> None:
+        """Add what came of another SKU."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+def replay(lines: Iterable[OrderLine], plan: Plan, channels: Sequence[str]) -> Tally:
+    """Return what these lines, in order of time, would have come to. Channels are in order of priority."""
+    by_sku: dict[str, list[OrderLine]] = {}
+    first = last = None
+    for line in lines:
+        first = line.at_s if first is None else first
+        last = line.at_s
+        by_sku.setdefault(line.sku, []).append(line)
+    whole = Tally()
+    if first is None or last is None:
+        return whole
+    span = max(DAY_S, last - first)
+    for own in by_sku.values():
+        whole.add(_Sku(own, plan, channels, first, span).run())
+    return whole
+
+
+@dataclass(slots=True)
+class _Rates:
+    """Sales by channel, older ones weighing less."""
+
+    weights: list[float]
+    since: float
+    usual: float
+    """Units a second that are assumed until its own sales say better."""
+
+    def learn(self, place: int, units: int, at: float) -> None:
+        self.fade(at)
+        self.weights[place] += units
+
+    def fade(self, at: float) -> None:
+        keep = math.exp(-(at - self.since) / (LEARNED_DAYS * DAY_S))
+        self.weights = [w * keep for w in self.weights]
+        self.since = at
+
+    def rates(self) -> list[float]:
+        # Two sales at the usual rate are assumed, evenly over the channels.
+        many, span = len(self.weights), LEARNED_DAYS * DAY_S
+        assumed = 2.0
+        whole = (sum(self.weights) + assumed) / (span + assumed / max(self.usual, 1e-12))
+        return [whole * (w + assumed / many) / (sum(self.weights) + assumed) for w in self.weights]
+
+
+class _Sku:
+    """One SKU's replay. `waiting`: (at, number, kind, channel, units), kind 0: a sale becomes known, 1: a change takes effect."""
+
+    def __init__(
+        self, lines: Sequence[OrderLine], plan: Plan, channels: Sequence[str], start: float, span: float
+    ) -> None:
+        total = sum([line.units for line in lines])
+        stocking, many = plan.stocking, len(channels)
+        self.lines, self.plan, self.channels = lines, plan, channels
+        self.tally = Tally()
+        self.waiting: list[tuple[float, int, int, int, int]] = []
+        self.counter = 0
+        self.fill = max(1, round(total / span * stocking.cover_days * DAY_S))
+        self.unit = max(1e-9, sum([line.units * line.price_minor for line in lines]) / total * plan.margin)
+        self.learned = _Rates([0.0] * many, start, self.fill / (stocking.cover_days * DAY_S))
+        self.demands = self._learn()
+        self.stateful = plan.policy.strategy == "risk"
+        self.relearn_at = start + RELEARN_S
+        self.memo: dict[int, list[int]] = {}
+        self.due = start + stocking.every_days * DAY_S
+        self.known = self.real = self.free = self.fill
+        self.opening = self.fill
+        self.turned_away = self.sold = self.could = self.all_asked = 0
+        """Since the last delivery: units asked for in vain where there were some, sold, sold by the clairvoyant, asked for."""
+        self.shows, self.most, self.heading = [0] * many, [0] * many, [0] * many
+        self.short = [False] * many
+        self._decide(start, at_once=True)
+
+    def run(self) -> Tally:
+        """Return what came of it."""
+        places = {channel: place for place, channel in enumerate(self.channels)}
+        for line in self.lines:
+            while self.due <= line.at_s:
+                self._deliver()
+            self._until(line.at_s)
+            self._ask(line, places[line.channel])
+        self._close()
+        return self.tally
+
+    def _ask(self, line: OrderLine, place: int) -> None:
+        tally, unit = self.tally, line.price_minor * self.plan.margin
+        tally.asked += line.units
+        could = min(line.units, self.free)
+        self.free -= could
+        self.could += could
+        self.all_asked += line.units
+        tally.clairvoyant_sold += could
+        tally.clairvoyant_margin_minor += could * unit
+        sold = min(line.units, self.shows[place])
+        if sold < line.units and self.real > sold:
+            self.turned_away += min(line.units - sold, self.real - sold)
+        if not sold:
+            return
+        there = min(sold, max(0, self.real))
+        self.shows[place] -= sold
+        self.real -= sold
+        self.sold += there
+        tally.sold += there
+        tally.oversold += sold - there
+        tally.oversold_lines += sold > there
+        tally.margin_minor += there * unit - (sold - there) * unit * self.plan.oversell_cost
+        self.counter += 1
+        heapq.heappush(self.waiting, (line.at_s + self.plan.lag_s / 2, self.counter, 0, place, sold))
+
+    def _until(self, at: float) -> None:
+        waiting = self.waiting
+        while waiting and waiting[0][0] <= at:
+            when, _, kind, place, units = heapq.heappop(waiting)
+            if kind:
+                self._effect(when, place, units)
+                continue
+            self._hear(when, place, units)
+            while waiting and waiting[0][0] == when and waiting[0][2] == 0:
+                _, _, _, place, units = heapq.heappop(waiting)
+                self._hear(when, place, units)
+            self._decide(when)
+
+    def _hear(self, when: float, place: int, units: int) -> None:
+        self.known -= units
+        self.most[place] -= units
+        self.heading[place] -= units
+        self.short[place] = False
+        self.learned.learn(place, units, when)
+
+    def _effect(self, when: float, place: int, change: int) -> None:
+        done = max(-self.shows[place], change)
+        self.shows[place] += done
+        if change < 0:
+            self.most[place] += done
+            self.heading[place] += done - change
+            self.short[place] = done != change
+            if self.stateful and max(0, self.known) not in self.memo:
+                self._decide(when)
+
+    def _deliver(self) -> None:
+        self._until(self.due)
+        self._close()
+        more = max(0, self.fill - self.real)
+        self.real += more
+        self.known += more
+        self.free = self.opening = self.real
+        self._decide(self.due)
+        self.due += self.plan.stocking.every_days * DAY_S
+
+    def _close(self) -> None:
+        """Count what is lost and left at the end of a delivery period."""
+        self.tally.stranded += min(self.turned_away, max(0, self.real))
+        self.tally.lost += max(0, self.could - self.sold)
+        self.tally.stock_outs += self.all_asked > self.opening
+        self.tally.stock_outs_oversold += self.real < 0
+        self.turned_away = self.could = self.sold = self.all_asked = 0
+
+    def _decide(self, at: float, *, at_once: bool = False) -> None:
+        for place, quantity in enumerate(self._quantities(at)):
+            change = quantity - max(0, self.heading[place])
+            if change == 0 or (self.short[place] and change < 0):
+                continue
+            self.heading[place] += change
+            self.most[place] += max(0, change)
+            if at_once:
+                self.shows[place] += change
+                continue
+            self.counter += 1
+            heapq.heappush(self.waiting, (at + self.plan.lag_s / 2, self.counter, 1, place, change))
+
+    def _quantities(self, at: float) -> list[int]:
+        pool = max(0, self.known)
+        if at >= self.relearn_at:
+            self.learned.fade(at)
+            self.demands = self._learn()
+            self.relearn_at = at + RELEARN_S
+            self.memo.clear()
+        if pool in self.memo:
+            return self.memo[pool]
+        outlets = [
+            Outlet(where, where, channel, place, shown=Shown(max(0, most), max(0, heading)), demand=told)
+            for place, (where, channel, told, most, heading) in enumerate(
+                zip(LISTINGS, self.channels, self.demands, self.most, self.heading, strict=False)
+            )
+        ]
+        found = [a.quantity for a in allot(self.plan.policy, pool, outlets)]
+        # Where the risk rule does not show all, its answer depends on what is shown.
+        if not self.stateful or min(found) == pool:
+            self.memo[pool] = found
+        return found
+
+    def _learn(self) -> list[Demand]:
+        """Return what is known about the sales of each listing by now."""
+        lag = self.plan.lag_s
+        return [
+            Demand(rate, round(rate * 30 * DAY_S), rate * 30 * DAY_S, lag, lag, self.unit)
+            for rate in self.learned.rates()
+        ]
+
+
+NAMED: Mapping[str, Policy] = {
+    "fixed_shares": Policy("fixed_shares"),
+    "equal": Policy("equal"),
+    "pool": Policy("pool_minus_buffer"),
+    "priority": Policy("priority"),
+    "performance": Policy("performance"),
+    "demand": Policy("demand"),
+    "risk": Policy("risk"),
+}
+"""Policies by the names that a replay is asked for."""

@@ -1,0 +1,131 @@
+"""`entrepot allocation`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from entrepot.cli.options import AsJson
+from entrepot.cli.output import err, out, print_json
+
+if TYPE_CHECKING:
+    from entrepot.allocation.order_file import Orders
+    from entrepot.allocation.simulate import Tally
+
+commands = typer.Typer(no_args_is_help=True, help="How stock is divided over channels.")
+
+_UNITS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+@commands.callback()
+def _allocation() -> None:
+    """How stock is divided over channels."""
+
+
+@commands.command("simulate")
+def simulate(
+    file: Annotated[Path, typer.Argument(help="Past orders: CSV or Parquet with time, sku, quantity, channel, price.")],
+    policies: Annotated[str, typer.Option(help="Policies to compare, by name.")] = "fixed_shares,equal,pool,risk",
+    lag: Annotated[str, typer.Option(help="From a sale until all channels show it, such as 60s or 15min.")] = "60s",
+    channels: Annotated[
+        str, typer.Option(help="Where the file names no channels: channels and their parts of the orders.")
+    ] = "first=0.5,second=0.3,third=0.2",
+    seed: Annotated[int, typer.Option(help="Which order goes to which channel then.")] = 1,
+    cover_days: Annotated[
+        float, typer.Option(help="A SKU starts with, and is filled up to, sales of so many days.")
+    ] = 28.0,
+    every_days: Annotated[float, typer.Option(help="It is filled up every so many days.")] = 42.0,
+    margin: Annotated[float, typer.Option(help="Margin as a part of the price.")] = 0.3,
+    oversell_cost: Annotated[float, typer.Option(help="What an oversold unit costs, in margins.")] = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """Replay past orders under other policies: units oversold, lost and stranded, beside a clairvoyant."""
+    from entrepot.allocation.order_file import read
+    from entrepot.allocation.simulate import NAMED, Plan, Stocking, replay
+    from entrepot.kernel.errors import InvalidInput
+
+    names = [name.strip() for name in policies.split(",") if name.strip()]
+    for name in names:
+        if name not in NAMED:
+            raise InvalidInput(f"There is no policy {name!r} to simulate: choose among {', '.join(NAMED)}.")
+    for option, value in (("--cover-days", cover_days), ("--every-days", every_days)):
+        if not 0 < value < 100_000:
+            raise InvalidInput(f"{option} must be more than 0.")
+    if not (0 < margin <= 1 and oversell_cost >= 0):
+        raise InvalidInput("--margin must lie between 0 and 1, --oversell-cost must be 0 or more.")
+    lag_s = _seconds(lag)
+    orders = read(file, _shares(channels), seed=seed)
+    found: dict[str, Tally] = {}
+    for name in names:
+        err.print(f"{name} ...")
+        plan = Plan(NAMED[name], lag_s, Stocking(cover_days, every_days), margin, oversell_cost)
+        found[name] = replay(orders.lines, plan, orders.channels)
+    _show(orders, found, lag, cover_days, every_days)
+    if as_json:
+        print_json(_as_json(orders, found, lag_s))
+
+
+def _seconds(text: str) -> float:
+    from entrepot.kernel.errors import InvalidInput
+
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip())
+    if not match or match[2] not in _UNITS:
+        raise InvalidInput(f"--lag {text!r} is not a time: write 5s, 60s, 15min or 1h.")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _shares(text: str) -> dict[str, float]:
+    from entrepot.kernel.errors import InvalidInput
+
+    shares = {}
+    for part in text.split(","):
+        name, _, share = part.partition("=")
+        if not name.strip() or not re.fullmatch(r"\d*\.?\d+", share.strip()) or float(share) <= 0:
+            raise InvalidInput(f"--channels {part!r} is not a channel and its part: write shop=0.6,market=0.4.")
+        shares[name.strip()] = float(share)
+    return shares
+
+
+def _show(orders: Orders, found: dict[str, Tally], lag: str, cover_days: float, every_days: float) -> None:
+    from rich.table import Table
+
+    skus = len({line.sku for line in orders.lines})
+    how = "given out by the seed" if orders.assigned else "as in the file"
+    out.print(
+        f"{len(orders.lines):,} lines of {skus:,} SKUs on {', '.join(orders.channels)} ({how}); {orders.left_out:,} lines without"
+        f" units to sell left out. Lag {lag}; stock for {cover_days:g} days, filled up every {every_days:g} days."
+    )
+    table = Table()
+    for head in ("Policy", "Sold", "Oversold", "in stock-outs", "Lost", "", "Stranded", "Margin"):
+        table.add_column(head, justify="left" if head == "Policy" else "right", overflow="fold")
+    for name, tally in found.items():
+        table.add_row(
+            name,
+            f"{tally.sold:,}",
+            f"{tally.oversold:,}",
+            f"{tally.stock_outs_oversold / max(1, tally.stock_outs):.2%}",
+            f"{tally.lost:,}",
+            f"{tally.lost / max(1, tally.clairvoyant_sold):.2%}",
+            f"{tally.stranded:,}",
+            f"{tally.margin_minor / tally.clairvoyant_margin_minor:.2%}" if tally.clairvoyant_margin_minor else "-",
+        )
+    out.print(table)
+    out.print("Lost, stranded: units; margin, less oversells: of what a clairvoyant would have earned.")
+
+
+def _as_json(orders: Orders, found: dict[str, Tally], lag_s: float) -> dict[str, Any]:
+    return {
+        "lines": len(orders.lines),
+        "left_out": orders.left_out,
+        "channels": list(orders.channels),
+        "channels_assigned": orders.assigned,
+        "lag_s": lag_s,
+        "policies": {
+            name: {k: round(v, 2) if isinstance(v, float) else v for k, v in asdict(tally).items()}
+            for name, tally in found.items()
+        },
+    }
