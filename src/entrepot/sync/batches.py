@@ -183,13 +183,18 @@ async def record(target: Target, batch_id: UUID, changes: Sequence[Change], rece
             await store.set_batch(tx, batch_id, "done")
 
 
+async def tell_certain(tx: Tx, variant_ids: Sequence[UUID] | None) -> None:
+    """More is known of what these variants' listings (None: all) show: divide those anew where others wait for that."""
+    waiting = [] if variant_ids is not None and not variant_ids else await exposure.waiting_variants(tx, variant_ids)
+    if waiting:
+        await jobs.emit(tx, QUANTITIES_SHOWN, {"variant_ids": [str(variant) for variant in waiting]})
+
+
 async def _tell_shown(tx: Tx, target: Target, shown: Sequence[Any], now: datetime) -> None:
     """Count how long lowering took, and have variants divided anew whose other listings waited for it."""
     lags = [max(0.0, float(row["lag"])) for row in shown if row["lag"] is not None]
     await allocation.count_lags(tx, target.connection.id, allocation.SHOWN, lags, now)
-    waiting = await exposure.waiting_variants(tx, [row["variant_id"] for row in shown]) if shown else []
-    if waiting:
-        await jobs.emit(tx, QUANTITIES_SHOWN, {"variant_ids": [str(variant) for variant in waiting]})
+    await tell_certain(tx, [row["variant_id"] for row in shown])
 
 
 async def _record_failures(

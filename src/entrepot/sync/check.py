@@ -24,6 +24,7 @@ from entrepot.channels.contracts import Connection
 from entrepot.database.pool import Tx
 from entrepot.jobs.lanes import LaneKey
 from entrepot.sync import comparisons, progress, store
+from entrepot.sync.batches import tell_certain
 from entrepot.sync.comparisons import Checked
 from entrepot.sync.context import SyncContext
 from entrepot.sync.rules import gap_is_drift
@@ -88,6 +89,7 @@ async def _compare(
     settled = read_at - timedelta(seconds=context.settings.write_settling_s) if absolute else read_at
     shown = [(row.listing_id, row.reported) for row in rows if row.reported is not None and row.check_at is not None]
     await comparisons.doubt(tx, shown, settled, absolute=absolute)
+    await tell_certain(tx, [now[row["listing_id"]]["variant_id"] for row in due if row["listing_id"] in now])
     await store.park(tx, unknown, "The channel does not know this listing any more.")
     if unsettled:
         await progress.want_pull(tx, connection.id, context.clock())

@@ -44,7 +44,7 @@ async def due_checks(tx: Tx, connection_id: UUID, now: datetime, limit: int) -> 
 async def lock_checked(tx: Tx, listing_ids: Sequence[UUID]) -> dict[UUID, Any]:
     """Lock and return the figures of listings that have just been read from the channel."""
     rows = await tx.fetch(
-        "select listing_id, desired, expected, published_at, state, gap, gap_at, believed_at, reported,"
+        "select listing_id, variant_id, desired, expected, published_at, state, gap, gap_at, believed_at, reported,"
         " reported_at"
         " from listing_quantity"
         " where organisation_id = $1 and listing_id = any($2::uuid[]) order by listing_id for update",

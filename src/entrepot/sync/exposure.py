@@ -47,16 +47,14 @@ async def waiting_variants(tx: Tx, variant_ids: Sequence[UUID] | None = None) ->
     return [row[0] for row in rows]
 
 
-async def make_certain_before(tx: Tx, connection_id: UUID, moment: datetime) -> list[UUID]:
-    """Every sale there up to a time is known: what was shown before earlier writes matters no more. Return the variants."""
-    rows = await tx.fetch(
+async def make_certain_before(tx: Tx, connection_id: UUID, moment: datetime) -> None:
+    """Every sale there up to a time is known: what was shown before earlier writes matters no more."""
+    await tx.execute(
         """
         update listing_quantity set shown_before = null
         where organisation_id = $1 and connection_id = $2 and shown_before is not null and published_at <= $3
-        returning variant_id
         """,
         tx.organisation,
         connection_id,
         moment,
     )
-    return [row[0] for row in rows]

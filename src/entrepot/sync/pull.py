@@ -23,12 +23,11 @@ from entrepot.channels.contract import (
 )
 from entrepot.channels.contracts import Connection, InboxEvent
 from entrepot.database.pool import Tx
-from entrepot.jobs import facade as jobs
 from entrepot.jobs.lanes import LaneKey
 from entrepot.kernel.errors import EntrepotError
 from entrepot.orders import facade as orders
 from entrepot.sync import comparisons, exposure, progress
-from entrepot.sync.batches import QUANTITIES_SHOWN
+from entrepot.sync.batches import tell_certain
 from entrepot.sync.context import SyncContext
 
 log = structlog.get_logger(__name__)
@@ -112,16 +111,13 @@ async def _pull(
 
 
 async def _tell_certain(context: SyncContext, tx: Tx, connection: Connection) -> None:
-    """Where a channel overwrites, what it shows is certain once its orders are in: listings may have waited for that."""
+    """Every sale up to a time is known: what it shows is certain where its channel overwrites, and others may go on."""
     drained_at = (await progress.get_progress(tx, connection.id)).drained_at
     semantics = context.find_connector(connection.channel).manifest.quantity_semantics
-    if semantics is not QuantitySemantics.ABSOLUTE or drained_at is None:
-        return
-    settled = drained_at - timedelta(seconds=context.settings.write_settling_s)
-    certain = await exposure.make_certain_before(tx, connection.id, settled)
-    waiting = await exposure.waiting_variants(tx, certain) if certain else []
-    if waiting:
-        await jobs.emit(tx, QUANTITIES_SHOWN, {"variant_ids": [str(variant) for variant in waiting]})
+    if semantics is QuantitySemantics.ABSOLUTE and drained_at is not None:
+        settled = drained_at - timedelta(seconds=context.settings.write_settling_s)
+        await exposure.make_certain_before(tx, connection.id, settled)
+    await tell_certain(tx, None)
 
 
 def drained(complete_until: datetime | None, offset: timedelta, started: datetime) -> datetime | None:

@@ -40,6 +40,7 @@ from entrepot.sync.batches import (
     open_batch,
     record,
     same_result,
+    tell_certain,
 )
 from entrepot.sync.context import Pace, SyncContext
 from entrepot.sync.rules import BatchLimits, Decision, Do, Quantity, Surroundings, decide, next_batch
@@ -253,6 +254,7 @@ async def _open_after_reading(target: Target, sending: Sequence[tuple[Any, int]]
         }
         kept = [(row, to) for row, to in kept if _is_as_decided(row, locked.get(row["listing_id"]))]
         await store.make_certain(tx, certain)
+        await tell_certain(tx, [row["variant_id"] for row, _ in sending if row["listing_id"] in certain])
         if less:
             await store.postpone(tx, less, now + timedelta(seconds=WAIT_S))
             await comparisons.want_check(tx, [s[0] for s in less], now)
