@@ -59,6 +59,7 @@ update listing_quantity q
 set expected = i.expected, reported = i.reported, reported_at = $2::timestamptz, gap = i.gap,
     gap_at = case when i.gap = q.gap and i.reported = q.reported then q.gap_at
              when i.gap is not null then $2::timestamptz end,
+    shown_before = case when $10 or i.believed_at is not null then q.shown_before end,
     believed_at = i.believed_at, check_at = i.check_at, updated_at = now(),
     next_attempt_at = case when i.check_at is null then null else q.next_attempt_at end,
     detail = case when q.state = 'parked' then q.detail else i.detail end,
@@ -82,10 +83,10 @@ class Checked:
     detail: str = ""
 
 
-async def put_checked(tx: Tx, read_at: datetime, rows: Sequence[Checked]) -> None:
-    """Store comparisons."""
+async def put_checked(tx: Tx, read_at: datetime, rows: Sequence[Checked], *, absolute: bool) -> None:
+    """Store comparisons. `absolute`: the channel overwrites, so a reading does not make sure what was shown before."""
     if rows:
-        await tx.execute(CHECKED, tx.organisation, read_at, *map(list, zip(*map(astuple, rows), strict=True)))
+        await tx.execute(CHECKED, tx.organisation, read_at, *map(list, zip(*map(astuple, rows), strict=True)), absolute)
 
 
 async def known_listings(tx: Tx, listing_ids: Sequence[UUID]) -> set[UUID]:

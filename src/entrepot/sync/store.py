@@ -253,7 +253,8 @@ async def end_unknown(tx: Tx, batch_id: UUID, listing_ids: Sequence[UUID], *, ab
     believed = f"least(q.expected, {_AFTER})" if absolute else "null"
     await tx.execute(
         f"""
-        update listing_quantity q set expected = {believed}, uncertain = $4, state = 'pending', next_attempt_at = null,
+        update listing_quantity q set shown_before = greatest(q.expected, q.sending_from, q.sending_to, q.shown_before),
+            expected = {believed}, uncertain = $4, state = 'pending', next_attempt_at = null,
             check_at = case when $4 then q.check_at else now() end, gap = null, gap_at = null, believed_at = null,
             {_ENDED}
         where q.organisation_id = $1 and q.batch_id = $2 and q.listing_id = any($3::uuid[])

@@ -49,7 +49,8 @@ listing_quantity = tenant_table(
     updated_at(),
     # When `expected` was taken from a reading, as nobody knew the end of a write: a sale that we do not know yet may be in it.
     timestamp("believed_at"),
-    # Channels that overwrite: what it showed before the last writes, until every sale before them is known.
+    # What it showed before the last writes (channels that overwrite) or before one whose end is not known, until every sale
+    # before them is known.
     sa.Column("shown_before", sa.BigInteger),
     # It shall show more, once other listings of the variant show less.
     sa.Column("waits", sa.Boolean, nullable=False, server_default=sa.false()),
