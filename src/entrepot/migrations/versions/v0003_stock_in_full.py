@@ -9,9 +9,9 @@ down_revision = "0002"
 
 CHANGES = """
 alter table location add column active boolean default true not null;
-alter table reservation add column per_bundle bigint default 1 not null;
+alter table reservation add column per_bundle bigint default '1' not null;
 alter table reservation add constraint ck_reservation_per_bundle check (per_bundle > 0);
-alter table shortage add column per_bundle bigint default 1 not null;
+alter table shortage add column per_bundle bigint default '1' not null;
 alter table shortage add column remedy text default '' not null;
 alter table shortage add column remedy_id uuid;
 alter table shortage add column remedy_by text default '' not null;
