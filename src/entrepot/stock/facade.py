@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from entrepot.database.pool import Tx
-from entrepot.stock import store
+from entrepot.stock import store_balances
 from entrepot.stock.changes import StockChange, change_on_hand, set_safety_stock
 from entrepot.stock.claims import (
     STOCK_CHANGED,
@@ -44,14 +44,14 @@ __all__ = [
 
 async def levels(tx: Tx, variant_ids: Sequence[UUID]) -> list[Level]:
     """Return the levels of these variants at all locations."""
-    return [Level(*row) for row in await store.read_levels(tx, variant_ids)]
+    return [Level(*row) for row in await store_balances.read_levels(tx, variant_ids)]
 
 
 async def available_to_sell(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, int]:
     """Return units available to sell over all locations, less open shortages, by variant."""
-    return await store.available_to_sell(tx, variant_ids)
+    return await store_balances.available_to_sell(tx, variant_ids)
 
 
 async def verify(tx: Tx) -> list[Mismatch]:
     """Return every balance that is not the sum of its ledger movements: empty if all is well."""
-    return [Mismatch(*row) for row in await store.mismatches(tx)]
+    return [Mismatch(*row) for row in await store_balances.mismatches(tx)]
