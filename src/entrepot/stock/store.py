@@ -137,6 +137,13 @@ async def ensure_levels(tx: Tx, variant_ids: Sequence[UUID], location_id: UUID) 
     )
 
 
+async def drop_levels(tx: Tx, variant_id: UUID) -> None:
+    """Delete the levels of a variant that has nothing anywhere."""
+    await tx.execute(
+        "delete from stock_level where organisation_id = $1 and variant_id = $2", tx.organisation, variant_id
+    )
+
+
 WRITE_LEVELS = """
 update stock_level l
 set on_hand = i.on_hand, reserved = i.reserved, held = i.held, unavailable = i.unavailable, incoming = i.incoming,
