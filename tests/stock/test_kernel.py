@@ -8,52 +8,13 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from tests.stock.support import hold, make_variants, state
 
 from entrepot.database.pool import Database
 from entrepot.kernel.clock import utc_now
 from entrepot.kernel.ids import new_id
 from entrepot.stock import facade as stock
-from entrepot.stock.contracts import ClaimLine, Hold, InvalidQuantity, NotEnoughStock, SaleClaim
-
-
-async def make_variants(database: Database, organisation_id: UUID, on_hand: list[int]) -> list[UUID]:
-    ids = [new_id() for _ in on_hand]
-    async with database.transaction(organisation_id) as tx:
-        product = new_id()
-        await tx.execute(
-            "insert into product (organisation_id, id, handle, title) values ($1, $2, $3, 'P')",
-            organisation_id,
-            product,
-            str(product),
-        )
-        for identifier in ids:
-            await tx.execute(
-                "insert into variant (organisation_id, id, product_id, sku, price_minor, currency)"
-                " values ($1, $2, $3, $4, 100, 'EUR')",
-                organisation_id,
-                identifier,
-                product,
-                str(identifier),
-            )
-        await stock.change_on_hand(
-            tx,
-            [stock.StockChange(v, "opening stock", on_hand=n) for v, n in zip(ids, on_hand, strict=True)],
-            kind="count",
-            actor="test",
-        )
-    return ids
-
-
-def hold(*lines: tuple[UUID, int], minutes: float = 15) -> Hold:
-    expires = utc_now() + timedelta(minutes=minutes)
-    return Hold(new_id(), tuple(ClaimLine(v, q) for v, q in lines), expires, "test")
-
-
-async def state(database: Database, organisation_id: UUID, variant: UUID) -> tuple[int, int, int]:
-    async with database.transaction(organisation_id) as tx:
-        level = (await stock.levels(tx, [variant]))[0]
-        assert await stock.verify(tx) == []
-        return level.on_hand, level.reserved, level.held
+from entrepot.stock.contracts import InvalidQuantity, NotEnoughStock, SaleClaim
 
 
 async def test_hold_is_all_or_nothing_and_says_what_was_missing(database: Database, organisation_id: UUID) -> None:

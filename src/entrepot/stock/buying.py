@@ -14,7 +14,7 @@ from entrepot.database.pool import Tx
 from entrepot.kernel.errors import Conflict, NotFound
 from entrepot.stock import store_documents, store_watch
 from entrepot.stock.documents import LINES_MAX
-from entrepot.stock.purchases import change_purchase, draft_purchase
+from entrepot.stock.purchases import draft_purchase
 from entrepot.stock.store_documents import PURCHASES
 
 AUTOMATIC = "automatic reorder"
@@ -70,10 +70,9 @@ async def _draft(tx: Tx, rows: Sequence[Any], *, actor: str, gather: bool) -> li
         draft = await store_watch.lock_automatic_draft(tx, supplier_id, location_id, actor) if gather else None
         before = await store_documents.lines_of(tx, PURCHASES, draft) if draft else []
         if draft is not None and len(before) + len(units) <= LINES_MAX:
-            whole = {line.variant_id: line.quantity for line in before}
-            for variant_id, quantity in units.items():
-                whole[variant_id] = whole.get(variant_id, 0) + quantity
-            await change_purchase(tx, draft, whole)
+            await store_documents.add_lines(tx, PURCHASES, draft, units)
+            there = {line.variant_id for line in before}
+            await store_documents.put_costs(tx, draft, dict.fromkeys(set(units) - there))
         else:
             draft = await draft_purchase(tx, supplier_id, location_id, units, actor=actor)
         await store_watch.set_suggestions(tx, [row["id"] for row in needs], "drafted", draft, actor)

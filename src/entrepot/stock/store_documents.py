@@ -110,6 +110,22 @@ async def put_lines(tx: Tx, papers: Papers, id: UUID, units: Mapping[UUID, int])
     return list(set(units) - {row[0] for row in rows})
 
 
+async def add_lines(tx: Tx, papers: Papers, id: UUID, units: Mapping[UUID, int]) -> None:
+    """Add units (variant -> units) to the lines of a draft, whose variants must exist."""
+    await tx.execute(
+        f"""
+        insert into {papers.lines} (organisation_id, {papers.parent}, variant_id, quantity)
+        select $1, $2, i.* from unnest($3::uuid[], $4::bigint[]) as i(id, quantity)
+        on conflict (organisation_id, {papers.parent}, variant_id) do update
+        set quantity = {papers.lines}.quantity + excluded.quantity
+        """,
+        tx.organisation,
+        id,
+        list(units),
+        list(units.values()),
+    )
+
+
 async def put_costs(tx: Tx, purchase_id: UUID, costs: Mapping[UUID, int | None]) -> None:
     """Set what a unit costs, in minor units of the order's currency; None takes the supplier's price, if there is one."""
     await tx.execute(
