@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from datetime import timedelta
 from uuid import UUID
 
@@ -136,56 +135,3 @@ async def test_many_buyers_never_get_more_than_there_is(database: Database, orga
     bought = await asyncio.gather(*(buy() for _ in range(200)))
     assert sum(bought) == 50
     assert await state(database, organisation_id, a) == (50, 0, 50)
-
-
-WRITERS = ("hold", "release", "expire", "sell", "cancel", "ship", "count", "adjust")
-
-
-@pytest.mark.parametrize(
-    ("first", "second"), [(x, y) for i, x in enumerate(WRITERS) for y in WRITERS[i:]], ids=lambda v: str(v)
-)
-async def test_every_pair_of_writers_keeps_the_books_right(
-    database: Database, organisation_id: UUID, first: str, second: str
-) -> None:
-    variants = await make_variants(database, organisation_id, [30, 30, 30])
-    held = [hold((v, 1), minutes=0) for v in variants for _ in range(6)]
-    lines = [new_id() for _ in range(18)]
-    async with database.transaction(organisation_id) as tx:
-        await stock.place_holds(tx, held)
-        await stock.claim_sales(tx, [SaleClaim(line, variants[n % 3], 2) for n, line in enumerate(lines)], actor="test")
-
-    async def act(kind: str, n: int) -> None:
-        chance = random.Random(f"{kind} {n}")
-        some = chance.sample(variants, 2)
-        async with database.transaction(organisation_id) as tx:
-            match kind:
-                case "hold":
-                    await stock.place_holds(tx, [hold((some[0], 2), (some[1], 2))])
-                case "release":
-                    await stock.end_holds(tx, [held[n].id, held[-n - 1].id], state="released", actor="test")
-                case "expire":
-                    await stock.expire_holds(tx, utc_now(), limit=3)
-                case "sell":
-                    await stock.claim_sales(tx, [SaleClaim(new_id(), v, 2) for v in some], actor="test")
-                case "cancel":
-                    await stock.release_sales(tx, {lines[n]: 1, lines[-n - 1]: 2}, actor="test")
-                case "ship":
-                    await stock.ship_sales(tx, {lines[n]: 1, lines[-n - 1]: 1}, actor="test")
-                case "count":
-                    await stock.change_on_hand(
-                        tx,
-                        [stock.StockChange(v, "count", on_hand=chance.randint(0, 30)) for v in some],
-                        kind="count",
-                        actor="test",
-                    )
-                case "adjust":
-                    await stock.change_on_hand(
-                        tx, [stock.StockChange(v, "more", delta=1) for v in some], kind="adjustment", actor="test"
-                    )
-
-    await asyncio.gather(*(act(kind, n) for n in range(5) for kind in (first, second)))
-    async with database.transaction(organisation_id) as tx:
-        assert await stock.verify(tx) == []
-        for level in await stock.levels(tx, variants):
-            assert level.on_hand >= level.reserved
-            assert min(level.on_hand, level.reserved, level.held) >= 0

@@ -137,6 +137,17 @@ async def ensure_levels(tx: Tx, variant_ids: Sequence[UUID], location_id: UUID) 
     )
 
 
+async def lock_own_levels(tx: Tx, variant_id: UUID) -> list[LockedLevel]:
+    """Lock and return the levels of one variant; an error of the database if another transaction has one locked."""
+    rows = await tx.fetch(
+        "select variant_id, location_id, on_hand, reserved, held, unavailable, incoming, safety_stock from stock_level"
+        " where organisation_id = $1 and variant_id = $2 order by location_id for update nowait",
+        tx.organisation,
+        variant_id,
+    )
+    return [LockedLevel(*row) for row in rows]
+
+
 async def drop_levels(tx: Tx, variant_id: UUID) -> None:
     """Delete the levels of a variant that has nothing anywhere."""
     await tx.execute(
