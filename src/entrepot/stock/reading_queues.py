@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -121,6 +121,11 @@ _MOVEMENT = """
 """
 
 
+def _id_at(moment: datetime) -> UUID:
+    """Return the least id of that moment; of one before 1970 the least of all."""
+    return first_id_at(max(moment, datetime(1970, 1, 1, tzinfo=UTC)))
+
+
 async def list_movements(
     tx: Tx, chosen: MovementFilter, cursor: str | None = None, limit: int = 50
 ) -> Slice[MovementRow]:
@@ -139,9 +144,9 @@ async def list_movements(
     if after:
         where.append(f"m.id < {arg(after[0])}")
     if chosen.since is not None:
-        where.append(f"m.id >= {arg(first_id_at(chosen.since))}")
+        where.append(f"m.id >= {arg(_id_at(chosen.since))}")
     if chosen.until is not None:
-        where.append(f"m.id < {arg(first_id_at(chosen.until))}")
+        where.append(f"m.id < {arg(_id_at(chosen.until))}")
     if chosen.kind in CLAIM_KINDS or chosen.kind == "claims":
         where.append(f"m.kind = any({arg(list(CLAIM_KINDS) if chosen.kind == 'claims' else [chosen.kind])}::text[])")
     elif chosen.kind != "all":

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 from starlette.responses import Response
 
 from entrepot.api.amounts import SkuText
@@ -161,8 +161,8 @@ async def list_ledger(
     kind: Annotated[Literal[reading.MOVEMENT_FILTERS], Query(description="One kind, or all, goods, claims")] = "all",  # type: ignore[valid-type]
     sku: Annotated[SkuText | None, Query()] = None,
     location_id: Annotated[UUID | None, Query(alias="locationId")] = None,
-    since: Annotated[datetime | None, Query()] = None,
-    until: Annotated[datetime | None, Query()] = None,
+    since: Annotated[AwareDatetime | None, Query()] = None,
+    until: Annotated[AwareDatetime | None, Query()] = None,
 ) -> Response:
     """Return movements of stock, newest first."""
     async with call.transaction() as tx:
