@@ -13,7 +13,7 @@ from entrepot.database.pool import Tx
 from entrepot.jobs.reactions import Reaction
 from entrepot.orders import facade as orders
 from entrepot.orders.contracts import ORDERS_SOLD
-from entrepot.stock.facade import STOCK_CHANGED
+from entrepot.stock.facade import STOCK_CHANGED, StockWatch
 from entrepot.sync import progress, store
 from entrepot.sync.context import SyncContext, SyncSettings
 from entrepot.sync.engine import RUN_LANES, lane_runner
@@ -33,12 +33,12 @@ __all__ = [
 RUN_KINDS = tuple(RUN_LANES)
 
 
-def reaction_table(find_connector: FindConnector) -> Mapping[str, Sequence[Reaction]]:
-    """Return the one table of reactions: what follows from each event."""
-    own = Reactions(find_connector)
+def reaction_table(find_connector: FindConnector, watch: StockWatch | None = None) -> Mapping[str, Sequence[Reaction]]:
+    """Return the one table of reactions: what follows from each event. `watch`: looks for what is low."""
+    own, watch = Reactions(find_connector), watch or StockWatch()
     return {
         ORDERS_SOLD: (own.orders_sold,),
-        STOCK_CHANGED: (own.stock_changed,),
+        STOCK_CHANGED: (own.stock_changed, watch.stock_changed),
         LISTINGS_MATCHED: (own.listings_matched,),
         channels.CONNECTIONS_CHANGED: (own.connections_changed,),
         "stock.claims_changed": (orders.claims_changed,),
