@@ -255,3 +255,96 @@ async def test_damaged_units(client: httpx.AsyncClient, damaged: int) -> None:
     shown = await send(client, "PUT", f"/stock/{variant}/damaged", damaged=damaged, reason="wet")
     assert (shown["stock"]["unavailable"], shown["stock"]["available"]) == (damaged, 10 - damaged)
     check_problem(await client.put(f"/v1/stock/{variant}/damaged", json={"damaged": 11}), 422, "invalid-quantity")
+
+
+async def file(client: httpx.AsyncClient, kind: str, data: str, **more: Any) -> Any:
+    return await send(client, "POST", "/stock-files", kind=kind, data=data, **more)
+
+
+async def export(client: httpx.AsyncClient, name: str, **parameters: str) -> list[str]:
+    answer = await client.get(f"/v1/exports/{name}", params=parameters)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/csv")
+    return answer.text.splitlines()
+
+
+async def test_a_stock_file_is_tried_then_taken_with_its_faults_named(client: httpx.AsyncClient) -> None:
+    await places(client)
+    await make(client, "A-2", 5)
+    kit = await make(client, "KIT")
+    await send(client, "PUT", f"/bundles/{kit}", parts=[{"sku": "A-1", "quantity": 1}])
+    data = (
+        "SKU;location;on hand;delta\nA-1;Store;7;\nA-2;;;-9\nA-2;;;3\nA-1;Nowhere;1;\nNO;;1;\nKIT;;1;\n"
+        "A-1;;1;1\nA-1;;x;\n;;1;\n"
+    )
+    tried = await file(client, "stock", data, dryRun=True)
+    assert {row["sku"]: row["onHand"] for row in (await get(client, "/stock"))["stock"]} == {
+        "A-1": 10,
+        "A-2": 5,
+        "KIT": 0,
+    }
+    taken = await file(client, "stock", data)
+    assert tried == {**taken, "dryRun": True}
+    assert (taken["rows"], taken["done"]) == (9, 2)
+    assert [(p["row"], p["problem"]) for p in taken["problems"]] == [
+        (3, "On hand would be -4: it must be between 0 and 1000000000."),
+        (5, "There is no location in use called 'Nowhere'."),
+        (6, "There is no variant with this SKU."),
+        (7, "The stock of a bundle follows its parts."),
+        (8, "Give one of on_hand and delta."),
+        (9, "on_hand 'x' is not a whole number."),
+        (10, "The SKU is missing."),
+    ]
+    assert {row["sku"]: row["onHand"] for row in (await get(client, "/stock"))["stock"]} == {
+        "A-1": 17,
+        "A-2": 8,
+        "KIT": 0,
+    }
+    wrong = await client.post("/v1/stock-files", json={"kind": "stock", "data": "a,b\n1,2\n"})
+    assert "needs the columns sku" in check_problem(wrong, 422, "unknown-columns")["detail"]
+
+
+async def test_what_is_exported_is_taken_back(client: httpx.AsyncClient) -> None:
+    await places(client)
+    await make(client, "=A-2", 5)
+    lines = await export(client, "stock")
+    assert lines[0] == "sku,title,location,on_hand,reserved,held,unavailable,incoming,safety_stock,available"
+    assert [line.split(",")[0] for line in lines[1:]] == ["'=A-2", "A-1"]
+    await send(client, "POST", "/stock-adjustments", 201, changes=[{"sku": "=A-2", "onHand": 1}])
+    taken = await file(client, "stock", "\n".join(lines))
+    assert (taken["done"], taken["problems"]) == (2, [])
+    assert {row["sku"]: row["onHand"] for row in (await get(client, "/stock"))["stock"]} == {"=A-2": 5, "A-1": 10}
+
+
+async def test_files_of_counts_suppliers_and_purchase_orders(client: httpx.AsyncClient) -> None:
+    main, _ = await places(client)
+    sheet = (await send(client, "POST", "/counts", 201, locationId=main))["count"]["id"]
+    counted = await file(client, "count", "sku,counted\nA-1,4\nNO,1\n", countId=sheet)
+    assert (counted["done"], len(counted["problems"])) == (1, 1)
+    assert (await get(client, f"/counts/{sheet}"))["count"]["differences"] == 1
+    check_problem(await client.post("/v1/stock-files", json={"kind": "count", "data": "x"}), 422, "invalid-input")
+    data = (
+        "name,email,lead_time_days,sku,supplier_sku,cost,pack_units\nAcme,a@example.com,4,A-1,X1,2.50,6\n"
+        "Acme,,,NO,,,\nBolt,,,A-1,,1.005,\nBolt,,,,,,0\n"
+    )
+    taken = await file(client, "suppliers", data)
+    assert (taken["done"], len(taken["made"])) == (1, 2)
+    assert [p["row"] for p in taken["problems"]] == [3, 4, 5]
+    again = await file(client, "suppliers", data)
+    assert again["made"] == []
+    order = "supplier,location,sku,quantity,cost\nAcme,Store,A-1,12,\nAcme,,A-1,6,9.99\nNobody,,A-1,1,\nAcme,,A-1,0,\n"
+    drafted = await file(client, "purchase-orders", order)
+    assert (len(drafted["made"]), drafted["done"]) == (2, 2)
+    assert [p["row"] for p in drafted["problems"]] == [4, 5]
+    orders = (await get(client, "/purchase-orders"))["purchaseOrders"]
+    assert {(o["location"], o["cost"]) for o in orders} == {("Store", "30.00"), ("Main", "59.94")}
+
+
+async def test_every_list_is_a_file(client: httpx.AsyncClient) -> None:
+    await places(client)
+    for name in ("stock", "locations", "movements", "shortages", "low-stock", "reorder-suggestions", "transfers",
+                 "counts", "suppliers", "purchase-orders"):  # fmt: skip
+        assert (await export(client, name))[0].count(",") >= 4
+    assert len(await export(client, "movements", state="count")) == 2
+    check_problem(await client.get("/v1/exports/odd"), 404, "not-found")
+    check_problem(await client.get("/v1/exports/transfers", params={"state": "odd"}), 422, "invalid-input")

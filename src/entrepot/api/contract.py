@@ -14,6 +14,7 @@ from entrepot.api.resources import (
     access,
     allocations,
     connections,
+    files,
     health,
     imports,
     jobs,
@@ -145,6 +146,8 @@ RESOURCES: tuple[Path, ...] = (
       purchasing.OnePurchase),
     P("GET", "/v1/shortages", queues.list_shortages, _STOCK_READ, queues.Shortages),
     P("POST", "/v1/shortages/{shortage_id}/remedy", queues.remedy_shortage, _STOCK_WRITE, queues.Remedied),
+    P("GET", "/v1/exports/{name}", files.export, _STOCK_READ, None),
+    P("POST", "/v1/stock-files", files.take_in, _STOCK_WRITE, files.FileReport),
     P("GET", "/v1/low-stock", queues.list_alerts, _STOCK_READ, queues.Alerts),
     P("POST", "/v1/low-stock/{alert_id}/seen", queues.see_alert, _STOCK_WRITE, None, 204),
     P("GET", "/v1/reorder-suggestions", queues.list_suggestions, _STOCK_READ, queues.Suggestions),
@@ -265,5 +268,5 @@ ELSEWHERE = ("/api/multi-channel/webhooks/{channelType}", "/webhooks/shopify/{to
 """Deliveries of channels: bare handlers that verify, store and answer, mounted by app.py (entrepot.channels.inbox)."""
 
 PATHS = RESOURCES + ALIASES
-LARGER_BODIES = frozenset({"/products/bulk-import", "/v1/products/import"})
+LARGER_BODIES = frozenset({"/products/bulk-import", "/v1/products/import", "/v1/stock-files"})
 """Paths that accept whole files."""
