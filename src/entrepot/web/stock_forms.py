@@ -23,6 +23,13 @@ Done = tuple[str, str]
 """Where to go, and what to say there."""
 
 
+class Typed(dict[str, str]):
+    """What a person typed, to be shown again with what is wrong with it; empty where nothing was."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
 async def attempt(
     visit: Visit, work: Callable[[Tx], Awaitable[Done]], show: Callable[[str], Awaitable[Response]]
 ) -> Response:

@@ -18,7 +18,7 @@ from entrepot.stock import facade as stock
 from entrepot.web.routes.stock_papers import uploaded_text
 from entrepot.web.routes.stock_places import send_file
 from entrepot.web.services import PageServices
-from entrepot.web.stock_forms import Done, amount_typed, attempt, bought_typed, known_variants, receipts_typed
+from entrepot.web.stock_forms import Done, Typed, amount_typed, attempt, bought_typed, known_variants, receipts_typed
 from entrepot.web.visit import Handler, Visit, page, parse_id, whole_number
 
 PAGE_SIZE = 50
@@ -62,19 +62,19 @@ async def suppliers(visit: Visit) -> Response:
     return await _suppliers(visit)
 
 
-async def _suppliers(visit: Visit, error: str = "", typed: dict[str, str] | None = None) -> Response:
+async def _suppliers(visit: Visit, error: str = "", typed: Typed | None = None) -> Response:
     search, cursor = visit.parameter("q"), visit.parameter("cursor")
     async with visit.transaction() as tx:
         rows = await reading_papers.list_suppliers(tx, search, cursor, PAGE_SIZE)
     return await visit.page(
         "stock_suppliers.html", status=422 if error else 200, tab="suppliers", rows=rows, error=error,
-        typed=typed or {}, cursor=cursor, parameters={"q": search},
+        typed=typed or Typed(), cursor=cursor, parameters={"q": search},
     )  # fmt: skip
 
 
 async def create_supplier(visit: Visit) -> Response:
     """Make a supplier."""
-    form = dict(await visit.form())
+    form = Typed(await visit.form())
 
     async def work(tx: Tx) -> Done:
         days = whole_number(form.get("lead_time_days") or "7", "Days", maximum=730)
@@ -93,7 +93,7 @@ async def supplier(visit: Visit) -> Response:
     return await _supplier(visit)
 
 
-async def _supplier(visit: Visit, error: str = "", typed: dict[str, str] | None = None) -> Response:
+async def _supplier(visit: Visit, error: str = "", typed: Typed | None = None) -> Response:
     cursor = visit.parameter("cursor")
     async with visit.transaction() as tx:
         row = await reading_papers.supplier(tx, visit.id_of("id"))
@@ -101,7 +101,7 @@ async def _supplier(visit: Visit, error: str = "", typed: dict[str, str] | None 
         orders = await reading_papers.list_purchases(tx, "", row.id, None, 5)
     return await visit.page(
         "stock_supplier.html", status=422 if error else 200, tab="suppliers", row=row, offers=offers, orders=orders,
-        error=error, typed=typed or {}, cursor=cursor,
+        error=error, typed=typed or Typed(), cursor=cursor,
     )  # fmt: skip
 
 
@@ -115,7 +115,7 @@ async def supplier_file(visit: Visit) -> Response:
 def _supplying(verb: str) -> Handler:
     async def do(visit: Visit) -> Response:
         id = visit.id_of("id")
-        form = dict(await visit.form())
+        form = Typed(await visit.form())
 
         async def work(tx: Tx) -> Done:
             said = await _supply(tx, verb, id, form)
@@ -160,7 +160,7 @@ async def purchases(visit: Visit) -> Response:
     return await _purchases(visit)
 
 
-async def _purchases(visit: Visit, error: str = "", typed: dict[str, str] | None = None) -> Response:
+async def _purchases(visit: Visit, error: str = "", typed: Typed | None = None) -> Response:
     state, cursor = visit.parameter("state"), visit.parameter("cursor")
     async with visit.transaction() as tx:
         rows = await reading_papers.list_purchases(tx, state, None, cursor, PAGE_SIZE)
@@ -168,14 +168,14 @@ async def _purchases(visit: Visit, error: str = "", typed: dict[str, str] | None
         sellers = await reading_papers.list_suppliers(tx, "", None, 250)
     return await visit.page(
         "stock_purchases.html", status=422 if error else 200, tab="purchase-orders", rows=rows, places=places,
-        sellers=[row for row in sellers if row.active], error=error, typed=typed or {}, cursor=cursor,
+        sellers=[row for row in sellers if row.active], error=error, typed=typed or Typed(), cursor=cursor,
         states=reading_papers.PURCHASE_STATES, parameters={"state": state},
     )  # fmt: skip
 
 
 async def create_purchase(visit: Visit) -> Response:
     """Draft a purchase order."""
-    form = dict(await visit.form())
+    form = Typed(await visit.form())
 
     async def work(tx: Tx) -> Done:
         seller = await reading_papers.supplier(tx, parse_id(form.get("supplier", "")))

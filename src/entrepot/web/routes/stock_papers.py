@@ -17,7 +17,7 @@ from entrepot.stock import csv_out, importing, reading, reading_papers
 from entrepot.stock import facade as stock
 from entrepot.web.routes.stock_places import send_file
 from entrepot.web.services import PageServices
-from entrepot.web.stock_forms import Done, attempt, known_variants, receipts_typed, units_typed
+from entrepot.web.stock_forms import Done, Typed, attempt, known_variants, receipts_typed, units_typed
 from entrepot.web.visit import Handler, Visit, page, parse_id, upload_of, whole_number
 
 PAGE_SIZE = 50
@@ -54,20 +54,20 @@ async def transfers(visit: Visit) -> Response:
     return await _transfers(visit)
 
 
-async def _transfers(visit: Visit, error: str = "", typed: dict[str, str] | None = None) -> Response:
+async def _transfers(visit: Visit, error: str = "", typed: Typed | None = None) -> Response:
     state, cursor = visit.parameter("state"), visit.parameter("cursor")
     async with visit.transaction() as tx:
         rows = await reading_papers.list_transfers(tx, state, cursor, PAGE_SIZE)
         places = await reading.locations(tx)
     return await visit.page(
         "stock_transfers.html", status=422 if error else 200, tab="transfers", rows=rows, places=places, error=error,
-        typed=typed or {}, cursor=cursor, states=reading_papers.TRANSFER_STATES, parameters={"state": state},
+        typed=typed or Typed(), cursor=cursor, states=reading_papers.TRANSFER_STATES, parameters={"state": state},
     )  # fmt: skip
 
 
 async def create_transfer(visit: Visit) -> Response:
     """Draft a transfer."""
-    form = dict(await visit.form())
+    form = Typed(await visit.form())
 
     async def work(tx: Tx) -> Done:
         units = await units_typed(tx, form.get("lines", ""))
@@ -130,20 +130,20 @@ async def counts(visit: Visit) -> Response:
     return await _counts(visit)
 
 
-async def _counts(visit: Visit, error: str = "", typed: dict[str, str] | None = None) -> Response:
+async def _counts(visit: Visit, error: str = "", typed: Typed | None = None) -> Response:
     state, cursor = visit.parameter("state"), visit.parameter("cursor")
     async with visit.transaction() as tx:
         rows = await reading_papers.list_counts(tx, state, cursor, PAGE_SIZE)
         places = await reading.locations(tx)
     return await visit.page(
         "stock_counts.html", status=422 if error else 200, tab="counts", rows=rows, places=places, error=error,
-        typed=typed or {}, cursor=cursor, states=reading_papers.COUNT_STATES, parameters={"state": state},
+        typed=typed or Typed(), cursor=cursor, states=reading_papers.COUNT_STATES, parameters={"state": state},
     )  # fmt: skip
 
 
 async def create_count(visit: Visit) -> Response:
     """Open a sheet for chosen SKUs, or for all that the location has."""
-    form = dict(await visit.form())
+    form = Typed(await visit.form())
 
     async def work(tx: Tx) -> Done:
         skus = form.get("skus", "").split()
