@@ -41,7 +41,7 @@ def test_a_client_file_with_every_known_word_loads_and_says_what_has_no_effect(t
     assert settings.sync.batch_size == 50
     assert settings.platforms["shopify"].inventory_allocation == 0.4
     assert settings.platforms["shopify"].sync_frequency_s == 300
-    assert "inventory.auto_reorder" in settings.without_effect
+    assert "inventory.auto_reorder" not in settings.without_effect
     assert "sync.batch_size" not in settings.without_effect
     assert "sync.parallel_syncs" in settings.without_effect
     assert "inventory.low_stock_threshold" not in settings.without_effect

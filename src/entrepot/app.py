@@ -40,7 +40,7 @@ from entrepot.kernel import memory
 from entrepot.monitoring import logs, metrics
 from entrepot.secret_key import secret_keys
 from entrepot.settings import PlatformSettings, Settings, load
-from entrepot.stock.facade import HoldGate
+from entrepot.stock.facade import HoldGate, StockWatch
 from entrepot.sync import facade as sync
 from entrepot.sync.desk import ChannelDesk
 from entrepot.sync.importing import PRODUCT_IMPORT, import_products
@@ -210,9 +210,13 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
         context = sync.SyncContext(
             core.database, core.transport, registry.connector_of, sync_settings(settings), subscribe=subscriber(core)
         )
-        runner = sync.lane_runner(
-            context, sync.reaction_table(registry.connector_of, learning(settings), core.transport.clock_offset)
+        reactions = sync.reaction_table(
+            registry.connector_of,
+            watch=StockWatch(settings.inventory.low_stock_threshold),
+            learning=learning(settings),
+            clock_offset=core.transport.clock_offset,
         )
+        runner = sync.lane_runner(context, reactions)
         queued = job_runner(core)
         registry.manifests()
         memory.settle()
@@ -240,7 +244,7 @@ def job_runner(core: Core) -> JobRunner:
     return JobRunner(
         core.database,
         {PRODUCT_IMPORT: import_products},
-        upkeep.schedules(core.database),
+        upkeep.schedules(core.database, auto_reorder=settings.inventory.auto_reorder),
         JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),
     )
 

@@ -105,11 +105,19 @@ class InventorySettings:
     reservation_timeout_s: float = setting(
         900.0, duration_s, "How long a hold for a cart lasts if the caller does not say.", key="reservation_timeout"
     )
-    low_stock_threshold: int = setting(10, at_least(0), "At how many units to sell a variant counts as low.")
+    low_stock_threshold: int = setting(
+        10,
+        at_least(0),
+        "At how many units to sell a variant counts as low, where neither it nor its product says otherwise.",
+    )
     overselling_protection: bool = setting(
         True, switch, "Refuse reservations beyond what is available to sell (always on).", acts=False
     )
-    auto_reorder: bool = setting(False, switch, "Make purchase orders when stock is low.", acts=False)
+    auto_reorder: bool = setting(
+        False,
+        switch,
+        "Draft purchase orders each minute for what the reorder rules suggest, where a supplier is known.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

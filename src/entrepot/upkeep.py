@@ -10,18 +10,21 @@ from uuid import UUID
 
 import structlog
 
+from entrepot.allocation import facade as allocation
 from entrepot.channels import facade as channels
 from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
 from entrepot.jobs import facade as jobs
 from entrepot.kernel.clock import Clock, utc_now
 from entrepot.kernel.ids import new_id
+from entrepot.stock import facade as stock
 
 log = structlog.get_logger(__name__)
 
 BEAT_EVERY_S = 10.0
 TIDY_AT = "7 * * * *"
 MEND_AT = "*/5 * * * *"
+REORDER_AT = "* * * * *"
 KEEP_DELIVERIES = timedelta(days=7)
 """How long processed webhook deliveries stay, to look into or to replay."""
 
@@ -43,12 +46,27 @@ async def beat(database: Database, worker_id: UUID, *, clock: Clock = utc_now) -
         await jobs.beat(tx, worker_id, socket.gethostname(), os.getpid(), clock())
 
 
-def schedules(database: Database) -> tuple[jobs.Schedule, ...]:
+def schedules(database: Database, *, auto_reorder: bool = False) -> tuple[jobs.Schedule, ...]:
     """Return what is done by the clock, by one worker each time. Nothing depends on a single run: the next does it."""
-    return (
+    always = (
         jobs.Schedule("tidy", TIDY_AT, lambda: tidy(database)),
         jobs.Schedule("mend-jobs", MEND_AT, lambda: mend(database)),
     )
+    return (*always, jobs.Schedule("reorder", REORDER_AT, lambda: reorder(database))) if auto_reorder else always
+
+
+async def reorder(database: Database) -> int:
+    """Draft purchase orders for what is suggested and has a supplier; return how many drafts that changed.
+
+    Harmless when two workers do it at once: a suggestion goes into one purchase order.
+    """
+    drafts = 0
+    for organisation in await identity.list_organisations(database):
+        async with database.transaction(organisation.id) as tx:
+            drafts += len(await stock.buy_automatically(tx))
+    if drafts:
+        log.info("purchase_orders_drafted", drafts=drafts)
+    return drafts
 
 
 async def mend(database: Database) -> int:
@@ -75,6 +93,7 @@ async def tidy(database: Database, *, clock: Clock = utc_now) -> int:
         async with database.transaction(organisation.id) as tx:
             deleted += await identity.forget_answers(tx, now)
             deleted += await jobs.forget_ended(tx, now)
+            deleted += await allocation.forget(tx, now)
         deleted += await channels.purge_done(database, organisation.id, now, KEEP_DELIVERIES)
     async with database.transaction(None) as tx:
         deleted += await jobs.forget_deliveries(tx, now)

@@ -3,57 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from tests.stock.support import hold, make_variants, state
 
 from entrepot.database.pool import Database
 from entrepot.kernel.clock import utc_now
 from entrepot.kernel.ids import new_id
 from entrepot.stock import facade as stock
-from entrepot.stock.contracts import ClaimLine, Hold, InvalidQuantity, NotEnoughStock, SaleClaim
-
-
-async def make_variants(database: Database, organisation_id: UUID, on_hand: list[int]) -> list[UUID]:
-    ids = [new_id() for _ in on_hand]
-    async with database.transaction(organisation_id) as tx:
-        product = new_id()
-        await tx.execute(
-            "insert into product (organisation_id, id, handle, title) values ($1, $2, $3, 'P')",
-            organisation_id,
-            product,
-            str(product),
-        )
-        for identifier in ids:
-            await tx.execute(
-                "insert into variant (organisation_id, id, product_id, sku, price_minor, currency)"
-                " values ($1, $2, $3, $4, 100, 'EUR')",
-                organisation_id,
-                identifier,
-                product,
-                str(identifier),
-            )
-        await stock.change_on_hand(
-            tx,
-            [stock.StockChange(v, "opening stock", on_hand=n) for v, n in zip(ids, on_hand, strict=True)],
-            kind="count",
-            actor="test",
-        )
-    return ids
-
-
-def hold(*lines: tuple[UUID, int], minutes: float = 15) -> Hold:
-    expires = utc_now() + timedelta(minutes=minutes)
-    return Hold(new_id(), tuple(ClaimLine(v, q) for v, q in lines), expires, "test")
-
-
-async def state(database: Database, organisation_id: UUID, variant: UUID) -> tuple[int, int, int]:
-    async with database.transaction(organisation_id) as tx:
-        level = (await stock.levels(tx, [variant]))[0]
-        assert await stock.verify(tx) == []
-        return level.on_hand, level.reserved, level.held
+from entrepot.stock.contracts import InvalidQuantity, NotEnoughStock, SaleClaim
 
 
 async def test_hold_is_all_or_nothing_and_says_what_was_missing(database: Database, organisation_id: UUID) -> None:
@@ -175,59 +135,6 @@ async def test_many_buyers_never_get_more_than_there_is(database: Database, orga
     bought = await asyncio.gather(*(buy() for _ in range(200)))
     assert sum(bought) == 50
     assert await state(database, organisation_id, a) == (50, 0, 50)
-
-
-WRITERS = ("hold", "release", "expire", "sell", "cancel", "ship", "count", "adjust")
-
-
-@pytest.mark.parametrize(
-    ("first", "second"), [(x, y) for i, x in enumerate(WRITERS) for y in WRITERS[i:]], ids=lambda v: str(v)
-)
-async def test_every_pair_of_writers_keeps_the_books_right(
-    database: Database, organisation_id: UUID, first: str, second: str
-) -> None:
-    variants = await make_variants(database, organisation_id, [30, 30, 30])
-    held = [hold((v, 1), minutes=0) for v in variants for _ in range(6)]
-    lines = [new_id() for _ in range(18)]
-    async with database.transaction(organisation_id) as tx:
-        await stock.place_holds(tx, held)
-        await stock.claim_sales(tx, [SaleClaim(line, variants[n % 3], 2) for n, line in enumerate(lines)], actor="test")
-
-    async def act(kind: str, n: int) -> None:
-        chance = random.Random(f"{kind} {n}")
-        some = chance.sample(variants, 2)
-        async with database.transaction(organisation_id) as tx:
-            match kind:
-                case "hold":
-                    await stock.place_holds(tx, [hold((some[0], 2), (some[1], 2))])
-                case "release":
-                    await stock.end_holds(tx, [held[n].id, held[-n - 1].id], state="released", actor="test")
-                case "expire":
-                    await stock.expire_holds(tx, utc_now(), limit=3)
-                case "sell":
-                    await stock.claim_sales(tx, [SaleClaim(new_id(), v, 2) for v in some], actor="test")
-                case "cancel":
-                    await stock.release_sales(tx, {lines[n]: 1, lines[-n - 1]: 2}, actor="test")
-                case "ship":
-                    await stock.ship_sales(tx, {lines[n]: 1, lines[-n - 1]: 1}, actor="test")
-                case "count":
-                    await stock.change_on_hand(
-                        tx,
-                        [stock.StockChange(v, "count", on_hand=chance.randint(0, 30)) for v in some],
-                        kind="count",
-                        actor="test",
-                    )
-                case "adjust":
-                    await stock.change_on_hand(
-                        tx, [stock.StockChange(v, "more", delta=1) for v in some], kind="adjustment", actor="test"
-                    )
-
-    await asyncio.gather(*(act(kind, n) for n in range(5) for kind in (first, second)))
-    async with database.transaction(organisation_id) as tx:
-        assert await stock.verify(tx) == []
-        for level in await stock.levels(tx, variants):
-            assert level.on_hand >= level.reserved
-            assert min(level.on_hand, level.reserved, level.held) >= 0
 
 
 async def test_verify_finds_what_is_reserved_of_nothing(database: Database, organisation_id: UUID) -> None:

@@ -285,3 +285,45 @@ def test_a_lost_stream_says_so_and_keeps_the_data(page: Page, site: Site) -> Non
     site.start()
     expect(banner).to_be_hidden()
     live(page)
+
+
+STOCK_PAGES = ("", "/reorder", "/reorder?show=low", "/shortages", "/counts", "/transfers", "/purchase-orders", "/suppliers",
+               "/locations", "/movements", "/files")  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_pages_of_stock_fit_the_screen(
+    browser: Browser, signed_in: Any, site: Site, filled: Filled, width: int, scheme: Any
+) -> None:
+    context = browser.new_context(
+        storage_state=signed_in, viewport={"width": width, "height": 844}, color_scheme=scheme
+    )
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    for path in (*STOCK_PAGES, f"/{filled.variants[0][0]}"):
+        page.goto(f"{site.url}/stock{path}", wait_until="commit", timeout=PATIENCE_MS)
+        expect(page.locator("#content")).to_be_visible(timeout=PATIENCE_MS)
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide == 0, path
+    context.close()
+    assert problems == []
+
+
+def test_a_sheet_is_counted_by_keyboard(page: Page, site: Site, filled: Filled) -> None:
+    page.goto(f"{site.url}/stock/counts", wait_until="commit", timeout=PATIENCE_MS)
+    page.get_by_label("SKUs").fill(f"{filled.variants[15][1]}\n{filled.variants[16][1]}")
+    page.get_by_role("button", name="Open sheet").press("Enter")
+    first = page.get_by_label(f"Counted of {filled.variants[15][1]}")
+    first.focus()
+    page.keyboard.type("5")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.type("6")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("2 of 2 SKUs are counted.")).to_be_visible()
+    page.get_by_role("button", name="Take the differences over").press("Enter")
+    expect(page.get_by_role("heading", name="Count C-")).to_be_visible()
+    expect(page.get_by_text("Taken over", exact=True).first).to_be_visible()

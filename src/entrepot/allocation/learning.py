@@ -20,6 +20,7 @@ HEARD, SHOWN = "heard", "shown"
 LAGS_LEAST = 20
 """A channel's lag is known once it was measured so often."""
 LAG_MOST_S = 1e6
+LAGS_KEPT, SALES_KEPT = timedelta(days=30), timedelta(days=400)
 REMEMBERED_S = 15.0
 """How long what concerns the whole shop is remembered in this process."""
 
@@ -95,9 +96,9 @@ async def count_lags(tx: Tx, connection_id: UUID, kind: str, seconds: Iterable[f
         await store.count_lags(tx, connection_id, kind, now.replace(minute=0, second=0, microsecond=0), counts)
 
 
-async def forget(tx: Tx, now: datetime, learning: Learning) -> None:
-    """Delete what is too old to be asked for."""
-    await store.forget(tx, now - timedelta(seconds=learning.lag_window_s + 3600), (now - timedelta(days=400)).date())
+async def forget(tx: Tx, now: datetime) -> int:
+    """Delete what is too old to be asked for; return how many rows."""
+    return await store.forget(tx, now - LAGS_KEPT, (now - SALES_KEPT).date())
 
 
 @dataclass(slots=True)

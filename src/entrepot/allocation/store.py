@@ -203,7 +203,16 @@ async def lag_counts(tx: Tx, since: datetime) -> list[Any]:
     )
 
 
-async def forget(tx: Tx, lags_before: datetime, days_before: date) -> None:
-    """Delete what is too old to be asked for."""
-    await tx.execute("delete from lag_count where organisation_id = $1 and hour < $2", tx.organisation, lags_before)
-    await tx.execute("delete from sales_day where organisation_id = $1 and day < $2", tx.organisation, days_before)
+async def forget(tx: Tx, lags_before: datetime, days_before: date) -> int:
+    """Delete what is too old to be asked for; return how many rows."""
+    deleted: int = await tx.fetch_value(
+        """
+        with lags as (delete from lag_count where organisation_id = $1 and hour < $2 returning 1),
+             days as (delete from sales_day where organisation_id = $1 and day < $3 returning 1)
+        select (select count(*) from lags) + (select count(*) from days)
+        """,
+        tx.organisation,
+        lags_before,
+        days_before,
+    )
+    return deleted

@@ -8,11 +8,31 @@ from datetime import datetime
 from uuid import UUID
 
 from entrepot.catalog import store
+from entrepot.catalog.bundles import InvalidBundle, Part, Parts, PartView, bundles_with, part_views, parts_of, put_parts
 from entrepot.catalog.contracts import InvalidProduct, NewProduct, SkuTaken
 from entrepot.channels.contract import ChannelListing
 from entrepot.database.pool import Tx
 from entrepot.jobs import facade as jobs
 from entrepot.kernel.ids import new_id
+
+__all__ = [
+    "LISTINGS_MATCHED",
+    "InvalidBundle",
+    "Part",
+    "PartView",
+    "Parts",
+    "Resolved",
+    "bundles_with",
+    "create_product",
+    "known_skus",
+    "part_views",
+    "parts_of",
+    "put_parts",
+    "resolve",
+    "save_listings",
+    "save_products",
+    "tell_matched",
+]
 
 LISTINGS_MATCHED = "catalog.listings_matched"
 """Event: {"listings": [id]}: these listings have a variant now."""

@@ -57,6 +57,18 @@ sa.Index(
     variant.c.barcode,
     postgresql_where=variant.c.barcode != "",
 )
+bundle_component = tenant_table(
+    "bundle_component",
+    sa.Column("bundle_id", UUID, nullable=False),
+    sa.Column("component_id", UUID, nullable=False),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.ForeignKeyConstraint(["organisation_id", "bundle_id"], ["variant.organisation_id", "variant.id"]),
+    sa.ForeignKeyConstraint(["organisation_id", "component_id"], ["variant.organisation_id", "variant.id"]),
+    sa.CheckConstraint("quantity > 0", name="quantity"),
+    sa.CheckConstraint("bundle_id <> component_id", name="itself"),
+    key=("bundle_id", "component_id"),
+)
+sa.Index("ix_bundle_component_part", bundle_component.c.organisation_id, bundle_component.c.component_id)
 listing = tenant_table(
     "listing",
     sa.Column("connection_id", UUID, nullable=False),

@@ -6,52 +6,91 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from entrepot.database.pool import Tx
-from entrepot.stock import store
-from entrepot.stock.changes import StockChange, change_on_hand, set_safety_stock
+from entrepot.stock import store_balances
+from entrepot.stock.booking import BundleHasNoStock, LocationNotFound, LocationRests
+from entrepot.stock.buying import AUTOMATIC, NoSupplier, SuggestionNotOpen, buy_automatically, buy_suggested, dismiss
+from entrepot.stock.changes import StockChange, change_on_hand, set_damaged, set_safety_stock
 from entrepot.stock.claims import (
     STOCK_CHANGED,
     HoldNotFound,
     end_holds,
     expire_holds,
+    extend_hold,
     place_holds,
     release_hold,
 )
 from entrepot.stock.contracts import Level, Mismatch
+from entrepot.stock.counts import SHEET_MAX, cancel_count, confirm_count, open_count, record_counts
+from entrepot.stock.documents import DocumentNotFound, NotOnDocument, Receipt, WrongState
 from entrepot.stock.gate import HoldGate
+from entrepot.stock.kits import HasStockOfItsOwn, set_bundle
+from entrepot.stock.locations import (
+    KINDS,
+    InvalidLocation,
+    LocationInUse,
+    LocationNameTaken,
+    activate_location,
+    change_location,
+    create_location,
+    deactivate_location,
+    order_locations,
+)
+from entrepot.stock.purchases import (
+    cancel_purchase,
+    change_purchase,
+    draft_purchase,
+    order_purchase,
+    receive_purchase,
+)
+from entrepot.stock.remedies import ShortageNotFound, buy_for, give_up, send_from_supplier, take_from_location
+from entrepot.stock.reordering import Advice, PointRule, Position, ReorderRule
 from entrepot.stock.sales import claim_sales, release_sales, ship_sales
 from entrepot.stock.store import claims_of_lines
+from entrepot.stock.suppliers import (
+    Offer,
+    SupplierNameTaken,
+    SupplierNotFound,
+    change_supplier,
+    create_supplier,
+    drop_offers,
+    put_offers,
+)
+from entrepot.stock.transfers import (
+    cancel_transfer,
+    change_transfer,
+    draft_transfer,
+    receive_transfer,
+    ship_transfer,
+)
+from entrepot.stock.watch import StockWatch, see_alert, set_reorder_rule, set_threshold
 
 __all__ = [
-    "STOCK_CHANGED",
-    "HoldGate",
-    "HoldNotFound",
-    "StockChange",
-    "available_to_sell",
-    "change_on_hand",
-    "claim_sales",
-    "claims_of_lines",
-    "end_holds",
-    "expire_holds",
-    "levels",
-    "place_holds",
-    "release_hold",
-    "release_sales",
-    "set_safety_stock",
-    "ship_sales",
+    "AUTOMATIC", "KINDS", "SHEET_MAX", "STOCK_CHANGED", "Advice", "BundleHasNoStock", "DocumentNotFound",
+    "HasStockOfItsOwn", "HoldGate", "HoldNotFound", "InvalidLocation", "LocationInUse", "LocationNameTaken",
+    "LocationNotFound", "LocationRests", "NoSupplier", "NotOnDocument", "Offer", "PointRule", "Position", "Receipt",
+    "ReorderRule", "ShortageNotFound", "StockChange", "StockWatch", "SuggestionNotOpen", "SupplierNameTaken",
+    "SupplierNotFound", "WrongState", "activate_location", "available_to_sell", "buy_automatically", "buy_for",
+    "buy_suggested", "cancel_count", "cancel_purchase", "cancel_transfer", "change_location", "change_on_hand",
+    "change_purchase", "change_supplier", "change_transfer", "claim_sales", "claims_of_lines", "confirm_count",
+    "create_location", "create_supplier", "deactivate_location", "dismiss", "draft_purchase", "draft_transfer",
+    "drop_offers", "end_holds", "expire_holds", "extend_hold", "give_up", "levels", "open_count", "order_locations",
+    "order_purchase", "place_holds", "put_offers", "receive_purchase", "receive_transfer", "record_counts",
+    "release_hold", "release_sales", "see_alert", "send_from_supplier", "set_bundle", "set_damaged",
+    "set_reorder_rule", "set_safety_stock", "set_threshold", "ship_sales", "ship_transfer", "take_from_location",
     "verify",
-]
+]  # fmt: skip
 
 
 async def levels(tx: Tx, variant_ids: Sequence[UUID]) -> list[Level]:
     """Return the levels of these variants at all locations."""
-    return [Level(*row) for row in await store.read_levels(tx, variant_ids)]
+    return [Level(*row) for row in await store_balances.read_levels(tx, variant_ids)]
 
 
 async def available_to_sell(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, int]:
     """Return units available to sell over all locations, less open shortages, by variant."""
-    return await store.available_to_sell(tx, variant_ids)
+    return await store_balances.available_to_sell(tx, variant_ids)
 
 
 async def verify(tx: Tx) -> list[Mismatch]:
     """Return every balance that is not the sum of its ledger movements: empty if all is well."""
-    return [Mismatch(*row) for row in await store.mismatches(tx)]
+    return [Mismatch(*row) for row in await store_balances.mismatches(tx)]

@@ -22,8 +22,8 @@ BEFORE, AFTER = timedelta(minutes=1), timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class StockFilter:
-    """Which variants: `state` all, low (at most `low_at` units to sell), out (none to sell), short (sold more than
-    there is)."""
+    """Which variants: `state` all, low (at most `low_at` units to sell, where neither the variant nor its product has a
+    threshold of its own), out (none to sell), short (sold more than there is)."""
 
     search: str = ""
     state: str = "all"
@@ -46,10 +46,14 @@ class StockRow:
     safety_stock: int
     shortage: int
     locations: int
+    bundle_units: int | None = None
+    """How many of a bundle its parts make; None: it is no bundle."""
 
     @property
     def ats(self) -> int:
         """Available to sell: what is on hand less every claim, and less what is owed already."""
+        if self.bundle_units is not None:
+            return self.bundle_units
         claimed = self.reserved + self.held + self.unavailable + self.safety_stock
         return self.on_hand - claimed - self.shortage
 
@@ -129,7 +133,15 @@ _SELECT = """
            case when v.title = '' or v.title = p.title then p.title else p.title || ' · ' || v.title end as title,
            s.on_hand, s.reserved, s.held, s.unavailable, s.incoming, s.safety_stock, s.locations,
            coalesce((select sum(quantity) from shortage h where h.organisation_id = v.organisation_id
-                     and h.variant_id = v.id and h.state = 'open'), 0)::bigint as shortage
+                     and h.variant_id = v.id and h.state = 'open'), 0)::bigint as shortage,
+           (select min(floor(coalesce(k.units, 0)::numeric / b.quantity))::bigint
+            from bundle_component b
+            cross join lateral (
+                select sum(l.on_hand - l.reserved - l.held - l.unavailable - l.safety_stock)
+                       - coalesce((select sum(quantity) from shortage h where h.organisation_id = $1
+                                   and h.variant_id = b.component_id and h.state = 'open'), 0) as units
+                from stock_level l where l.organisation_id = $1 and l.variant_id = b.component_id) k
+            where b.organisation_id = v.organisation_id and b.bundle_id = v.id) as bundle_units
     from {source} v
     join product p on p.organisation_id = v.organisation_id and p.id = v.product_id
     cross join lateral (
@@ -140,6 +152,10 @@ _SELECT = """
         from stock_level l where l.organisation_id = v.organisation_id and l.variant_id = v.id) s
     where v.organisation_id = $1
 """
+
+
+_THRESHOLD = """(select t.low_at from stock_threshold t
+    where t.organisation_id = $1 and t.scope = '{}' and t.scope_id = v.{})"""
 
 
 def _row(record: asyncpg.Record) -> StockRow:
@@ -164,7 +180,12 @@ async def list_stock(tx: Tx, chosen: StockFilter, cursor: str | None = None, lim
         )
     if chosen.state in ("low", "out"):
         args.append(chosen.low_at if chosen.state == "low" else 0)
-        where.append(f"s.on_hand - s.reserved - s.held - s.unavailable - s.safety_stock <= ${len(args)}")
+        few = f"${len(args)}"
+        if chosen.state == "low":
+            few = f"coalesce({_THRESHOLD.format('variant', 'id')}, {_THRESHOLD.format('product', 'product_id')}, {few})"
+        where.append(f"s.on_hand - s.reserved - s.held - s.unavailable - s.safety_stock <= {few}")
+        # Of a bundle there are as many as its parts make: they are in the list themselves.
+        where.append("not exists (select from bundle_component b where b.organisation_id = $1 and b.bundle_id = v.id)")
     if chosen.state == "short":
         where.append("""v.id in (select variant_id from shortage where organisation_id = $1 and state = 'open')""")
     args.append(limit + 1)
@@ -204,9 +225,9 @@ async def levels_of(tx: Tx, variant_ids: Sequence[UUID]) -> tuple[LevelView, ...
 
 
 async def locations(tx: Tx) -> tuple[tuple[UUID, str], ...]:
-    """Return (id, name) of the locations, the preferred first."""
+    """Return (id, name) of the locations in use, the preferred first."""
     rows = await tx.fetch(
-        "select id, name from location where organisation_id = $1 order by priority, name", tx.organisation
+        "select id, name from location where organisation_id = $1 and active order by priority, name", tx.organisation
     )
     return tuple((row["id"], row["name"]) for row in rows)
 
@@ -242,7 +263,9 @@ async def movements_about(
     rows = await tx.fetch(
         """select m.id, m.at, m.kind, v.sku, l.name as location, m.on_hand_delta, m.reserved_delta, m.reason, m.actor
            from unnest($2::uuid[], $3::uuid[]) as w(first, last)
-           cross join unnest($4::uuid[]) as u(variant_id)
+           cross join (select unnest($4::uuid[]) as variant_id union
+                       select component_id from bundle_component
+                       where organisation_id = $1 and bundle_id = any($4::uuid[])) u
            join location l on l.organisation_id = $1
            join stock_movement m on m.organisation_id = $1 and m.variant_id = u.variant_id and m.location_id = l.id
                 and m.id >= w.first and m.id < w.last

@@ -72,6 +72,56 @@ def take_all_or_nothing(
     return takes, []
 
 
+class Part(Protocol):
+    """So many units of a variant in one bundle."""
+
+    @property
+    def variant_id(self) -> UUID: ...
+    @property
+    def quantity(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one line asks of one variant: the line's own, or a part of its bundle (`per_bundle` units in each)."""
+
+    line: int
+    variant_id: UUID
+    quantity: int
+    per_bundle: int = 1
+
+
+def pieces(lines: Sequence[tuple[UUID, int]], parts: Mapping[UUID, Sequence[Part]]) -> list[Piece]:
+    """Return what these lines ask of stock: a line of a bundle asks for each of its parts."""
+    asked = []
+    for number, (variant_id, quantity) in enumerate(lines):
+        if variant_id in parts:
+            asked += [Piece(number, p.variant_id, quantity * p.quantity, p.quantity) for p in parts[variant_id]]
+        else:
+            asked.append(Piece(number, variant_id, quantity))
+    return asked
+
+
+def refused_lines(
+    lines: Sequence[tuple[UUID, int]], parts: Mapping[UUID, Sequence[Part]], short: Sequence[tuple[UUID, int, int]]
+) -> list[tuple[UUID, int, int]]:
+    """Say what is short in the words of who asked: (variant asked for, asked, available), a bundle as a bundle.
+
+    `short` is (variant, asked, available) of single variants. Of a bundle as many are available as its scarcest part
+    makes if nothing else were taken of it.
+    """
+    left = {variant_id: (asked, available) for variant_id, asked, available in short}
+    told: dict[UUID, tuple[int, int]] = {}
+    for variant_id, quantity in lines:
+        if variant_id in left:
+            told[variant_id] = left[variant_id]
+            continue
+        lacking = [left[p.variant_id][1] // p.quantity for p in parts.get(variant_id, ()) if p.variant_id in left]
+        if lacking:
+            told[variant_id] = (told.get(variant_id, (0, 0))[0] + quantity, min(lacking))
+    return [(variant_id, asked, available) for variant_id, (asked, available) in told.items()]
+
+
 def sellable(levels: Iterable[Stocked]) -> int:
     """Return the units that all levels together can sell; a level in deficit takes nothing from the others."""
     return sum(max(0, level.available_to_sell) for level in levels)

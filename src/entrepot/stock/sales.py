@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from entrepot.catalog import facade as catalog
 from entrepot.database.pool import Tx
 from entrepot.kernel.ids import new_id
 from entrepot.stock import rules, store
@@ -14,55 +15,74 @@ from entrepot.stock.contracts import ClaimResult, SaleClaim
 from entrepot.stock.shortages import fill_shortages
 
 
-async def _locked(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, list[store.LockedLevel]]:
-    """Lock the levels of these variants, made where there are none, in the order in which stock is taken."""
+async def _locked(tx: Tx, variant_ids: Sequence[UUID]) -> tuple[store.Levels, catalog.Parts]:
+    """Lock the levels of these variants, made where there are none, in the order in which stock is taken.
+
+    Returns them with the parts of those that are bundles.
+    """
     levels = await store.lock_levels(tx, variant_ids)
     missing = [v for v in variant_ids if v not in levels]
+    parts: catalog.Parts = {}
+    if missing:
+        parts = await catalog.parts_of(tx, missing)
+        missing = [v for v in missing if v not in parts]
+        missing += [p.variant_id for made_of in parts.values() for p in made_of if p.variant_id not in levels]
     if missing:
         await store.ensure_levels(tx, missing, await store.default_location(tx))
         levels = await store.lock_levels(tx, variant_ids)
     if any(len(found) > 1 for found in levels.values()):
         rank = await store.location_order(tx)
         levels = {variant_id: rules.in_order(found, rank) for variant_id, found in levels.items()}
-    return levels
+    return levels, parts
 
 
 async def claim_sales(tx: Tx, claims: Sequence[SaleClaim], *, actor: str) -> dict[UUID, ClaimResult]:
     """Reserve units for order lines that a channel has sold; what is not there becomes a shortage.
 
-    Set-based: a fixed number of statements for any number of lines. Returns results by order line.
+    Set-based: a fixed number of statements for any number of lines. Returns results by order line, in what it sells: of
+    a bundle so many are reserved as all its parts are.
     """
     if not claims:
         return {}
-    levels = await _locked(tx, list({claim.variant_id for claim in claims}))
+    levels, parts = await _locked(tx, list({claim.variant_id for claim in claims}))
     ledger = store.Ledger(levels, actor)
     results: dict[UUID, ClaimResult] = {}
     rows: list[store.ReservationRow] = []
-    shortages: list[tuple[UUID, UUID, int, UUID | None, str]] = []
+    shortages: list[store.ShortageRow] = []
     for claim in claims:
-        parts, short = rules.take_what_is_there(claim.quantity, levels[claim.variant_id])
-        reservation_id = new_id()
-        for number, (level, quantity) in enumerate(parts):
-            ledger.apply(
-                level,
-                store.Movement("reserve", reserved=quantity, reference_kind="order_line",
-                               reference_id=claim.order_line_id),
-            )  # fmt: skip
-            rows.append(
-                (reservation_id, number, "order", level.variant_id, level.location_id, quantity, claim.order_line_id,
-                 None)
-            )  # fmt: skip
-        if short:
-            shortages.append((new_id(), claim.variant_id, short, claim.order_line_id, "sold without stock"))
+        whole = claim.quantity
+        for piece in rules.pieces([(claim.variant_id, claim.quantity)], parts):
+            short = _take(ledger, piece, claim.order_line_id, rows)
+            if short:
+                shortages.append(
+                    (new_id(), piece.variant_id, short, claim.order_line_id, "sold without stock", piece.per_bundle)
+                )
+            whole = min(whole, (piece.quantity - short) // piece.per_bundle)
         before = results.get(claim.order_line_id, ClaimResult(claim.order_line_id, 0, 0))
         results[claim.order_line_id] = ClaimResult(
-            claim.order_line_id, before.reserved + claim.quantity - short, before.shortage + short
+            claim.order_line_id, before.reserved + whole, before.shortage + claim.quantity - whole
         )
     await ledger.write(tx)
     await store.insert_reservations(tx, rows)
     await store.insert_shortages(tx, shortages)
     await tell_changed(tx, list(levels))
     return results
+
+
+def _take(ledger: store.Ledger, piece: rules.Piece, order_line_id: UUID, rows: list[store.ReservationRow]) -> int:
+    """Reserve what there is of a piece; add its reservation rows to `rows`; return how many units are short."""
+    found, short = rules.take_what_is_there(piece.quantity, ledger.levels.get(piece.variant_id, ()))
+    reservation_id = new_id()
+    for number, (level, quantity) in enumerate(found):
+        ledger.apply(
+            level,
+            store.Movement("reserve", reserved=quantity, reference_kind="order_line", reference_id=order_line_id),
+        )
+        rows.append(
+            (reservation_id, number, "order", level.variant_id, level.location_id, quantity, order_line_id, None,
+             piece.per_bundle)
+        )  # fmt: skip
+    return short
 
 
 async def release_sales(tx: Tx, quantities: Mapping[UUID, int], *, actor: str) -> dict[UUID, ClaimResult]:
@@ -83,20 +103,21 @@ async def ship_sales(tx: Tx, quantities: Mapping[UUID, int], *, actor: str) -> d
 
 
 async def _reduce(tx: Tx, quantities: Mapping[UUID, int], *, actor: str, ship: bool) -> dict[UUID, ClaimResult]:
-    left = {line: quantity for line, quantity in quantities.items() if quantity > 0}
-    if not left:
+    lines = {line: quantity for line, quantity in quantities.items() if quantity > 0}
+    if not lines:
         return {}
-    levels = await _locked(tx, await store.variants_of_lines(tx, list(left)))
+    levels, _ = await _locked(tx, await store.variants_of_lines(tx, list(lines)))
     ledger = store.Ledger(levels, actor)
-    shortages = await store.open_shortages(tx, reference_ids=list(left))
-    reservations = await store.active_by_reference(tx, list(left))
+    shortages = await store.open_shortages(tx, reference_ids=list(lines))
+    reservations = await store.active_by_reference(tx, list(lines))
+    left = _units_to_take(lines, shortages, reservations)
     if ship:
         ended, shrunk = _take_reservations(ledger, reservations, left, ship=True)
         changes = _take_shortages(shortages, left)
     else:
         changes = _take_shortages(shortages, left)
         ended, shrunk = _take_reservations(ledger, reservations, left, ship=False)
-    await store.change_shortages(tx, changes)
+    await store.change_shortages(tx, changes, "" if ship else "cancel")
     await store.end_reservations(tx, ended, "shipped" if ship else "released")
     for reservation_id, number, quantity in shrunk:
         await store.shrink_reservation(tx, reservation_id, number, quantity)
@@ -106,32 +127,49 @@ async def _reduce(tx: Tx, quantities: Mapping[UUID, int], *, actor: str, ship: b
     return await store.claims_of_lines(tx, list({*quantities, *given}))
 
 
-def _take_shortages(shortages: Sequence[Mapping[str, Any]], left: dict[UUID, int]) -> list[tuple[UUID, int]]:
+Left = dict[tuple[UUID, UUID], int]
+"""Units still to take, by order line and variant."""
+
+
+def _units_to_take(
+    lines: Mapping[UUID, int], shortages: Sequence[Mapping[str, Any]], reservations: Sequence[store.Reservation]
+) -> Left:
+    """Return how many units of which variant so many of each line are: of a bundle, of each of its parts."""
+    left: Left = {}
+    for row in shortages:
+        left[row["reference_id"], row["variant_id"]] = lines[row["reference_id"]] * row["per_bundle"]
+    for claim in reservations:
+        if claim.reference_id is not None:
+            left[claim.reference_id, claim.variant_id] = lines[claim.reference_id] * claim.per_bundle
+    return left
+
+
+def _take_shortages(shortages: Sequence[Mapping[str, Any]], left: Left) -> list[tuple[UUID, int]]:
     """Close open shortages of the lines as far as units are left to take; return (shortage, still short)."""
     changes = []
     for row in shortages:
-        part = min(left[row["reference_id"]], row["quantity"])
+        key = row["reference_id"], row["variant_id"]
+        part = min(left[key], row["quantity"])
         if part:
-            left[row["reference_id"]] -= part
+            left[key] -= part
             changes.append((row["id"], row["quantity"] - part))
     return changes
 
 
 def _take_reservations(
-    ledger: store.Ledger, reservations: Sequence[store.Reservation], left: dict[UUID, int], *, ship: bool
+    ledger: store.Ledger, reservations: Sequence[store.Reservation], left: Left, *, ship: bool
 ) -> tuple[list[tuple[UUID, int]], list[tuple[UUID, int, int]]]:
     """End or shrink reservations of the lines as far as units are left to take; return (ended, shrunk)."""
-    at = {(v.variant_id, v.location_id): v for group in ledger.levels.values() for v in group}
     ended: list[tuple[UUID, int]] = []
     shrunk: list[tuple[UUID, int, int]] = []
     for claim in reservations:
         line = claim.reference_id
-        part = min(left.get(line, 0), claim.quantity) if line is not None else 0
+        part = min(left.get((line, claim.variant_id), 0), claim.quantity) if line is not None else 0
         if line is None or not part:
             continue
-        left[line] -= part
+        left[line, claim.variant_id] -= part
         ledger.apply(
-            at[claim.variant_id, claim.location_id],
+            ledger.at(claim.variant_id, claim.location_id),
             store.Movement("sale" if ship else "release", on_hand=-part if ship else 0, reserved=-part,
                            reference_kind="order_line", reference_id=line),
         )  # fmt: skip

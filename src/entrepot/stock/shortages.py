@@ -33,11 +33,12 @@ async def fill_shortages(tx: Tx, ledger: store.Ledger) -> dict[UUID, int]:
                                reason="shortage filled"),
             )  # fmt: skip
             rows.append(
-                (reservation_id, number, "order", level.variant_id, level.location_id, quantity, reference, None)
-            )
+                (reservation_id, number, "order", level.variant_id, level.location_id, quantity, reference, None,
+                 row["per_bundle"])
+            )  # fmt: skip
         changes.append((row["id"], short))
         if reference is not None:
             given[reference] = given.get(reference, 0) + row["quantity"] - short
     await store.insert_reservations(tx, rows)
-    await store.change_shortages(tx, changes)
+    await store.change_shortages(tx, changes, "stock")
     return given

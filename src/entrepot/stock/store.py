@@ -53,17 +53,23 @@ class Movement:
     reason: str = ""
 
 
+Levels = dict[UUID, list[LockedLevel]]
 LOCK_LEVELS = """
 select l.variant_id, l.location_id, l.on_hand, l.reserved, l.held, l.unavailable, l.incoming, l.safety_stock
 from stock_level l
-where l.organisation_id = $1 and l.variant_id = any($2::uuid[])
+where l.organisation_id = $1 and l.variant_id = any(array(
+    select unnest($2::uuid[]) union all
+    select component_id from bundle_component where organisation_id = $1 and bundle_id = any($2::uuid[])))
 order by l.variant_id, l.location_id
 for update
 """
 
 
 async def lock_levels(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, list[LockedLevel]]:
-    """Lock all levels of these variants in the one order and return them by variant."""
+    """Lock all levels of these variants, and of the parts of those that are bundles, in the one order.
+
+    Returns them by variant; a bundle has no levels of its own.
+    """
     levels: dict[UUID, list[LockedLevel]] = {}
     for row in await tx.fetch(LOCK_LEVELS, tx.organisation, variant_ids):
         levels.setdefault(row[0], []).append(LockedLevel(*row))
@@ -76,35 +82,76 @@ async def location_order(tx: Tx) -> dict[UUID, int]:
     return {row["id"]: rank for rank, row in enumerate(rows)}
 
 
-async def default_location(tx: Tx) -> UUID:
-    """Return the location that stock goes to when nobody says where; make `Main` if there is none."""
-    found = await tx.fetch_value(
-        "select id from location where organisation_id = $1 order by priority, id limit 1", tx.organisation
+async def share_locations(tx: Tx, location_ids: Sequence[UUID]) -> dict[UUID, tuple[str, bool]]:
+    """Lock these locations against being put out of use; return (name, whether in use) of each that exists."""
+    rows = await tx.fetch(
+        "select id, name, active from location where organisation_id = $1 and id = any($2::uuid[])"
+        " order by id for share",
+        tx.organisation,
+        location_ids,
     )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+DEFAULT_LOCATION = """
+select id from location where organisation_id = $1 and active order by priority, id limit 1
+"""
+
+
+async def default_location(tx: Tx) -> UUID:
+    """Return the location that is used when none is named: the active one taken first; make `Main` if there is none."""
+    found = await tx.fetch_value(DEFAULT_LOCATION, tx.organisation)
     if found is None:
         await tx.execute(
             "insert into location (organisation_id, id, name) values ($1, $2, 'Main') on conflict do nothing",
             tx.organisation,
             new_id(),
         )
-        found = await tx.fetch_value(
-            "select id from location where organisation_id = $1 order by priority, id limit 1", tx.organisation
-        )
+        found = await tx.fetch_value(DEFAULT_LOCATION, tx.organisation)
     location: UUID = found
     return location
 
 
 async def ensure_levels(tx: Tx, variant_ids: Sequence[UUID], location_id: UUID) -> None:
-    """Make the levels that are missing, in the one order, so that two that do this never wait for each other."""
+    """Make the levels that are missing, in the one order, so that two that do this never wait for each other.
+
+    A bundle gets none, nor does an unknown variant. The variants are locked first: none becomes a bundle meanwhile.
+    """
+    await tx.execute(
+        "select from variant where organisation_id = $1 and id = any($2::uuid[]) order by id for share",
+        tx.organisation,
+        variant_ids,
+    )
     await tx.execute(
         """
         insert into stock_level (organisation_id, variant_id, location_id)
-        select $1, v, $3 from (select distinct unnest($2::uuid[]) as v order by 1) wanted
+        select $1, v.id, $3 from variant v
+        where v.organisation_id = $1 and v.id = any($2::uuid[])
+          and not exists (select from bundle_component b where b.organisation_id = $1 and b.bundle_id = v.id)
+        order by v.id
         on conflict do nothing
         """,
         tx.organisation,
         variant_ids,
         location_id,
+    )
+
+
+async def lock_own_levels(tx: Tx, variant_id: UUID) -> list[LockedLevel]:
+    """Lock and return the levels of one variant; an error of the database if another transaction has one locked."""
+    rows = await tx.fetch(
+        "select variant_id, location_id, on_hand, reserved, held, unavailable, incoming, safety_stock from stock_level"
+        " where organisation_id = $1 and variant_id = $2 order by location_id for update nowait",
+        tx.organisation,
+        variant_id,
+    )
+    return [LockedLevel(*row) for row in rows]
+
+
+async def drop_levels(tx: Tx, variant_id: UUID) -> None:
+    """Delete the levels of a variant that has nothing anywhere."""
+    await tx.execute(
+        "delete from stock_level where organisation_id = $1 and variant_id = $2", tx.organisation, variant_id
     )
 
 
@@ -134,6 +181,10 @@ class Ledger:
         self.levels = levels
         self._actor = actor
         self._rows: list[tuple[Any, ...]] = []
+
+    def at(self, variant_id: UUID, location_id: UUID) -> LockedLevel:
+        """Return the level of a variant at a location."""
+        return next(level for level in self.levels[variant_id] if level.location_id == location_id)
 
     def apply(self, level: LockedLevel, movement: Movement) -> None:
         """Change the level and note the movement."""
@@ -185,17 +236,18 @@ class Ledger:
 
 
 INSERT_RESERVATIONS = """
-insert into reservation (organisation_id, id, line, kind, variant_id, location_id, quantity, reference_id, expires_at)
+insert into reservation (organisation_id, id, line, kind, variant_id, location_id, quantity, reference_id, expires_at,
+    per_bundle)
 select $1, i.*
-from unnest($2::uuid[], $3::smallint[], $4::text[], $5::uuid[], $6::uuid[], $7::bigint[], $8::uuid[], $9::timestamptz[])
-     as i
+from unnest($2::uuid[], $3::smallint[], $4::text[], $5::uuid[], $6::uuid[], $7::bigint[], $8::uuid[],
+    $9::timestamptz[], $10::bigint[]) as i
 """
 
-ReservationRow = tuple[UUID, int, str, UUID, UUID, int, "UUID | None", "datetime | None"]
+ReservationRow = tuple[UUID, int, str, UUID, UUID, int, "UUID | None", "datetime | None", int]
 
 
 async def insert_reservations(tx: Tx, rows: Sequence[ReservationRow]) -> None:
-    """Insert (id, line, kind, variant, location, quantity, reference, expires_at) rows."""
+    """Insert (id, line, kind, variant, location, quantity, reference, expires_at, units per bundle) rows."""
     if rows:
         await tx.execute(INSERT_RESERVATIONS, tx.organisation, *map(list, zip(*rows, strict=True)))
 
@@ -211,9 +263,10 @@ class Reservation:
     location_id: UUID
     quantity: int
     reference_id: UUID | None
+    per_bundle: int
 
 
-_RESERVATION = "id, line, kind, variant_id, location_id, quantity, reference_id"
+_RESERVATION = "id, line, kind, variant_id, location_id, quantity, reference_id, per_bundle"
 
 
 async def variants_of_reservations(tx: Tx, ids: Sequence[UUID]) -> list[UUID]:
@@ -227,13 +280,18 @@ async def variants_of_reservations(tx: Tx, ids: Sequence[UUID]) -> list[UUID]:
     return [row[0] for row in rows]
 
 
-async def active_reservations(tx: Tx, ids: Sequence[UUID]) -> list[Reservation]:
-    """Lock and return the active lines of these reservations. The levels must be locked already."""
+async def active_reservations(tx: Tx, ids: Sequence[UUID], due: datetime | None = None) -> list[Reservation]:
+    """Lock and return the active lines of these reservations. The levels must be locked already.
+
+    `due`: only those whose time is over by then; one that was extended meanwhile is left alone.
+    """
     rows = await tx.fetch(
         f"select {_RESERVATION} from reservation"
-        " where organisation_id = $1 and id = any($2::uuid[]) and state = 'active' order by id, line for update",
+        " where organisation_id = $1 and id = any($2::uuid[]) and state = 'active'"
+        " and ($3::timestamptz is null or expires_at <= $3) order by id, line for update",
         tx.organisation,
         ids,
+        due,
     )
     return [Reservation(*row) for row in rows]
 
@@ -255,15 +313,23 @@ async def variants_of_lines(tx: Tx, order_lines: Sequence[UUID]) -> list[UUID]:
 
 
 async def claims_of_lines(tx: Tx, order_lines: Sequence[UUID]) -> dict[UUID, ClaimResult]:
-    """Return what is reserved and what is short for each of these order lines."""
+    """Return what is reserved and what is short for each of these order lines, in what the line sells.
+
+    Of a bundle so many are reserved as all its parts are; the others are short.
+    """
     rows = await tx.fetch(
         """
-        select line.id,
-               (select coalesce(sum(quantity), 0)::bigint from reservation r
-                where r.organisation_id = $1 and r.reference_id = line.id and r.state = 'active'),
-               (select coalesce(sum(quantity), 0)::bigint from shortage s
-                where s.organisation_id = $1 and s.reference_id = line.id and s.state = 'open')
+        select line.id, coalesce(min(part.had), 0)::bigint, coalesce(max(part.wanted) - min(part.had), 0)::bigint
         from unnest($2::uuid[]) as line(id)
+        left join lateral (
+            select variant_id, floor(sum(had) / max(per_bundle)) as had, ceil(sum(had + short) / max(per_bundle)) as wanted
+            from (select variant_id, quantity as had, 0 as short, per_bundle from reservation r
+                  where r.organisation_id = $1 and r.reference_id = line.id and r.state = 'active'
+                  union all
+                  select variant_id, 0, quantity, per_bundle from shortage s
+                  where s.organisation_id = $1 and s.reference_id = line.id and s.state = 'open') claim
+            group by variant_id) part on true
+        group by line.id
         """,
         tx.organisation,
         order_lines,
@@ -321,6 +387,18 @@ async def shrink_reservation(tx: Tx, reservation_id: UUID, line: int, quantity: 
     )
 
 
+async def set_expiry(tx: Tx, hold_id: UUID, expires_at: datetime, now: datetime) -> int:
+    """Set when a hold ends, if it has not ended by `now`; return how many lines it has."""
+    return await tx.execute(
+        "update reservation set expires_at = $3, updated_at = now() where organisation_id = $1 and id = $2"
+        " and state = 'active' and kind = 'hold' and expires_at > $4",
+        tx.organisation,
+        hold_id,
+        expires_at,
+        now,
+    )
+
+
 async def expired_reservations(tx: Tx, now: datetime, limit: int) -> list[UUID]:
     """Return ids of active reservations whose time is over."""
     rows = await tx.fetch(
@@ -333,12 +411,16 @@ async def expired_reservations(tx: Tx, now: datetime, limit: int) -> list[UUID]:
     return [row[0] for row in rows]
 
 
-async def insert_shortages(tx: Tx, rows: Sequence[tuple[UUID, UUID, int, UUID | None, str]]) -> None:
-    """Insert open shortages: (id, variant, quantity, reference, reason)."""
+ShortageRow = tuple[UUID, UUID, int, "UUID | None", str, int]
+
+
+async def insert_shortages(tx: Tx, rows: Sequence[ShortageRow]) -> None:
+    """Insert open shortages: (id, variant, quantity, reference, reason, units per bundle)."""
     if rows:
         await tx.execute(
-            "insert into shortage (organisation_id, id, variant_id, quantity, reference_id, reason)"
-            " select $1, i.* from unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::text[]) as i",
+            "insert into shortage (organisation_id, id, variant_id, quantity, reference_id, reason, per_bundle)"
+            " select $1, i.*"
+            " from unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::text[], $7::bigint[]) as i",
             tx.organisation,
             *map(list, zip(*rows, strict=True)),
         )
@@ -347,7 +429,7 @@ async def insert_shortages(tx: Tx, rows: Sequence[tuple[UUID, UUID, int, UUID | 
 async def open_shortages(tx: Tx, *, reference_ids: Sequence[UUID] = (), variant_ids: Sequence[UUID] = ()) -> list[Any]:
     """Lock and return open shortages of these order lines or variants, oldest first. Levels must be locked already."""
     return await tx.fetch(
-        "select id, variant_id, quantity, reference_id from shortage where organisation_id = $1 and state = 'open'"
+        "select id, variant_id, quantity, reference_id, per_bundle from shortage where organisation_id = $1 and state = 'open'"
         " and (reference_id = any($2::uuid[]) or variant_id = any($3::uuid[])) order by id for update",
         tx.organisation,
         list(reference_ids),
@@ -355,86 +437,20 @@ async def open_shortages(tx: Tx, *, reference_ids: Sequence[UUID] = (), variant_
     )
 
 
-async def change_shortages(tx: Tx, rows: Sequence[tuple[UUID, int]]) -> None:
-    """Set what is still short, by shortage id; 0 closes it."""
+async def change_shortages(tx: Tx, rows: Sequence[tuple[UUID, int]], remedy: str = "") -> None:
+    """Set what is still short, by shortage id; 0 closes it. `remedy`: what did, if no person had chosen one."""
     if rows:
         await tx.execute(
             """
             update shortage s
             set quantity = case when i.quantity > 0 then i.quantity else s.quantity end,
                 state = case when i.quantity > 0 then 'open' else 'closed' end,
-                closed_at = case when i.quantity > 0 then null else now() end
+                closed_at = case when i.quantity > 0 then null else now() end,
+                remedy = case when s.remedy = '' and i.quantity = 0 then $4 else s.remedy end
             from unnest($2::uuid[], $3::bigint[]) as i(id, quantity)
             where s.organisation_id = $1 and s.id = i.id
             """,
             tx.organisation,
             *map(list, zip(*rows, strict=True)),
+            remedy,
         )
-
-
-async def read_levels(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
-    """Return levels without locking."""
-    return await tx.fetch(
-        "select variant_id, location_id, on_hand, reserved, held, unavailable, incoming, safety_stock from stock_level"
-        " where organisation_id = $1 and variant_id = any($2::uuid[]) order by variant_id, location_id",
-        tx.organisation,
-        variant_ids,
-    )
-
-
-async def available_to_sell(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Return ATS over all locations by variant; a variant without a level is left out. Shortages lower it."""
-    rows = await tx.fetch(
-        """
-        select l.variant_id,
-               sum(l.on_hand - l.reserved - l.held - l.unavailable - l.safety_stock)::bigint - coalesce(max(s.short), 0)
-        from stock_level l
-        left join (select variant_id, sum(quantity)::bigint as short from shortage
-                   where organisation_id = $1 and state = 'open' and variant_id = any($2::uuid[]) group by 1) s
-               on s.variant_id = l.variant_id
-        where l.organisation_id = $1 and l.variant_id = any($2::uuid[])
-        group by l.variant_id
-        """,
-        tx.organisation,
-        variant_ids,
-    )
-    return {row[0]: row[1] for row in rows}
-
-
-async def mismatches(tx: Tx) -> list[Any]:
-    """Return every balance that is not the sum of its movements or active reservations, and what is reserved of nothing.
-
-    More reserved for orders than on hand is wrong too: what is not there is a shortage, never a reservation. (A hold may
-    outlast a count that finds less.)
-    """
-    return await tx.fetch(
-        """
-        with ledger as (
-            select variant_id, location_id, sum(on_hand_delta)::bigint as on_hand,
-                   sum(reserved_delta)::bigint as reserved, sum(held_delta)::bigint as held,
-                   sum(unavailable_delta)::bigint as unavailable, sum(incoming_delta)::bigint as incoming
-            from stock_movement where organisation_id = $1 group by 1, 2
-        ), claims as (
-            select variant_id, location_id, sum(quantity) filter (where kind = 'order')::bigint as reserved,
-                   sum(quantity) filter (where kind = 'hold')::bigint as held
-            from reservation where organisation_id = $1 and state = 'active' group by 1, 2
-        )
-        select variant_id, location_id, c.name, c.balance, c.ledger
-        from (select * from stock_level where organisation_id = $1) l
-        full join ledger g using (variant_id, location_id)
-        full join claims k using (variant_id, location_id)
-        cross join lateral (values
-            ('on_hand', coalesce(l.on_hand, 0), coalesce(g.on_hand, 0)),
-            ('reserved', coalesce(l.reserved, 0), coalesce(g.reserved, 0)),
-            ('held', coalesce(l.held, 0), coalesce(g.held, 0)),
-            ('unavailable', coalesce(l.unavailable, 0), coalesce(g.unavailable, 0)),
-            ('incoming', coalesce(l.incoming, 0), coalesce(g.incoming, 0)),
-            ('reservations', coalesce(l.reserved, 0), coalesce(k.reserved, 0)),
-            ('holds', coalesce(l.held, 0), coalesce(k.held, 0)),
-            ('uncovered', greatest(l.reserved, l.on_hand), l.on_hand)
-        ) as c(name, balance, ledger)
-        where c.balance <> c.ledger
-        order by 1, 2, 3
-        """,
-        tx.organisation,
-    )

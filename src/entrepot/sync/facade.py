@@ -14,7 +14,7 @@ from entrepot.database.pool import Tx
 from entrepot.jobs.reactions import Reaction
 from entrepot.orders import facade as orders
 from entrepot.orders.contracts import ORDERS_SOLD
-from entrepot.stock.facade import STOCK_CHANGED
+from entrepot.stock.facade import STOCK_CHANGED, StockWatch
 from entrepot.sync import progress, store
 from entrepot.sync.batches import QUANTITIES_SHOWN
 from entrepot.sync.context import SyncContext, SyncSettings
@@ -38,14 +38,20 @@ RUN_KINDS = tuple(RUN_LANES)
 
 def reaction_table(
     find_connector: FindConnector,
+    *,
+    watch: StockWatch | None = None,
     learning: allocation.Learning = LEARNING,
     clock_offset: Callable[[UUID], timedelta] = lambda connection_id: timedelta(0),
 ) -> Mapping[str, Sequence[Reaction]]:
-    """Return the one table of reactions: what follows from each event. `clock_offset`: a channel's clock less ours."""
+    """Return the one table of reactions: what follows from each event, in the order in which it does.
+
+    `watch`: looks for what is low; `clock_offset`: a channel's clock less ours.
+    """
     own = Reactions(find_connector, learning=learning, clock_offset=clock_offset)
+    watch = watch or StockWatch()
     return {
         ORDERS_SOLD: (own.orders_sold,),
-        STOCK_CHANGED: (own.stock_changed,),
+        STOCK_CHANGED: (own.stock_changed, watch.stock_changed),
         QUANTITIES_SHOWN: (own.stock_changed,),
         LISTINGS_MATCHED: (own.listings_matched,),
         channels.CONNECTIONS_CHANGED: (own.connections_changed,),

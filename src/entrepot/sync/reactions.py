@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from entrepot.allocation import facade as allocation
+from entrepot.catalog import facade as catalog
 from entrepot.channels import facade as channels
 from entrepot.channels.contract import QuantitySemantics
 from entrepot.channels.contracts import FindConnector
@@ -41,7 +42,7 @@ class Reactions:
         """Lock the listings of every variant that the events name, in the one order that all writers keep."""
         variants = {UUID(v) for event in events for v in event.get("variant_ids", ())}
         variants |= {UUID(sold[1]) for event in events for sold in event.get("sold", ())}
-        await store.lock_variants(tx, list(variants))
+        await store.lock_variants(tx, await _with_bundles(tx, variants))
 
     async def orders_sold(self, tx: Tx, events: Sequence[Event]) -> None:
         """Channels have sold units: they took them off their own listings, so we expect less there."""
@@ -81,8 +82,8 @@ class Reactions:
 
     async def stock_changed(self, tx: Tx, events: Sequence[Event]) -> None:
         """Stock changed: divide it anew over the listings of these variants."""
-        variants = list({UUID(v) for event in events for v in event["variant_ids"]})
-        await self.divide(tx, variants)
+        variants = {UUID(v) for event in events for v in event["variant_ids"]}
+        await self.divide(tx, await _with_bundles(tx, variants))
 
     async def connections_changed(self, tx: Tx, events: Sequence[Event]) -> None:
         """A connection came, went or got other settings: divide everything anew."""
@@ -135,3 +136,8 @@ def shown_of(row: Any) -> allocation.Shown:
     """Return what a listing shows for `store.live_figures`. Pure."""
     most = max(row["shows"], row["perhaps"] or 0) + row["rising"]
     return allocation.Shown(most, max(0, row["shows"] + row["under_way"]))
+
+
+async def _with_bundles(tx: Tx, variants: set[UUID]) -> list[UUID]:
+    """Return these variants and the bundles whose stock follows them."""
+    return list(variants.union(await catalog.bundles_with(tx, list(variants)))) if variants else []

@@ -45,6 +45,19 @@ WORDS = {
     "return": "Returned",
     "damage": "Damaged",
     "archived": "Archived",
+    "transfer": "Transferred",
+    "adjustment": "Corrected",
+    "goods": "Goods",
+    "claims": "Claims",
+    "in_transit": "In transit",
+    "partly_received": "Partly in",
+    "received": "Received",
+    "ordered": "Ordered",
+    "confirmed": "Taken over",
+    "warehouse": "Warehouse",
+    "store": "Store",
+    "supplier": "Supplier",
+    "dropship": "Dropship",
 }
 TONES = {
     "open": "info", "pending": "warn", "partly_shipped": "info", "shipped": "ok", "cancelled": "muted",
@@ -52,6 +65,7 @@ TONES = {
     "disconnected": "muted", "new": "info", "in_step": "ok", "differs": "warn", "error": "bad",
     "queued": "muted", "running": "info", "done": "ok", "failed": "bad", "held": "bad", "dismissed": "muted",
     "active": "ok", "draft": "muted", "archived": "muted",
+    "in_transit": "info", "ordered": "info", "partly_received": "warn", "received": "ok", "confirmed": "ok",
 }  # fmt: skip
 
 
@@ -91,6 +105,11 @@ def rhythm(cron: str) -> str:
     if rest == ["*"] * 4 and minute.isdigit():
         return f"every hour, {int(minute)} min past"
     return cron
+
+
+def plain_amount(minor: int, currency: str) -> str:
+    """Return an amount as it is typed: `1234.50`."""
+    return str(to_decimal(minor, currency))
 
 
 def ago(at: datetime | None, now: datetime) -> str:

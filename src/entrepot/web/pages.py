@@ -20,6 +20,10 @@ from entrepot.web.routes import (
     settings,
     signin,
     stock,
+    stock_buying,
+    stock_papers,
+    stock_places,
+    stock_queues,
 )
 from entrepot.web.services import PageServices
 
@@ -46,6 +50,11 @@ def build_pages(services: PageServices) -> list[BaseRoute]:
         *now.routes(services),
         *channels.routes(services),
         *orders.routes(services),
+        # The lists of stock before a single SKU, whose address is /stock/<id>.
+        *stock_places.routes(services),
+        *stock_papers.routes(services),
+        *stock_buying.routes(services),
+        *stock_queues.routes(services),
         *stock.routes(services),
         *importing.routes(services),
         *products.routes(services),

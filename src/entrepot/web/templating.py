@@ -30,6 +30,7 @@ def environment() -> jinja2.Environment:
         number=formats.number,
         signed=formats.signed,
         money=formats.money,
+        plain_amount=formats.plain_amount,
         word=formats.word,
         tone=formats.tone,
         every=formats.every,

@@ -97,19 +97,6 @@ class Movements(Resource):
     next_cursor: str | None
 
 
-class LocationView(Resource):
-    """Where stock sits."""
-
-    id: UUID
-    name: str
-
-
-class Locations(Resource):
-    """The locations, the preferred first."""
-
-    locations: list[LocationView]
-
-
 class Change(Input):
     """A new number on hand, or a difference, of one variant at one location (the preferred one if absent)."""
 
@@ -148,6 +135,14 @@ class SafetyStock(Input):
     quantity: Units
 
 
+class Damaged(Input):
+    """Units on hand that cannot be sold, at a location (the preferred one if absent)."""
+
+    damaged: Units
+    location_id: UUID | None = None
+    reason: Text255 = ""
+
+
 async def list_stock(
     call: CallDep,
     paging: PagingDep,
@@ -174,13 +169,6 @@ async def list_movements(variant_id: UUID, call: CallDep, paging: PagingDep) -> 
         found = await paging.read(lambda cursor, limit: reading.movements_of(tx, variant_id, cursor, limit))
     movements = [MovementView.model_validate(movement) for movement in found]
     return respond(Movements(movements=movements, next_cursor=found.next_cursor))
-
-
-async def list_locations(call: CallDep) -> Response:
-    """Return the locations."""
-    async with call.transaction() as tx:
-        found = await reading.locations(tx)
-    return respond(Locations(locations=[LocationView(id=identifier, name=name) for identifier, name in found]))
 
 
 async def adjust(body: Adjustment, call: CallDep) -> Response:
@@ -213,6 +201,17 @@ async def set_safety_stock(variant_id: UUID, body: SafetyStock, call: CallDep) -
             tx, call.actor, "stock.safety", "variant", variant_id, {"safetyStock": before.safety_stock},
             {"safetyStock": body.quantity},
         )  # fmt: skip
+        return respond(await _one(tx, variant_id))
+
+
+async def set_damaged(variant_id: UUID, body: Damaged, call: CallDep) -> Response:
+    """Say how many of the units on hand at a location are damaged: there, but not for sale."""
+    async with call.transaction() as tx:
+        level = await stock.set_damaged(
+            tx, variant_id, body.location_id, body.damaged, reason=body.reason, actor=call.actor.reference
+        )
+        after = {"damaged": level.unavailable, "locationId": str(level.location_id), "reason": body.reason}
+        await identity.record(tx, call.actor, "stock.damaged", "variant", variant_id, None, after)
         return respond(await _one(tx, variant_id))
 
 

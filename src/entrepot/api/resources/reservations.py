@@ -14,7 +14,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from entrepot.api.answers import IDEMPOTENCY_HEADER, Answer, Input, Resource, empty, once
+from entrepot.api.answers import IDEMPOTENCY_HEADER, Answer, Input, Resource, answer, empty, once, respond
 from entrepot.api.dependencies import Call, CallDep, Services, authorise
 from entrepot.api.problems import InvalidBody
 from entrepot.catalog import editing
@@ -24,6 +24,7 @@ from entrepot.identity.facade import Scope
 from entrepot.kernel.errors import NotFound
 from entrepot.kernel.ids import new_id
 from entrepot.stock import facade as stock
+from entrepot.stock import reading_queues
 from entrepot.stock.contracts import ClaimLine, Hold, NotEnoughStock
 
 LINES_MAX = 500
@@ -251,3 +252,62 @@ async def delete(reservation_id: UUID, call: CallDep) -> Response:
     async with call.transaction() as tx:
         await stock.release_hold(tx, reservation_id, actor=call.actor.reference)
     return empty()
+
+
+class Extension(Input):
+    """From now on so many seconds; without it as long as a new reservation lasts."""
+
+    expires_in: Annotated[int | None, Field(ge=1, le=EXPIRES_IN_MAX_S)] = None
+
+
+class HeldLineView(Resource):
+    """Units that a reservation has of a variant at a location; of a bundle its parts."""
+
+    variant_id: UUID
+    sku: str
+    location: str
+    quantity: int
+
+
+class ReservationState(Resource):
+    """A reservation: active, released or expired."""
+
+    id: UUID
+    state: str
+    expires_at: datetime | None
+    lines: list[HeldLineView]
+
+
+class OneReservation(Resource):
+    """A reservation with what it has."""
+
+    reservation: ReservationState
+
+
+async def get(reservation_id: UUID, call: CallDep) -> Response:
+    """Return a reservation with what it has, and where."""
+    async with call.transaction() as tx:
+        return respond(await _state(tx, reservation_id))
+
+
+async def extend(reservation_id: UUID, body: Extension, call: CallDep) -> Response:
+    """Let a reservation last longer (or end sooner); 404 if it has ended."""
+    services = call.services
+    life = services.reservation_timeout if body.expires_in is None else timedelta(seconds=body.expires_in)
+    now = services.clock()
+
+    async def work(tx: Tx) -> Answer:
+        await stock.extend_hold(tx, reservation_id, now + life, now)
+        return answer(await _state(tx, reservation_id))
+
+    return await once(call, work)
+
+
+async def _state(tx: Tx, id: UUID) -> OneReservation:
+    lines = await reading_queues.hold_lines(tx, id)
+    return OneReservation(
+        reservation=ReservationState(
+            id=id, state=lines[0].state, expires_at=lines[0].expires_at,
+            lines=[HeldLineView.model_validate(line) for line in lines],
+        )
+    )  # fmt: skip

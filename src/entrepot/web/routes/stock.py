@@ -7,12 +7,13 @@ from uuid import UUID
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from entrepot.catalog import facade as catalog_facade
 from entrepot.catalog import reading as catalog
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Scope
 from entrepot.kernel.errors import EntrepotError, InvalidInput
 from entrepot.stock import facade as stock
-from entrepot.stock import reading
+from entrepot.stock import reading, reading_queues
 from entrepot.stock.reading import LevelView, StockFilter
 from entrepot.sync import reading as sync
 from entrepot.web.explaining import explain_lines
@@ -80,10 +81,17 @@ async def variant(visit: Visit) -> Response:
         ledger = await reading.movements_of(tx, variant_id, cursor, PAGE_SIZE)
         channels = await sync.connection_names(tx)
         places = await reading.locations(tx)
+        rules = await reading_queues.rules_of(tx, variant_id)
+        low_at = await reading_queues.thresholds_of(tx, variant_id)
+        parts = await catalog_facade.part_views(tx, variant_id)
         names = await identity.names_of(tx, [move.actor for move in ledger])
     return await visit.page(
         "variant.html",
         names=names,
+        rules=rules,
+        low_at=low_at,
+        shop_low_at=visit.services.low_stock_threshold,
+        parts=parts,
         row=row,
         levels=levels,
         cells=cells,

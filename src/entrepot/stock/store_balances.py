@@ -1,0 +1,108 @@
+"""Statements that read and prove balances. Nothing is locked here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from entrepot.database.pool import Tx
+
+
+async def read_levels(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
+    """Return levels without locking."""
+    return await tx.fetch(
+        "select variant_id, location_id, on_hand, reserved, held, unavailable, incoming, safety_stock from stock_level"
+        " where organisation_id = $1 and variant_id = any($2::uuid[]) order by variant_id, location_id",
+        tx.organisation,
+        variant_ids,
+    )
+
+
+async def available_to_sell(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return ATS over all locations by variant; a variant without a level is left out. Shortages lower it.
+
+    Of a bundle there are as many as its scarcest part makes.
+    """
+    rows = await tx.fetch(
+        """
+        with part as materialized (
+            select bundle_id, component_id, quantity from bundle_component
+            where organisation_id = $1 and bundle_id = any($2::uuid[])
+        ), named as materialized (
+            select array(select unnest($2::uuid[]) union select component_id from part) as ids
+        ), ats as (
+            select l.variant_id,
+                   sum(l.on_hand - l.reserved - l.held - l.unavailable - l.safety_stock)::bigint
+                       - coalesce(max(s.short), 0) as units
+            from stock_level l
+            left join (select variant_id, sum(quantity)::bigint as short from shortage
+                       where organisation_id = $1 and state = 'open' and variant_id = any((select ids from named)::uuid[])
+                       group by 1) s
+                   on s.variant_id = l.variant_id
+            where l.organisation_id = $1 and l.variant_id = any((select ids from named)::uuid[])
+            group by l.variant_id
+        )
+        select variant_id, units from ats where variant_id = any($2::uuid[])
+        union all
+        select part.bundle_id, min(floor(coalesce(ats.units, 0)::numeric / part.quantity))::bigint
+        from part left join ats on ats.variant_id = part.component_id
+        group by part.bundle_id
+        """,
+        tx.organisation,
+        variant_ids,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def mismatches(tx: Tx) -> list[Any]:
+    """Return every balance that is not what the ledger, claims and papers sum up to, and what is reserved of nothing.
+
+    More reserved for orders than on hand is wrong too: what is not there is a shortage, never a reservation. (A hold may
+    outlast a count that finds less.)
+    """
+    return await tx.fetch(
+        """
+        with ledger as (
+            select variant_id, location_id, sum(on_hand_delta)::bigint as on_hand,
+                   sum(reserved_delta)::bigint as reserved, sum(held_delta)::bigint as held,
+                   sum(unavailable_delta)::bigint as unavailable, sum(incoming_delta)::bigint as incoming
+            from stock_movement where organisation_id = $1 group by 1, 2
+        ), claims as (
+            select variant_id, location_id, sum(quantity) filter (where kind = 'order')::bigint as reserved,
+                   sum(quantity) filter (where kind = 'hold')::bigint as held
+            from reservation where organisation_id = $1 and state = 'active' group by 1, 2
+        ), coming as (
+            select variant_id, location_id, sum(outstanding)::bigint as units from (
+                select n.variant_id, o.location_id, n.outstanding
+                from purchase_order_line n
+                join purchase_order o on o.organisation_id = n.organisation_id and o.id = n.purchase_order_id
+                where n.organisation_id = $1 and n.outstanding > 0
+                union all
+                select n.variant_id, t.to_location_id, n.outstanding
+                from stock_transfer_line n
+                join stock_transfer t on t.organisation_id = n.organisation_id and t.id = n.transfer_id
+                where n.organisation_id = $1 and n.outstanding > 0) line
+            group by 1, 2
+        )
+        select variant_id, location_id, c.name, c.balance, c.ledger
+        from (select * from stock_level where organisation_id = $1) l
+        full join ledger g using (variant_id, location_id)
+        full join claims k using (variant_id, location_id)
+        full join coming d using (variant_id, location_id)
+        cross join lateral (values
+            ('on_hand', coalesce(l.on_hand, 0), coalesce(g.on_hand, 0)),
+            ('reserved', coalesce(l.reserved, 0), coalesce(g.reserved, 0)),
+            ('held', coalesce(l.held, 0), coalesce(g.held, 0)),
+            ('unavailable', coalesce(l.unavailable, 0), coalesce(g.unavailable, 0)),
+            ('incoming', coalesce(l.incoming, 0), coalesce(g.incoming, 0)),
+            ('reservations', coalesce(l.reserved, 0), coalesce(k.reserved, 0)),
+            ('holds', coalesce(l.held, 0), coalesce(k.held, 0)),
+            ('coming', coalesce(l.incoming, 0), coalesce(d.units, 0)),
+            ('uncovered', greatest(l.reserved, l.on_hand), l.on_hand)
+        ) as c(name, balance, ledger)
+        where c.balance <> c.ledger
+        order by 1, 2, 3
+        """,
+        tx.organisation,
+    )

@@ -1,0 +1,271 @@
+"""The pages of stock over HTTP, without scripts: what a person does there, and what they see when it is refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from uuid import UUID
+
+import httpx
+import pytest
+from tests.web.server import Site
+
+from entrepot.kernel.ids import new_id
+from entrepot.stock import facade as stock
+from entrepot.stock.contracts import SaleClaim
+
+PAGES = ("reorder", "reorder?show=low", "shortages", "shortages?state=closed", "counts", "transfers", "purchase-orders",
+         "suppliers", "locations", "movements", "files")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def site(database_url: str) -> Iterator[Site]:
+    site = Site(database_url).start()
+    yield site
+    site.stop()
+
+
+@pytest.fixture(scope="module")
+def client(site: Site) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=site.url, timeout=60, follow_redirects=True) as client:
+        client.get(site.link())
+        yield client
+
+
+def post(client: httpx.Client, path: str, **form: object) -> httpx.Response:
+    token = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/settings").text)
+    assert token
+    return client.post(path, data={"csrf_token": token[1], **{key: str(value) for key, value in form.items()}})
+
+
+def id_in(answer: httpx.Response) -> str:
+    assert answer.status_code == 200, answer.text
+    return str(answer.url).rpartition("/")[2]
+
+
+def sku(site: Site, number: int) -> tuple[UUID, str]:
+    assert site.filled
+    return site.filled.variants[number][:2]
+
+
+def other(client: httpx.Client, site: Site) -> tuple[str, str]:
+    """Return the ids of Main and of another location, made if it is not there."""
+    assert site.filled
+    if "Corner" not in client.get("/stock/locations").text:
+        post(client, "/stock/locations", name="Corner", kind="store")
+    found = re.search(r'location=([0-9a-f-]{36})">Corner', client.get("/stock/locations").text)
+    assert found
+    return str(site.filled.location_id), found[1]
+
+
+def supplier(client: httpx.Client, name: str) -> str:
+    return id_in(post(client, "/stock/suppliers", name=name, currency="EUR", lead_time_days=3))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_show_and_carry_no_inline_script(client: httpx.Client, name: str) -> None:
+    answer = client.get(f"/stock/{name}")
+    assert answer.status_code == 200
+    assert not re.search(r"<script(?![^>]*src=)|\sstyle=|\son\w+=", answer.text)
+    assert 'aria-current="page"' in answer.text
+
+
+def test_empty_pages_say_what_to_do(database_url: str) -> None:
+    site = Site(database_url).start(empty=True)
+    try:
+        with httpx.Client(base_url=site.url, timeout=60, follow_redirects=True) as client:
+            client.get(site.link())
+            for name in PAGES:
+                answer = client.get(f"/stock/{name}")
+                assert answer.status_code == 200
+                assert 'class="empty"' in answer.text or name == "files"
+    finally:
+        site.stop()
+
+
+def test_locations_are_made_reordered_and_kept_while_in_use(site: Site, client: httpx.Client) -> None:
+    main, corner = other(client, site)
+    assert "There is a location called" in post(client, "/stock/locations", name="Corner", kind="store").text
+    up = post(client, f"/stock/locations/{corner}/up").text
+    assert up.index(">Corner<") < up.index(">Main<")
+    post(client, f"/stock/locations/{main}/up")
+    refused = post(client, f"/stock/locations/{main}/deactivate")
+    assert (refused.status_code, "units on hand" in refused.text) == (409, True)
+    assert "Out of use</span>" in post(client, f"/stock/locations/{corner}/deactivate").text
+    post(client, f"/stock/locations/{corner}/activate")
+    assert "Old corner" in post(client, f"/stock/locations/{corner}/change", name="Old corner", kind="store").text
+    post(client, f"/stock/locations/{corner}/change", name="Corner", kind="store")
+
+
+def test_a_transfer_is_drafted_sent_and_received(site: Site, client: httpx.Client) -> None:
+    main, corner = other(client, site)
+    variant_id, name = sku(site, 4)
+    post(client, f"/stock/{variant_id}/on-hand", on_hand=20, reason="count")
+    wrong = post(client, "/stock/transfers", **{"from": main, "to": corner, "lines": f"{name}"})
+    assert "write the SKU and the units" in wrong.text
+    assert name in wrong.text
+    assert (
+        "no variant with the SKU"
+        in post(client, "/stock/transfers", **{"from": main, "to": corner, "lines": "X 1"}).text
+    )
+    id = id_in(post(client, "/stock/transfers", **{"from": main, "to": corner, "lines": f"{name} 999999"}))
+    refused = post(client, f"/stock/transfers/{id}/ship")
+    assert (refused.status_code, f"{name}: asked for 999,999, available" in refused.text) == (409, True)
+    id = id_in(post(client, "/stock/transfers", **{"from": main, "to": corner, "lines": f"{name}; 3"}))
+    assert "In transit" in post(client, f"/stock/transfers/{id}/ship").text
+    nothing = post(client, f"/stock/transfers/{id}/receive", do="some")
+    assert "Say what came in" in nothing.text
+    form = {f"received_{variant_id}": "2", f"damaged_{variant_id}": "1", "do": "some"}
+    assert "Partly in" in post(client, f"/stock/transfers/{id}/receive", **form).text
+    assert "Received" in post(client, f"/stock/transfers/{id}/receive", do="all").text
+    lines = client.get(f"/stock/movements?sku={name}&kind=transfer").text
+    assert f'href="/stock/transfers/{id}"' in lines
+    assert "No movement matches" in client.get(f"/stock/movements?sku={name}&to=2001-01-01").text
+    assert client.get("/stock/movements?sku=NO").status_code == 422
+    assert client.get("/stock/movements?from=soon").status_code == 422
+
+
+def test_a_count_is_blind_until_its_differences_are_asked_for(site: Site, client: httpx.Client) -> None:
+    main, _ = other(client, site)
+    (a, first), (_, second) = sku(site, 6), sku(site, 7)
+    post(client, f"/stock/{a}/on-hand", on_hand=41, reason="count")
+    id = id_in(post(client, "/stock/counts", location=main, skus=f"{first}\n{second}"))
+    page = client.get(f"/stock/counts/{id}").text
+    assert f'name="counted_{a}"' in page
+    assert ">41<" not in page
+    assert client.get(f"/stock/counts/{id}/lines.csv").text.splitlines()[0] == "sku,title,counted"
+    assert "Write at least one count" in post(client, f"/stock/counts/{id}/record").text
+    post(client, f"/stock/counts/{id}/record", **{f"counted_{a}": "40", "lines": f"{second} 0"})
+    differences = client.get(f"/stock/counts/{id}?only=differences").text
+    assert ">41<" in differences
+    assert "−1" in differences
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert token
+    upload = {"file": ("c.csv", f"sku,counted\n{first},39\nNO,1\n".encode(), "text/csv")}
+    read = client.post(f"/stock/counts/{id}/file", data={"csrf_token": token[1]}, files=upload)
+    assert "There is no variant with this SKU." in read.text
+    assert "Taken over" in post(client, f"/stock/counts/{id}/confirm").text
+    assert f'data-live="on_hand:{a}">39<' in client.get(f"/stock/{a}").text
+    assert post(client, f"/stock/counts/{id}/cancel").status_code == 422
+
+
+def test_goods_are_bought_and_come_in(site: Site, client: httpx.Client) -> None:
+    main, _ = other(client, site)
+    variant_id, name = sku(site, 8)
+    seller = supplier(client, "Acme & Sons")
+    assert "must be an amount" in post(client, f"/stock/suppliers/{seller}/item", sku=name, cost="x").text
+    sold = post(client, f"/stock/suppliers/{seller}/item", sku=name, cost="2.50", pack_units=6, preferred=1)
+    assert "2.50" in sold.text
+    assert "Preferred" in sold.text
+    order = {"supplier": seller, "location": main, "lines": f"{name} 12"}
+    id = id_in(post(client, "/stock/purchase-orders", **order))
+    assert "30.00" in client.get(f"/stock/purchase-orders/{id}").text
+    changed = post(client, f"/stock/purchase-orders/{id}/lines", lines=f"{name}; 10; 3.00")
+    assert f"{name}; 10; 3.00" in changed.text
+    assert "Ordered" in post(client, f"/stock/purchase-orders/{id}/order", expected_on="2031-01-01").text
+    file = list(csv.DictReader(io.StringIO(client.get(f"/stock/purchase-orders/{id}/lines.csv").text)))
+    assert [(row["sku"], row["quantity"], row["cost"]) for row in file] == [(name, "10", "3.00")]
+    form = {f"received_{variant_id}": "4", f"damaged_{variant_id}": "5", "do": "some"}
+    assert post(client, f"/stock/purchase-orders/{id}/receive", **form).status_code == 409
+    assert "Received" in post(client, f"/stock/purchase-orders/{id}/receive", do="all").text
+    dropped = post(client, f"/stock/suppliers/{seller}/drop", variant_id=variant_id)
+    assert "Say which SKUs it sells" in dropped.text
+    rest = {"name": "Acme & Sons", "lead_time_days": 9}
+    assert "Out of use" in post(client, f"/stock/suppliers/{seller}/change", **rest).text
+
+
+def test_what_is_low_is_suggested_and_bought(site: Site, client: httpx.Client) -> None:
+    main, _ = other(client, site)
+    variant_id, name = sku(site, 9)
+    seller = supplier(client, "Bolt")
+    post(client, f"/stock/suppliers/{seller}/item", sku=name, pack_units=10)
+    post(client, f"/stock/{variant_id}/on-hand", on_hand=2, reason="count")
+    assert (
+        post(client, f"/stock/{variant_id}/reorder-rule", location_id=main, point=99999999, max_level=5).status_code
+        == 422
+    )
+    shown = post(client, f"/stock/{variant_id}/reorder-rule", location_id=main, point=900, max_level=1000).text
+    assert "at 900, up to 1,000" in shown
+    assert "999 units" in post(client, f"/stock/{variant_id}/low-at", low_at=999).text
+
+    async def look() -> None:
+        assert site.database
+        async with site.database.transaction(site.organisation_id) as tx:
+            await stock.StockWatch().look(tx, [variant_id])
+
+    site.run(look())
+    low = client.get("/stock/reorder?show=low").text
+    assert name in low
+    seen = re.search(r"/stock/alerts/[0-9a-f-]{36}/seen", low)
+    assert seen
+    assert "Ana Costa" in post(client, seen[0]).text
+    suggested = client.get("/stock/reorder").text
+    assert "Bolt sells packs of 10" in suggested
+    assert "Tick what to buy" in post(client, "/stock/reorder/buy").text
+    found = re.search(r'name="suggestion" value="([0-9a-f-]{36})"', suggested)
+    assert found
+    bought = post(client, "/stock/reorder/buy", suggestion=found[1])
+    assert "Purchase order P-" in bought.text
+    assert post(client, f"/stock/reorder/{found[1]}/dismiss").status_code == 409
+
+
+def test_a_shortage_is_remedied(site: Site, client: httpx.Client) -> None:
+    variant_id, name = sku(site, 10)
+    seller = supplier(client, "Crate")
+
+    async def oversell() -> None:
+        assert site.database
+        async with site.database.transaction(site.organisation_id) as tx:
+            await stock.claim_sales(tx, [SaleClaim(new_id(), variant_id, 1_000_000)], actor="test")
+
+    site.run(oversell())
+    page = client.get("/stock/shortages").text
+    assert "Give the sale up" in page
+    row = re.search(rf">{name}<.*?action=\"(/stock/shortages/[0-9a-f-]+/remedy)\"", page, re.DOTALL)
+    assert row
+    assert "Choose what to do" in post(client, row[1], remedy="odd").text
+    assert "Purchase order" in post(client, row[1], remedy=f"purchase:{seller}").text
+    assert "was made already" in post(client, row[1], remedy=f"purchase:{seller}").text
+    assert post(client, row[1], remedy="cancel", note="buyer agreed").status_code == 200
+    assert "buyer agreed" in client.get("/stock/shortages?state=closed").text
+
+
+def test_a_bundle_and_damaged_units(site: Site, client: httpx.Client) -> None:
+    main, _ = other(client, site)
+    variant_id, name = sku(site, 11)
+    post(client, f"/stock/{variant_id}/on-hand", on_hand=5000, reason="count")
+    post(client, f"/stock/{variant_id}/damaged", location_id=main, damaged=7)
+    assert "(7 of 5,000)" in client.get(f"/stock/{variant_id}").text
+    bundle, _ = sku(site, 12)
+    refused = post(client, f"/stock/{bundle}/bundle", lines=f"{name} 2")
+    if refused.status_code == 409:
+        assert "stock, claims or shortages of its own" in refused.text
+    assert post(client, f"/stock/{variant_id}/bundle", lines=f"{name} 2").status_code in (409, 422)
+
+
+def test_a_file_is_looked_at_and_then_taken(site: Site, client: httpx.Client) -> None:
+    variant_id, name = sku(site, 13)
+    token = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/stock/files").text)
+    assert token
+    form = {"csrf_token": token[1], "kind": "stock", "do": "look"}
+    file = {"file": ("s.csv", f"sku,on_hand\n{name},777\nNO,1\n".encode(), "text/csv")}
+    looked = client.post("/stock/files", data=form, files=file).text
+    assert "This would take 1 of 2 rows" in looked
+    assert ">777<" not in client.get(f"/stock/{variant_id}").text
+    assert "Taken: 1 of 2 rows" in client.post("/stock/files", data={**form, "do": "import"}, files=file).text
+    assert ">777<" in client.get(f"/stock/{variant_id}").text
+    wrong = client.post("/stock/files", data=form, files={"file": ("s.csv", b"a,b\n1,2\n", "text/csv")})
+    assert (wrong.status_code, "needs the columns sku" in wrong.text) == (422, True)
+
+
+def test_every_list_is_a_file(client: httpx.Client) -> None:
+    for name in ("stock", "locations", "movements", "shortages", "low-stock", "reorder-suggestions", "transfers",
+                 "counts", "suppliers", "purchase-orders"):  # fmt: skip
+        answer = client.get(f"/stock/export/{name}.csv")
+        assert answer.status_code == 200
+        assert answer.headers["content-disposition"].startswith("attachment")
+        assert len(list(csv.reader(io.StringIO(answer.text)))) >= 1
+    assert client.get("/stock/export/odd.csv").status_code == 404
+    assert client.get("/stock/movements.csv?kind=count").text.count("\n") >= 2
