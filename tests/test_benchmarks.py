@@ -34,3 +34,21 @@ def test_reservations_are_measured(server_url: str) -> None:
     *rows, last = done.stdout.splitlines()
     assert set(json.loads(last)) == {key for key in KEYS if key.startswith("reserve_")}
     assert sum("Holds/s" in row for row in rows) == 3
+
+
+def test_chances_below_one_keep_their_digits() -> None:
+    assert json.loads(as_json({"p": 0.0012345, "many": 12345.6789}, ("p",))) == {"p": 0.00123, "many": 12345.679}
+
+
+def test_reordering_without_its_data_says_so() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "reorder"],
+        cwd=ROOT,
+        env={**os.environ, "ENTREPOT_DATA": "/nowhere"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "is not there" in done.stdout
+    assert set(json.loads(done.stdout.splitlines()[-1]).values()) == {None}

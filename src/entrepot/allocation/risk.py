@@ -15,7 +15,7 @@ from enum import StrEnum
 from entrepot.allocation import bid_price
 from entrepot.allocation.bid_price import Case
 from entrepot.allocation.escrow import Holding, Portion, needs, partition, told_now
-from entrepot.allocation.poisson import at_least
+from entrepot.allocation.poisson import at_least, quantile
 
 SMALL = 0.3
 """Up to so many units sold within the lag, units are weighed; above it listings get units of their own."""
@@ -53,6 +53,8 @@ class Exposure:
     caps: Sequence[int | None] = ()
     absolute: Sequence[bool] = ()
     rates_known: bool = True
+    lot: float = 1.0
+    """Units bought at once, as in `contracts.Demand`: chance comes in lots, so few sales may be many units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,9 @@ def _weigh(case: Exposure, pool: int, said: tuple[str, ...]) -> Choice:
     weighed = Case(
         pool, case.rates, case.margins, WINDOWS * case.lag_s, case.replenish_s, case.oversell_cost, case.caps
     )
+    if case.lot > 1 and pool <= case.lot * quantile(bid_price.NEVER, sum(case.rates) * weighed.window_s / case.lot):
+        # Bid price weighs units one by one; where they sell in lots, nothing is risked.
+        return _own_units(case, pool, [1] * len(case.rates), None, said)
     found = bid_price.quantities(weighed)
     if min(found) >= pool:
         why = f"all of {pool} is shown: that much never sells within {weighed.window_s:.3g} s"
@@ -141,7 +146,10 @@ def _holdings(case: Exposure, needed: Sequence[int]) -> list[Holding]:
 
 
 def _escrow(case: Exposure, pool: int, said: tuple[str, ...]) -> Choice:
-    needed = needs(case.rates, case.lag_p99_s, case.risk) if case.rates_known else [1] * len(case.rates)
+    needed = [1] * len(case.rates)
+    if case.rates_known:
+        lots = needs([rate / case.lot for rate in case.rates], case.lag_p99_s, case.risk)
+        needed = lots if case.lot <= 1 else [math.ceil(case.lot * n) for n in lots]
     limit = sum(needed)
     if case.rates_known and pool > limit:
         steps = (*said, f"all of {pool} is shown as long as it is more than {limit}")
@@ -149,8 +157,17 @@ def _escrow(case: Exposure, pool: int, said: tuple[str, ...]) -> Choice:
     if case.rates_known and 0 < pool < len(case.rates) and _last_units_pooled(case, pool):
         why = f"the last {pool} shown everywhere: they likely stay unsold otherwise, which costs more than an oversell"
         return Choice(Mode.ESCROW, _all(case, pool), (*said, why), limit)
+    return _own_units(case, pool, needed, limit, said)
+
+
+def _own_units(case: Exposure, pool: int, needed: list[int], limit: int | None, said: tuple[str, ...]) -> Choice:
     portions = tuple(partition(pool, _holdings(case, needed)))
-    why = f"at or below {limit} units each listing has its own" if case.rates_known else "so none is sold twice"
+    if not case.rates_known:
+        why = "so none is sold twice"
+    elif limit is None:
+        why = f"an order takes {case.lot:.3g} units, so each listing has its own of {pool}"
+    else:
+        why = f"at or below {limit} units each listing has its own"
     return Choice(Mode.ESCROW, portions, (*said, why), limit)
 
 

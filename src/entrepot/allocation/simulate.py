@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
+from entrepot.allocation.calibrate import bunching
 from entrepot.allocation.contracts import Demand, Outlet, Policy, Shown
 from entrepot.allocation.rules import allot
 
@@ -85,17 +86,20 @@ class Tally:
 def replay(lines: Iterable[OrderLine], plan: Plan, channels: Sequence[str]) -> Tally:
     """Return what these lines, in order of time, would have come to. Channels are in order of priority."""
     by_sku: dict[str, list[OrderLine]] = {}
+    times = set()
     first = last = None
     for line in lines:
         first = line.at_s if first is None else first
         last = line.at_s
+        times.add(line.at_s)
         by_sku.setdefault(line.sku, []).append(line)
     whole = Tally()
     if first is None or last is None:
         return whole
     span = max(DAY_S, last - first)
+    pace = bunching(list(times))
     for own in by_sku.values():
-        whole.add(_Sku(own, plan, channels, first, span).run())
+        whole.add(_Sku(own, plan, channels, first, span, pace).run())
     return whole
 
 
@@ -107,14 +111,22 @@ class _Rates:
     since: float
     usual: float
     """Units a second that are assumed until its own sales say better."""
+    squares: float = 1.0
+    """Of units by sale; the first is a unit by itself."""
 
     def learn(self, place: int, units: int, at: float) -> None:
         self.fade(at)
         self.weights[place] += units
+        self.squares += units * units
+
+    def lot(self) -> float:
+        """Return the units that are bought at once."""
+        return self.squares / (sum(self.weights) + 1)
 
     def fade(self, at: float) -> None:
         keep = math.exp(-(at - self.since) / (LEARNED_DAYS * DAY_S))
         self.weights = [w * keep for w in self.weights]
+        self.squares = max(1.0, self.squares * keep)
         self.since = at
 
     def rates(self) -> list[float]:
@@ -129,11 +141,12 @@ class _Sku:
     """One SKU's replay. `waiting`: (at, number, kind, channel, units), kind 0: a sale becomes known, 1: a change takes effect."""
 
     def __init__(
-        self, lines: Sequence[OrderLine], plan: Plan, channels: Sequence[str], start: float, span: float
+        self, lines: Sequence[OrderLine], plan: Plan, channels: Sequence[str], start: float, span: float, pace: float
     ) -> None:
         total = sum([line.units for line in lines])
         stocking, many = plan.stocking, len(channels)
         self.lines, self.plan, self.channels = lines, plan, channels
+        self.pace = pace
         self.tally = Tally()
         self.waiting: list[tuple[float, int, int, int, int]] = []
         self.counter = 0
@@ -273,10 +286,12 @@ class _Sku:
 
     def _learn(self) -> list[Demand]:
         """Return what is known about the sales of each listing by now."""
-        lag = self.plan.lag_s
+        lag, lot = self.plan.lag_s, max(1.0, self.learned.lot())
+        rates = self.learned.rates()
+        month = [rate * 30 * DAY_S for rate in rates]
         return [
-            Demand(rate, round(rate * 30 * DAY_S), rate * 30 * DAY_S, lag, lag, self.unit)
-            for rate in self.learned.rates()
+            Demand(rate * self.pace, round(units), units, lag, lag, self.unit, lot)
+            for rate, units in zip(rates, month, strict=True)
         ]
 
 

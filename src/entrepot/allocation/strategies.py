@@ -198,6 +198,7 @@ def exposure(pool: int, outlets: Sequence[Outlet], parameters: Mapping[str, Any]
         else [None if o.cap is None else o.cap + o.buffer for o in outlets],
         absolute=[o.absolute for o in outlets],
         rates_known=bool(known),
+        lot=max([f.lot for f in figures]),
     )
 
 
