@@ -1,6 +1,6 @@
 # Everything a developer or an operator of a checkout does. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup up test test-all test-ui lint format types imports check bench lock docs clean
+.PHONY: help setup up test test-all test-slow test-ui lint format types imports check bench lock docs clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -28,6 +28,9 @@ test: setup ## Run the tests on the embedded PostgreSQL, or: make test DATABASE_
 
 test-all: setup ## Run the tests with the slow ones
 	$(BIN)/pytest -n auto -m "not ui" $(ARGS)
+
+test-slow: setup ## Run only the slow tests: proofs that take their time
+	$(BIN)/pytest -n auto -m "slow and not ui" $(ARGS)
 
 test-ui: setup ## Run the tests in a real browser
 	$(BIN)/pytest -m ui $(ARGS)
