@@ -165,3 +165,30 @@ def test_stock_outs_hardly_oversell(lag: float, lost: float) -> None:
     assert outcome.oversold <= 0.0125
     assert outcome.lost <= lost
     assert cycles.measure(20, lag, cycles.pool, 100, 4).oversold > 3 * outcome.oversold
+
+
+def test_the_last_unit_s_bid_knows_what_oversells_cost() -> None:
+    cheap, dear = (bids(Case(1, SHARES, (1.0,) * 3, 0.2, 1.0, cost))[0] for cost in (0.0, 50.0))
+    assert cheap > dear
+    # Where oversells are dear it is shown on one listing only.
+    assert dear == pytest.approx(at_least(1, SHARES[0] * 0.8))
+
+
+def test_where_orders_take_many_units_nothing_is_risked_on_the_last() -> None:
+    assert shown(case(20, 0.2)) == [20, 20, 20]
+    lots = choose(case(20, 0.2, lot=12.0))
+    assert sum(p.now for p in lots.portions) == 20
+    assert "an order takes 12 units" in lots.steps[-1]
+    assert shown(case(200, 0.2, lot=12.0)) == [200] * 3
+    single, by_the_dozen = choose(case(1_000, 2.0)), choose(case(1_000, 2.0, lot=12.0))
+    assert single.bound is not None
+    assert by_the_dozen.bound is not None
+    assert by_the_dozen.bound > 3 * single.bound
+
+
+def test_bid_price_waits_for_the_listing_that_gives() -> None:
+    wanted = shown(case(3, 0.2))
+    assert sum(wanted) == 3
+    waiting = choose(case(3, 0.2, shown=((0, 0), (3, 0), (0, 0))))
+    assert [p.target for p in waiting.portions] == wanted
+    assert [p.now for p in waiting.portions] == [0, 0, 0]
