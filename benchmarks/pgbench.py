@@ -132,7 +132,7 @@ def _writes(
             store.INSERT_MOVEMENTS, organisation, ids, variants, locations, kind, none, none, one, none, none, *after,
             reference, ids, empty, "'benchmark'",
         ),
-        _filled(store.INSERT_RESERVATIONS, organisation, ids, lines, kind, variants, locations, one, nobody, soon),
+        _filled(store.INSERT_RESERVATIONS, organisation, ids, lines, kind, variants, locations, one, nobody, soon, one),
         _filled(OUTBOX, organisation, "'stock.changed'", payload),
     ]  # fmt: skip
     return [statement + ";" for statement in statements]
