@@ -6,7 +6,7 @@ import random
 
 import pytest
 from benchmarks import interleavings
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -74,6 +74,7 @@ def test_from_nothing_all_is_given_and_everybody_has_one_while_units_last(pool: 
 
 @quick
 @given(st.integers(0, 60), st.lists(st.tuples(st.floats(0.01, 10), st.integers(0, 10)), min_size=1, max_size=5))
+@example(7, [(1.0, 0), (1.0, 0), (2.5, 0), (0.25, 0), (0.25, 8)])
 def test_what_was_decided_stays_decided(pool: int, rates: list[tuple[float, int]]) -> None:
     """Asked again after all is done, nothing moves: no writes back and forth."""
     first = partition(pool, [Holding(r, n, n) for r, n in rates])

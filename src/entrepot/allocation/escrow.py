@@ -98,7 +98,7 @@ def partition(pool: int, holdings: Sequence[Holding], *, even: float = EVEN) -> 
     else:
         shares = list(heading)
         _give(shares, pool - sum(shares), holdings)
-        _even_out(shares, holdings, even)
+    _even_out(shares, holdings, even)
     return [Portion(t, n) for t, n in zip(shares, told_now(pool, shares, holdings), strict=True)]
 
 
