@@ -60,7 +60,7 @@ class Hub:
         await self.react()
 
     async def react(self) -> None:
-        while await react(self.database, self.id, sync.reaction_table(self.channels.__getitem__)):
+        while await react(self.database, self.id, sync.reaction_table(self.channels.__getitem__, clock_error_s=0.0)):
             pass
 
     async def pass_time(self) -> None:

@@ -169,6 +169,7 @@ async def test_an_unknown_outcome_and_an_unseen_sale_together_end_in_step(
     assert channel.books["A"] == 90  # The sale may be in what it shows: not raised before that is known.
     channel.hidden.clear()
     await hub.take(name, sold)
+    assert (await hub.row(name, "A"))["expected"] == 90, "the sale is in what was read, and not taken off again"
     await hub.settle()
     assert channel.books["A"] == (await hub.desired(name))["A"] == 100
 

@@ -67,7 +67,8 @@ async def _compare(
     absolute = manifest.quantity_semantics is QuantitySemantics.ABSOLUTE
     drained_at = (await progress.get_progress(tx, connection.id)).drained_at
     now = await comparisons.lock_checked(tx, [row["listing_id"] for row in due])
-    soon = context.clock() + timedelta(seconds=context.settings.recheck_s)
+    read_until = context.clock()
+    soon = read_until + timedelta(seconds=context.settings.recheck_s)
     rows: list[Checked] = []
     unknown: list[UUID] = []
     unsettled = False
@@ -82,7 +83,7 @@ async def _compare(
         elif reads is None:
             unknown.append(row["listing_id"])
         else:
-            checked = judge(row, reads, drained_at, read_at, soon)
+            checked = judge(row, reads, drained_at, read_until, soon)
             unsettled = unsettled or checked.check_at is not None
             rows.append(checked)
     await comparisons.put_checked(tx, read_at, rows, absolute=absolute)
@@ -96,14 +97,14 @@ async def _compare(
     tx.hint(f"push:{connection.id}")
 
 
-def judge(row: Any, reads: int, drained_at: datetime | None, read_at: datetime, soon: datetime) -> Checked:
+def judge(row: Any, reads: int, drained_at: datetime | None, read_until: datetime, soon: datetime) -> Checked:
     """Return the figures of a listing after a reading that nothing crossed. Pure.
 
-    `drained_at`: every sale that the channel made before then is known.
+    `drained_at`: every sale that the channel made before then is known. `read_until`: a sale from after that is not in it.
     """
     listing_id, expected, believed_at = row["listing_id"], row["expected"], row["believed_at"]
     if expected is None:
-        return Checked(listing_id, reads, reads, None, read_at, soon)
+        return Checked(listing_id, reads, reads, None, read_until, soon)
     if believed_at is not None and drained_at is not None and drained_at >= believed_at:
         believed_at = None
     gap = reads - expected

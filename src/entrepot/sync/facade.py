@@ -19,7 +19,7 @@ from entrepot.sync import progress, store
 from entrepot.sync.batches import QUANTITIES_SHOWN
 from entrepot.sync.context import SyncContext, SyncSettings
 from entrepot.sync.engine import RUN_LANES, lane_runner
-from entrepot.sync.reactions import LEARNING, Reactions, allot
+from entrepot.sync.reactions import CLOCK_ERROR_S, LEARNING, Reactions, allot
 
 __all__ = [
     "RUN_KINDS",
@@ -42,12 +42,13 @@ def reaction_table(
     watch: StockWatch | None = None,
     learning: allocation.Learning = LEARNING,
     clock_offset: Callable[[UUID], timedelta] = lambda connection_id: timedelta(0),
+    clock_error_s: float = CLOCK_ERROR_S,
 ) -> Mapping[str, Sequence[Reaction]]:
     """Return the one table of reactions: what follows from each event, in the order in which it does.
 
-    `watch`: looks for what is low; `clock_offset`: a channel's clock less ours.
+    `watch`: looks for what is low; `clock_offset`: a channel's clock less ours; `clock_error_s`: how far it may still be off.
     """
-    own = Reactions(find_connector, learning=learning, clock_offset=clock_offset)
+    own = Reactions(find_connector, learning=learning, clock_offset=clock_offset, clock_error_s=clock_error_s)
     watch = watch or StockWatch()
     return {
         ORDERS_SOLD: (own.orders_sold,),

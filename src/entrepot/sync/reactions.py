@@ -21,6 +21,8 @@ Event = Mapping[str, Any]
 
 BEFORE_CONNECTING = timedelta(seconds=5)
 LEARNING = allocation.Learning()
+CLOCK_ERROR_S = 2.0
+"""Channels tell times in whole seconds, in their header and in their orders."""
 
 
 class Reactions:
@@ -32,11 +34,13 @@ class Reactions:
         *,
         learning: allocation.Learning = LEARNING,
         clock_offset: Callable[[UUID], timedelta] = lambda connection_id: timedelta(0),
+        clock_error_s: float = CLOCK_ERROR_S,
     ) -> None:
-        """`clock_offset`: a channel's clock less ours."""
+        """`clock_offset`: a channel's clock less ours; `clock_error_s`: how far its times may be off after that."""
         self._find = find_connector
         self._learning = learning
         self._clock_offset = clock_offset
+        self._clock_error_s = clock_error_s
 
     async def lock(self, tx: Tx, events: Sequence[Event]) -> None:
         """Lock the listings of every variant that the events name, in the one order that all writers keep."""
@@ -50,8 +54,9 @@ class Reactions:
             connection = await channels.get(tx, connection_id)
             since = connection.created_at - BEFORE_CONNECTING
             manifest = self._find(connection.channel).manifest
+            offset = self._clock_offset(connection_id)
             sold = [
-                (external_id, UUID(variant_id), units)
+                (external_id, UUID(variant_id), units, datetime.fromisoformat(placed_at) - offset)
                 for event in events
                 if UUID(event["connection_id"]) == connection_id
                 for external_id, variant_id, units, placed_at in event["sold"]
@@ -60,7 +65,7 @@ class Reactions:
             await self._learn(tx, connection_id, since, events)
             if sold:
                 absolute = manifest.quantity_semantics is QuantitySemantics.ABSOLUTE
-                await store.count_sold(tx, connection_id, sold, absolute=absolute)
+                await store.count_sold(tx, connection_id, sold, absolute=absolute, clock_error_s=self._clock_error_s)
                 tx.hint(f"push:{connection_id}")
 
     async def _learn(self, tx: Tx, connection_id: UUID, since: datetime, events: Sequence[Event]) -> None:

@@ -46,40 +46,42 @@ async def put_desired(tx: Tx, rows: Sequence[Wanted]) -> set[UUID]:
 
 
 SOLD = f"""
-with sold as (
-    select i.external_id, i.variant_id, sum(i.units)::bigint as units
-    from unnest($3::text[], $4::uuid[], $5::bigint[]) as i(external_id, variant_id, units) group by 1, 2
-), matched as (
+with matched as (
     select coalesce(l.id, (select o.listing_id from listing_quantity o
-                           where o.organisation_id = $1 and o.variant_id = s.variant_id and o.connection_id = $2
-                           order by o.listing_id limit 1)) as listing_id, sum(s.units)::bigint as units
-    from sold s
-    left join listing l on l.organisation_id = $1 and l.connection_id = $2 and l.external_id = s.external_id
+                           where o.organisation_id = $1 and o.variant_id = i.variant_id and o.connection_id = $2
+                           order by o.listing_id limit 1)) as listing_id, i.units, i.placed_at
+    from unnest($3::text[], $4::uuid[], $5::bigint[], $6::timestamptz[]) as i(external_id, variant_id, units, placed_at)
+    left join listing l on l.organisation_id = $1 and l.connection_id = $2 and l.external_id = i.external_id
+), counted as (
+    select m.listing_id, sum(m.units)::bigint as units
+    from matched m join listing_quantity b on b.organisation_id = $1 and b.listing_id = m.listing_id
+    where m.units < 0 or b.believed_at is null or m.placed_at > b.believed_at + make_interval(secs => $8)
     group by 1
 )
 update listing_quantity q
-set expected = q.expected - m.units, uncertain = q.uncertain or $6, updated_at = now(),
+set expected = q.expected - m.units, uncertain = q.uncertain or $7, updated_at = now(),
     raise_wanted_at = case when q.desired > q.expected - m.units then coalesce(q.raise_wanted_at, now()) end,
-    state = {STATE_NOW.format(q="q", desired="q.desired", expected="q.expected - m.units", uncertain="(q.uncertain or $6)")}
-from matched m
+    state = {STATE_NOW.format(q="q", desired="q.desired", expected="q.expected - m.units", uncertain="(q.uncertain or $7)")}
+from counted m
 where q.organisation_id = $1 and q.listing_id = m.listing_id and q.expected is not null
 """
 
+Sale = tuple[str, UUID, int, datetime]
+"""(external id, variant, units, when it was placed by our clock)"""
 
-async def count_sold(tx: Tx, connection_id: UUID, sold: Sequence[tuple[str, UUID, int]], *, absolute: bool) -> None:
-    """Take known sales off what the listings of a connection are expected to show: (external id, variant, units).
 
+async def count_sold(
+    tx: Tx, connection_id: UUID, sold: Sequence[Sale], *, absolute: bool, clock_error_s: float
+) -> None:
+    """Take known sales off what the listings of a connection are expected to show (negative units: cancelled ones back).
+
+    A sale from before a reading that was believed may be in what was read: taking it off again could offer a unit twice,
+    not taking it off offers one too few until the next comparison. `clock_error_s`: how far the channel's times may be off.
     `absolute`: the channel overwrites, so a sale may have been before or after the last write there.
     """
-    await tx.execute(
-        SOLD,
-        tx.organisation,
-        connection_id,
-        [s[0] for s in sold],
-        [s[1] for s in sold],
-        [s[2] for s in sold],
-        absolute,
-    )
+    if sold:
+        rows = map(list, zip(*sold, strict=True))
+        await tx.execute(SOLD, tx.organisation, connection_id, *rows, absolute, clock_error_s)
 
 
 FEW = 10
