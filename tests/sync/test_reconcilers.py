@@ -174,6 +174,59 @@ async def test_an_unknown_outcome_and_an_unseen_sale_together_end_in_step(
     assert channel.books["A"] == (await hub.desired(name))["A"] == 100
 
 
+async def test_a_sale_that_explains_a_difference_makes_it_smaller(database: Database, organisation_id: UUID) -> None:
+    hub, channel, name = await make(database, organisation_id, DELTA)
+    sold = [channel.sell("A", units) for units in (4, 2)]
+    assert sold[0] is not None
+    await hub.check_all(name)
+    assert (await hub.row(name, "A"))["gap"] == -6
+    await hub.take(name, sold[0])
+    row = await hub.row(name, "A")
+    assert (row["expected"], row["gap"]) == (36, -2), "it shows 34, as was read"
+    later = channel.sell("A", 3)
+    assert later is not None
+    await hub.take(name, later)
+    row = await hub.row(name, "A")
+    assert (row["expected"], row["gap"]) == (33, -2), "it shows 31: this sale was not in what was read"
+
+
+async def test_what_a_lowering_finds_missing_is_known_at_once(database: Database, organisation_id: UUID) -> None:
+    hub, channel, name = await make(database, organisation_id, DELTA)
+    channel.sell("A", 5, hidden=True)
+    await hub.set_stock("A", 50)
+    await hub.push(name)
+    row = await hub.row(name, "A")
+    assert (channel.books["A"], row["expected"], row["gap"]) == (15, 20, -5)
+    await hub.set_stock("A", 100)
+    await hub.push(name)
+    row = await hub.row(name, "A")
+    assert (channel.books["A"], row["expected"], row["gap"]) == (35, 40, -5)
+
+
+@pytest.mark.parametrize("fault", ["lost", "dropped"])
+async def test_what_an_overwritten_listing_perhaps_showed_counts_until_its_orders_are_in(
+    database: Database, organisation_id: UUID, fault: str
+) -> None:
+    hub, channel, name = await make(database, organisation_id, ABSOLUTE)
+    await hub.set_stock("A", 0)
+    await hub.settle()
+    channel.faults = [fault]
+    await hub.pull(name)
+    await hub.set_stock("A", 50)
+    await hub.push(name)
+    assert not channel.faults
+    channel.sell("A", 20, hidden=True)
+    await hub.pull(name)
+    assert (await hub.row(name, "A"))["shown_before"] == 20
+    await hub.pass_time()
+    await hub.push(name)
+    assert (await hub.row(name, "A"))["shown_before"] == 20, "it was looked at, and may have sold before"
+    channel.hidden.clear()
+    await hub.settle()
+    assert not (await hub.row(name, "A"))["shown_before"]
+    assert channel.books["A"] == (await hub.desired(name))["A"]
+
+
 async def test_a_channel_that_overwrites_is_not_raised_while_its_feed_is_behind(
     database: Database, organisation_id: UUID
 ) -> None:

@@ -68,6 +68,7 @@ def test_where_no_sale_can_be_lost_it_is_written_at_once(
         (8, 10, -3, False, Decision(Do.SEND, 5, start=7)),
         (2, 10, -4, False, Decision(Do.SEND, 0, start=6)),
         (10, 10, -3, False, Decision(Do.NOTHING)),
+        (7, 4, -9, False, Decision(Do.WAIT, 0, "it shows less than nothing; looked into")),
         (10, 10, 3, False, Decision(Do.SEND, 10, start=13)),
         (10, 5, 3, False, Decision(Do.SEND, 10, start=8)),
         (10, 7, 3, False, Decision(Do.WAIT, 10, "it shows what it shall; looked into")),

@@ -244,7 +244,7 @@ async def _send_from_what_it_shows(target: Target, changes: Sequence[Change], st
             if reads is None or row["expected"] is None or row["desired"] is None:
                 continue
             to = max(0, min(row["desired"], reads + row["desired"] - row["expected"]))
-            if to != reads:
+            if to < reads or (to > reads and row["believed_at"] is None):
                 shown[row["listing_id"]] = reads
                 sending.append((row, to))
         if not sending:

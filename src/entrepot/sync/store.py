@@ -53,13 +53,15 @@ with matched as (
     from unnest($3::text[], $4::uuid[], $5::bigint[], $6::timestamptz[]) as i(external_id, variant_id, units, placed_at)
     left join listing l on l.organisation_id = $1 and l.connection_id = $2 and l.external_id = i.external_id
 ), counted as (
-    select m.listing_id, sum(m.units)::bigint as units
+    select m.listing_id, sum(m.units)::bigint as units,
+           coalesce(sum(m.units) filter (where m.units > 0 and m.placed_at <= b.reported_at + make_interval(secs => $8)), 0)
+               ::bigint as seen
     from matched m join listing_quantity b on b.organisation_id = $1 and b.listing_id = m.listing_id
     where m.units < 0 or b.believed_at is null or m.placed_at > b.believed_at + make_interval(secs => $8)
     group by 1
 )
 update listing_quantity q
-set expected = q.expected - m.units, uncertain = q.uncertain or $7, updated_at = now(),
+set expected = q.expected - m.units, gap = q.gap + m.seen, uncertain = q.uncertain or $7, updated_at = now(),
     raise_wanted_at = case when q.desired > q.expected - m.units then coalesce(q.raise_wanted_at, now()) end,
     state = {STATE_NOW.format(q="q", desired="q.desired", expected="q.expected - m.units", uncertain="(q.uncertain or $7)")}
 from counted m
@@ -76,7 +78,8 @@ async def count_sold(
     """Take known sales off what the listings of a connection are expected to show (negative units: cancelled ones back).
 
     A sale from before a reading that was believed may be in what was read: taking it off again could offer a unit twice,
-    not taking it off offers one too few until the next comparison. `clock_error_s`: how far the channel's times may be off.
+    not taking it off offers one too few until the next comparison. What explains a difference that was read makes it smaller
+    by that. `clock_error_s`: how far the channel's times may be off.
     `absolute`: the channel overwrites, so a sale may have been before or after the last write there.
     """
     if sold:
@@ -219,11 +222,14 @@ _AFTER = "q.expected + q.sending_to - q.sending_from"
 APPLIED = f"""
 update listing_quantity q
 set expected = {_AFTER}, published = q.sending_to, published_at = now(), attempts = 0, next_attempt_at = null, detail = '',
-    shown_before = case when $3 then greatest(q.expected, q.sending_from, q.shown_before) end,
+    shown_before = case when $3 then greatest(q.expected, q.sending_from, q.shown_before)
+                   when q.believed_at is not null then q.shown_before end,
     uncertain = $3 and q.expected <> q.sending_from,
     raise_wanted_at = case when q.desired > {_AFTER} then coalesce(q.raise_wanted_at, now()) end,
     reported = coalesce(i.reported, case when q.gap is null then q.reported else q.sending_to end),
     reported_at = case when i.reported is not null then now() else q.reported_at end,
+    gap = case when i.reported is null then q.gap else nullif(i.reported - ({_AFTER}), 0) end,
+    gap_at = case when i.reported is null then q.gap_at when i.reported <> {_AFTER} then now() end,
     check_at = case when i.reported <> q.sending_to then coalesce(q.check_at, now() + interval '1 second')
                else q.check_at end,
     state = case when q.desired is not distinct from {_AFTER} and not ($3 and q.expected <> q.sending_from)
@@ -250,13 +256,15 @@ async def end_applied(tx: Tx, batch_id: UUID, rows: Sequence[tuple[UUID, int | N
 async def end_unknown(tx: Tx, batch_id: UUID, listing_ids: Sequence[UUID], *, absolute: bool) -> None:
     """Nobody knows whether these were written.
 
-    On a channel that overwrites, the lower value is believed and written again; elsewhere only a reading can tell.
+    On a channel that overwrites, the lower value is believed and written again; elsewhere only a reading can tell. There it may
+    have been written until now, over sales that are not known.
     """
     believed = f"least(q.expected, {_AFTER})" if absolute else "null"
     await tx.execute(
         f"""
         update listing_quantity q set shown_before = greatest(q.expected, q.sending_from, q.sending_to, q.shown_before),
             expected = {believed}, uncertain = $4, state = 'pending', next_attempt_at = null,
+            published_at = case when $4 then now() else q.published_at end,
             check_at = case when $4 then q.check_at else now() end, gap = null, gap_at = null, believed_at = null,
             {_ENDED}
         where q.organisation_id = $1 and q.batch_id = $2 and q.listing_id = any($3::uuid[])
@@ -318,10 +326,14 @@ async def lock_listings(tx: Tx, listing_ids: Sequence[UUID]) -> None:
 
 
 async def make_certain(tx: Tx, listing_ids: Sequence[UUID]) -> None:
-    """These show what we expect: nothing of them is in doubt."""
+    """These show what we expect: nothing of them is in doubt any more.
+
+    Where they may have shown more before, unknown sales may have brought them down to that until now.
+    """
     if listing_ids:
         await tx.execute(
             "update listing_quantity set uncertain = false, updated_at = now(),"
+            " published_at = case when shown_before is null then published_at else now() end,"
             " state = case when desired is not distinct from expected then 'in_step' else 'pending' end"
             " where organisation_id = $1 and listing_id = any($2::uuid[]) and state in ('pending', 'waiting')",
             tx.organisation,
