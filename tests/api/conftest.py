@@ -10,8 +10,6 @@ from uuid import UUID
 import httpx
 import pytest
 import structlog
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from tests.api.support import RecordedWork, serve
@@ -21,13 +19,7 @@ from entrepot.api.dependencies import Services
 from entrepot.connectors import registry
 from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
-from entrepot.identity import passwords
 from entrepot.stock.facade import HoldGate
-
-
-@pytest.fixture(autouse=True)
-def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "_hasher", PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),)))
 
 
 @pytest.fixture(autouse=True)
