@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from tests.sync.channel import WorkerDied
-from tests.sync.kinds import ABSOLUTE, CAS, every, keyed, make
+from tests.sync.kinds import ABSOLUTE, CAS, DELTA, every, keyed, make
 
 from entrepot.allocation import facade as allocation
 from entrepot.channels.contract import CredentialsRejected, PushOutcome, QuantitySemantics, RequestRejected

@@ -24,7 +24,7 @@ LIVE = """
 select q.listing_id, q.connection_id,
        case when q.sending_to > q.sending_from then q.sending_to - q.sending_from else 0 end as rising,
        case when q.state = 'sending' then q.sending_to - q.sending_from else 0 end as under_way,
-       coalesce(greatest(q.expected, -q.gap, 0) + greatest(q.gap, 0), q.reported, q.published) as shows,
+       coalesce(q.expected + coalesce(q.gap, 0), q.reported, q.published) as shows, greatest(-q.gap, 0) as lacking,
        greatest(case when q.uncertain then q.published end, q.shown_before) as perhaps
 from listing_quantity q
 where q.organisation_id = $1 and q.variant_id = any($2::uuid[])
@@ -34,7 +34,7 @@ where q.organisation_id = $1 and q.variant_id = any($2::uuid[])
 async def live_figures(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
     """Return what the listings of these variants show as far as is known, what is on its way, and what they perhaps show.
 
-    Units that a listing lacks without an explanation count as shown there: most likely they are sold, so nobody else gets them.
+    `lacking`: units that should be there and are not, for no known reason: most likely they are sold, so nobody else gets them.
     """
     return await tx.fetch(LIVE, tx.organisation, variant_ids)
 
