@@ -247,7 +247,7 @@ def job_runner(core: Core) -> JobRunner:
     return JobRunner(
         core.database,
         {PRODUCT_IMPORT: import_products, ALERT: partial(send_alert, alert_channels=reachable(settings))},
-        upkeep.schedules(core.database, auto_reorder=settings.inventory.auto_reorder),
+        upkeep.schedules(core.database, core.vault, auto_reorder=settings.inventory.auto_reorder),
         JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),
     )
 
