@@ -124,7 +124,7 @@ async def test_units_that_a_listing_lacks_are_given_to_nobody_else(database: Dat
 
 
 RANDOM = [
-    *(pytest.param(seed, (CAS, DELTA), id=f"{seed}-two") for seed in (0, 8, 12, 64)),
+    *(pytest.param(seed, (CAS, DELTA), id=f"{seed}-two") for seed in (0, 8, 12, 64, 140)),
     *(pytest.param(seed, (CAS, DELTA, ABSOLUTE), id=f"{seed}-three") for seed in (3, 72)),
     *(pytest.param(seed, (CAS, DELTA), id=f"{seed}-two", marks=pytest.mark.slow) for seed in range(100, 130)),
     *(

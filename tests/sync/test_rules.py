@@ -283,8 +283,9 @@ def test_what_was_believed_is_sure_once_every_sale_before_is_known() -> None:
         ({"shows": -3, "rising": 6, "under_way": 6}, Shown(6, 3)),
         ({"shows": 9, "under_way": -4}, Shown(9, 5)),
         ({"shows": 2, "perhaps": 12}, Shown(12, 2)),
+        ({"shows": 14, "shows_at_least": 8}, Shown(14, 8)),
     ],
 )
 def test_what_a_listing_holds_of_the_pool(figures: dict[str, int], shown: Shown) -> None:
-    nothing = {"rising": 0, "under_way": 0, "lacking": 0, "perhaps": None}
-    assert shown_of(nothing | figures) == shown
+    rest = {"rising": 0, "under_way": 0, "lacking": 0, "perhaps": None, "shows_at_least": figures["shows"]}
+    assert shown_of(rest | figures) == shown

@@ -24,7 +24,9 @@ LIVE = """
 select q.listing_id, q.connection_id,
        case when q.sending_to > q.sending_from then q.sending_to - q.sending_from else 0 end as rising,
        case when q.state = 'sending' then q.sending_to - q.sending_from else 0 end as under_way,
-       coalesce(q.expected + coalesce(q.gap, 0), q.reported, q.published) as shows, greatest(-q.gap, 0) as lacking,
+       coalesce(q.expected + coalesce(q.gap, 0), q.reported, q.published) as shows,
+       coalesce(q.expected + least(q.gap, 0), q.reported, q.published) as shows_at_least,
+       greatest(-q.gap, 0) as lacking,
        greatest(case when q.uncertain then q.published end, q.shown_before) as perhaps
 from listing_quantity q
 where q.organisation_id = $1 and q.variant_id = any($2::uuid[])
