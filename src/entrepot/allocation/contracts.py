@@ -15,6 +15,14 @@ from entrepot.kernel.errors import InvalidInput
 class InvalidPolicy(InvalidInput):
     """The allocation policy is not valid."""
 
+    def __init__(self, detail: str | None = None, *path: str | int) -> None:
+        """`path`: where in the parameters, such as ("rules", 0, "if", "stock")."""
+        self.path = path
+        pointer = "#/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in ("parameters", *path))
+        super().__init__(detail)
+        if path:
+            self.context["errors"] = [{"pointer": pointer, "detail": self.detail}]
+
 
 @dataclass(frozen=True, slots=True)
 class Demand:
