@@ -156,7 +156,7 @@ def test_buffers_of_product_location_and_channel() -> None:
         ("performance", {"reserve": 2}, "between 0 and 1"),
         ("performance", {"prior_units": "many"}, "must be a number"),
         ("demand", {"reserve": "NaN"}, "between 0 and 1"),
-        ("risk", {"risk": 0}, "risk must be"),
+        ("risk", {"risk": 0}, "The accepted risk .risk. must be"),
         ("risk", {"oversell_cost": True}, "must be a number"),
         ("risk", {"epsilon": 0.1}, "no 'epsilon'"),
     ],

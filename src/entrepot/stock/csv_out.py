@@ -84,7 +84,7 @@ def levels() -> Export:
 
 def locations() -> Export:
     """The locations."""
-    columns = _fields("name", "kind", "priority", "active", "skus", "on_hand", "reserved", "incoming")
+    columns = _fields("name", "kind", "priority", "active", "buffer", "skus", "on_hand", "reserved", "incoming")
 
     async def fetch(tx: Tx, cursor: str | None) -> Slice[Any]:
         return Slice(await reading_queues.location_rows(tx))
