@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entrepot.allocation.contracts import Demand, InvalidPolicy, Outlet, Policy, Shown, Situation
-from entrepot.allocation.rules import STRATEGIES, allot, check_policy, pool_after_buffers
+from entrepot.allocation.rules import STRATEGIES, allot, check_policy
 
 quick = settings(deadline=None, max_examples=120)
 DIVIDING = ("fixed_shares", "equal", "priority", "performance", "demand", "rules")
@@ -137,10 +137,7 @@ def test_a_buffer_does_not_make_escrow_drift() -> None:
     assert shows == [5, 3]
 
 
-def test_buffers_of_product_location_and_channel() -> None:
-    pool, steps = pool_after_buffers({"shop": 10, "depot": 3, "short": -4}, {"shop": 2, "depot": 5})
-    assert pool == 8
-    assert steps == ("2 of 10 kept back at shop", "3 of 3 kept back at depot")
+def test_buffers_of_product_and_channel() -> None:
     [found] = allot(Policy("pool_minus_buffer", {}), 8, [outlet(0, buffer=1)], Situation(buffer=3))
     assert found.quantity == 4
     assert found.steps[0] == "3 of 8 kept back for the product"

@@ -300,6 +300,4 @@ def _check_strategy(found: Any, where: str, path: Where) -> None:
     try:
         CHECKS[name](parameters)
     except InvalidPolicy as wrong:
-        raise InvalidPolicy(
-            f"{where}, parameters: {wrong.detail}", *path, "parameters", *wrong.path
-        ) from None
+        raise InvalidPolicy(f"{where}, parameters: {wrong.detail}", *path, "parameters", *wrong.path) from None

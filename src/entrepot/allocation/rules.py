@@ -28,7 +28,6 @@ __all__ = [
     "Strategy",
     "allot",
     "check_policy",
-    "pool_after_buffers",
 ]
 
 STRATEGIES: Mapping[str, Strategy] = {**PLAIN, "rules": custom.divide}
@@ -78,22 +77,8 @@ def _limited(allotment: Allotment, outlet: Outlet, pool: int) -> Allotment:
     return Allotment(allotment.listing_id, quantity, tuple(steps), target)
 
 
-def pool_after_buffers(levels: Mapping[Any, int], buffers: Mapping[Any, int]) -> tuple[int, tuple[str, ...]]:
-    """Return the units that may be offered from each location's, less what is kept back there, and why.
-
-    A location with less than its buffer, or in deficit, takes nothing from the others.
-    """
-    pool, steps = 0, []
-    for location, units in levels.items():
-        kept = min(max(0, units), buffers.get(location, 0))
-        pool += max(0, units) - kept
-        if kept:
-            steps.append(f"{kept} of {units} kept back at {location}")
-    return pool, tuple(steps)
-
-
 def check_policy(strategy: str, parameters: Mapping[str, Any]) -> Policy:
-    """Return the policy, or raise InvalidPolicy saying what is wrong."""
+    """Return the policy, or raise InvalidPolicy saying what is wrong and where."""
     if strategy not in STRATEGIES:
         raise InvalidPolicy(f"There is no strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}.")
     check = custom.check if strategy == "rules" else CHECKS[strategy]

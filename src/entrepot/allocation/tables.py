@@ -22,7 +22,7 @@ sa.Index(
     allocation_policy.c.organisation_id,
     postgresql_where=allocation_policy.c.clock_at.is_not(None),
 )
-# Units kept back (buffer), at most shown (cap) and at least shown (least) of a product or SKU, on one connection or (null) on all.
+# Units of a product or SKU kept back (buffer), shown at most (cap) and at least (least), on one connection or (null) all.
 allocation_limit = tenant_table(
     "allocation_limit",
     sa.Column("scope", sa.Text, nullable=False),
@@ -37,7 +37,11 @@ allocation_limit = tenant_table(
     sa.CheckConstraint("buffer >= 0 and cap >= 0 and least >= 0", name="units"),
     sa.CheckConstraint("coalesce(buffer, cap, least) is not null", name="something"),
     sa.UniqueConstraint(
-        "organisation_id", "scope", "scope_id", "connection_id", postgresql_nulls_not_distinct=True,
+        "organisation_id",
+        "scope",
+        "scope_id",
+        "connection_id",
+        postgresql_nulls_not_distinct=True,
         name="uq_allocation_limit_place",
     ),
 )

@@ -19,7 +19,7 @@ from entrepot.sync import progress, store
 from entrepot.sync.batches import QUANTITIES_SHOWN
 from entrepot.sync.context import SyncContext, SyncSettings
 from entrepot.sync.engine import RUN_LANES, lane_runner
-from entrepot.sync.reactions import CLOCK_ERROR_S, LEARNING, Reactions, allot
+from entrepot.sync.reactions import CLOCK_ERROR_S, LEARNING, Reactions, allot, preview
 
 __all__ = [
     "RUN_KINDS",
@@ -28,6 +28,7 @@ __all__ = [
     "allot",
     "cancel",
     "lane_runner",
+    "preview",
     "reaction_table",
     "retry_parked",
     "trigger",

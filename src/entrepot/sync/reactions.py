@@ -124,17 +124,40 @@ async def allot(
     tx: Tx, variant_ids: Sequence[UUID], find_connector: FindConnector, learning: allocation.Learning
 ) -> list[allocation.Share]:
     """Work out what the listings of these variants may show, told what they show now."""
+    return await allocation.allot_variants(tx, variant_ids, await live(tx, variant_ids, find_connector), learning)
+
+
+async def preview(
+    tx: Tx,
+    draft: allocation.Policy,
+    scope: allocation.Scope,
+    find_connector: FindConnector,
+    learning: allocation.Learning,
+    *,
+    variant_id: UUID | None = None,
+) -> allocation.Preview:
+    """Work out what a draft of a policy would change now, told what listings show; nothing is saved.
+
+    `variant_id`: look at this one only. The draft is as `allocation.check_policy` gave it.
+    """
+    variants = await allocation.concerned_variants(tx, scope, draft)
+    if variant_id is not None:
+        variants = [each for each in variants if each == variant_id]
+    shows = await live(tx, variants[: allocation.SAMPLE_MOST], find_connector)
+    return await allocation.preview(tx, draft, live=shows, variants=variants, learning=learning)
+
+
+async def live(tx: Tx, variant_ids: Sequence[UUID], find_connector: FindConnector) -> allocation.Live:
+    """Return what the listings of these variants show now."""
     absolute = frozenset(
         c.id
         for c in await channels.list_all(tx)
         if find_connector(c.channel).manifest.quantity_semantics is QuantitySemantics.ABSOLUTE
     )
-    shown = {
-        row["listing_id"]: shown_of(row)
-        for row in await exposure.live_figures(tx, variant_ids)
-        if row["shows"] is not None
-    }
-    return await allocation.allot_variants(tx, variant_ids, allocation.Live(shown, absolute), learning)
+    figures = await exposure.live_figures(tx, variant_ids)
+    shown = {row["listing_id"]: shown_of(row) for row in figures if row["shows"] is not None}
+    offered = frozenset(row["listing_id"] for row in figures if row["offered"])
+    return allocation.Live(shown, offered, absolute)
 
 
 def shown_of(row: Any) -> allocation.Shown:

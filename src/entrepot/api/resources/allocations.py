@@ -87,7 +87,7 @@ async def allocate(product_id: UUID, call: CallDep, body: PolicyInput | None = N
     async def work(tx: Tx) -> Answer:
         await catalog.product_detail(tx, product_id)
         if body is None:
-            await allocation.reallocate(tx, product_id=product_id)
+            await allocation.reallocate(tx, allocation.Scope(allocation.PRODUCT, product_id))
         else:
             await _set_policy(tx, call, body, product_id)
         return answer(OneAllocation(allocation=await _allocation(tx, call.services, product_id)))
