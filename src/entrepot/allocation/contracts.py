@@ -31,6 +31,7 @@ class Demand:
     `rate_s`: units sold a second. `forecast`: units expected in the next 30 days. `lag_p50_s` and `lag_p99_s`: seconds
     from a sale there until all channels show it. `margin_minor`: what a unit sold there earns, in minor units.
     `lot`: units that are bought at once, large orders weighing by their units (mean of squares over mean); 1 where all buy one.
+    `counted_units`, `counted_s`: the sales behind `rate_s`, the older the less they count, and the time that they stand for.
     """
 
     rate_s: float | None = None
@@ -40,6 +41,8 @@ class Demand:
     lag_p99_s: float | None = None
     margin_minor: float | None = None
     lot: float = 1.0
+    counted_units: float = 0.0
+    counted_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,11 +38,11 @@ from entrepot.kernel.errors import NotFound
 from entrepot.stock import facade as stock
 
 __all__ = [
-    "CATEGORY", "HEARD", "NEED_KNOWLEDGE", "PRODUCT", "SAMPLE_MOST", "SHOP", "SHOWN", "STRATEGIES", "VARIANT", "WHOLE_SHOP", "Difference",
-    "InForce", "InvalidLimit", "InvalidPolicy", "Learning", "Limit", "Live", "NoSuchPolicy", "NoSuchScope", "Policy", "Preview",
-    "RuleCount", "Scope", "Share", "Shown", "allot_variants", "check_policy", "concerned_variants", "count_lags",
-    "count_sales", "drop_policy", "follow_clock", "forget", "get_policy", "in_force", "preview", "reallocate", "set_limit",
-    "set_policy",
+    "CATEGORY", "HEARD", "NEED_KNOWLEDGE", "PRODUCT", "SAMPLE_MOST", "SHOP", "SHOWN", "STRATEGIES", "VARIANT",
+    "WHOLE_SHOP", "Difference", "InForce", "InvalidLimit", "InvalidPolicy", "Learning", "Limit", "Live",
+    "NoSuchPolicy", "NoSuchScope", "Policy", "Preview", "RuleCount", "Scope", "Share", "Shown", "allot_variants",
+    "check_policy", "concerned_variants", "count_lags", "count_sales", "drop_policy", "follow_clock", "forget",
+    "get_policy", "in_force", "preview", "reallocate", "set_limit", "set_policy",
 ]  # fmt: skip
 
 TOLD_TOGETHER = 500

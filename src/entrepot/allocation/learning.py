@@ -119,13 +119,18 @@ async def shop_knowledge(tx: Tx, now: datetime, learning: Learning) -> ShopKnowl
     return remembered.knowledge
 
 
-async def measure(tx: Tx, now: datetime, learning: Learning) -> ShopKnowledge:
-    """Return what concerns the whole shop, as it is now."""
+async def lag_sketches(tx: Tx, now: datetime, learning: Learning) -> dict[tuple[UUID, str], LagSketch]:
+    """Return what was measured of lags in the window, by connection and kind (HEARD or SHOWN)."""
     sketches: defaultdict[tuple[UUID, str], LagSketch] = defaultdict(LagSketch)
     for row in await store.lag_counts(tx, now - timedelta(seconds=learning.lag_window_s)):
         sketches[row["connection_id"], row["kind"]].counts[row["bucket"]] = row["count"]
+    return dict(sketches)
+
+
+async def measure(tx: Tx, now: datetime, learning: Learning) -> ShopKnowledge:
+    """Return what concerns the whole shop, as it is now."""
     lag = {}
-    for key, sketch in sketches.items():
+    for key, sketch in (await lag_sketches(tx, now, learning)).items():
         p50, p99 = sketch.quantile(0.5), sketch.quantile(0.99)
         if p50 is not None and p99 is not None and sketch.count >= LAGS_LEAST:
             lag[key] = Lag(p50, p99)
@@ -165,6 +170,8 @@ class Knowledge:
                 lag_p50_s=heard.p50_s + max(lag.p50_s for lag in known) if whole and heard else None,
                 lag_p99_s=heard.p99_s + max(lag.p99_s for lag in known) if whole and heard else None,
                 margin_minor=max(0, row["margin_minor"]),
+                counted_units=units[str(connection)],
+                counted_s=weighed_s,
             )
         return found
 

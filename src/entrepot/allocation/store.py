@@ -25,7 +25,8 @@ async def outlets(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
             where organisation_id = $1 and state <> 'disconnected'
         )
         select l.id as listing_id, l.variant_id, v.product_id, s.id as connection_id, s.channel, s.share, s.buffer, s.rank,
-               s.fulfilment_only, count(*) over (partition by l.variant_id, s.id) as siblings, v.sku, p.tags, s.created_at as watched_since,
+               s.fulfilment_only, count(*) over (partition by l.variant_id, s.id) as siblings, v.sku, p.tags,
+               s.created_at as watched_since,
                coalesce(l.price_minor, v.price_minor) - coalesce(v.cost_minor, 0) as margin_minor
         from listing l
         join selling s on s.id = l.connection_id

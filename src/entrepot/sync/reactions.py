@@ -94,6 +94,11 @@ class Reactions:
         """A connection came, went or got other settings: divide everything anew."""
         await allocation.reallocate(tx)
 
+    async def products_filed(self, tx: Tx, events: Sequence[Event]) -> None:
+        """Products are in another category or have other tags: another policy or rule may count for them."""
+        for product_id in {UUID(i) for event in events for i in event["product_ids"]}:
+            await allocation.reallocate(tx, allocation.Scope(allocation.PRODUCT, product_id))
+
     async def divide(self, tx: Tx, variant_ids: Sequence[UUID]) -> None:
         """Set what the listings of these variants shall show."""
         shares = await allot(tx, variant_ids, self._find, self._learning)
