@@ -76,6 +76,47 @@ async def category_paths(tx: Tx, limit: int = 500) -> list[tuple[UUID, str]]:
     return [(row["id"], row["path"]) for row in rows]
 
 
+async def product_handles(tx: Tx, ids: Sequence[UUID]) -> dict[str, str]:
+    """Return product id (as text) -> handle."""
+    rows = await tx.fetch(
+        "select id, handle from product where organisation_id = $1 and id = any($2::uuid[])", tx.organisation, list(ids)
+    )
+    return {str(row["id"]): row["handle"] for row in rows}
+
+
+async def products_by_handle(tx: Tx, handles: Sequence[str]) -> dict[str, str]:
+    """Return handle -> product id (as text) of those that exist."""
+    rows = await tx.fetch(
+        "select id, handle from product where organisation_id = $1 and handle = any($2::text[])",
+        tx.organisation,
+        list(handles),
+    )
+    return {row["handle"]: str(row["id"]) for row in rows}
+
+
+async def product_by_sku(tx: Tx, sku: str) -> UUID | None:
+    """Return the product of a SKU, or of a handle; None if there is neither."""
+    found: UUID | None = await tx.fetch_value(
+        """
+        select coalesce((select product_id from variant where organisation_id = $1 and sku = $2),
+                        (select id from product where organisation_id = $1 and handle = $2))
+        """,
+        tx.organisation,
+        sku,
+    )
+    return found
+
+
+async def channels_connected(tx: Tx) -> list[str]:
+    """Return the channels that sell, in order of priority."""
+    rows = await tx.fetch(
+        "select channel from connection where organisation_id = $1 and state <> 'disconnected' and not fulfilment_only"
+        " group by channel order by min(priority), min(created_at)",
+        tx.organisation,
+    )
+    return [row["channel"] for row in rows]
+
+
 async def name_of(tx: Tx, scope: str, scope_id: UUID | None) -> str:
     """Return the name of a category (with its parents), product or variant; empty if there is none."""
     statement = {
@@ -267,6 +308,15 @@ def _rate(outlets: Sequence[Outlet]) -> RateRow:
     )  # fmt: skip
 
 
+async def connection_limits(tx: Tx) -> list[Any]:
+    """Return (id, name, buffer, share, fulfilment_only) of the connections that are not ended, in order of priority."""
+    return await tx.fetch(
+        "select id, name, buffer, share, fulfilment_only from connection"
+        " where organisation_id = $1 and state <> 'disconnected' order by priority, created_at, id",
+        tx.organisation,
+    )
+
+
 async def connection_names(tx: Tx) -> dict[UUID, str]:
     """Return the names of the connections that are not ended."""
     rows = await tx.fetch(
@@ -274,9 +324,3 @@ async def connection_names(tx: Tx) -> dict[UUID, str]:
         tx.organisation,
     )
     return {row["id"]: row["name"] for row in rows}
-
-
-__all__ = [
-    "LagRow", "LimitRow", "PolicyRow", "RateRow", "SkuRates", "category_paths", "connection_names", "list_lags",
-    "list_limits", "list_policies", "list_rates", "name_of",
-]  # fmt: skip
