@@ -395,7 +395,7 @@ async def test_lags_and_rates_are_told_with_what_is_behind_them(shop: Shop) -> N
     assert [sku.sku for sku in rates] == ["CUP", "KNIFE", "SHIRT"]
     assert first.sku == "CUP"
     sold, none = cup.rates
-    assert (sold.sold_30d, round(sold.counted), none.sold_30d, none.counted) == (20, 20, None, 0)
+    assert (sold.sold_30_days, round(sold.counted), none.sold_30_days, none.counted) == (20, 20, None, 0)
     # Drawn towards what is usual: a channel without sales of it gets a little, the other gives it.
     assert 0 == none.own < none.used < sold.used < sold.own
     assert (cup.lag_known, cup.lag_p99_s, cup.mode) == (False, 900.0, "pool")

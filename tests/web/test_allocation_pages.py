@@ -284,7 +284,7 @@ def test_what_was_learned_is_shown_with_what_is_behind_it(client: httpx.Client, 
     assert ">40<" in text
     assert "0 of 20" in text
     rows = list(csv.DictReader(io.StringIO(client.get("/allocation/export/sales-rates.csv?q=SKU-00000").text)))
-    sold = {row["connection"]: row["sold_30d"] for row in rows}
+    sold = {row["connection"]: row["sold_30_days"] for row in rows}
     assert sold["Shopify EU"] == "30"
     assert {row["sku"] for row in rows} == {"SKU-00000"}
     lags = list(csv.DictReader(io.StringIO(client.get("/allocation/export/channel-lags.csv").text)))

@@ -50,7 +50,7 @@ def rates(learning: Learning, search: str = "") -> Export:
         "title": lambda row: row[0].title,
         "channel": lambda row: row[1].channel,
         "connection": lambda row: row[2],
-        "sold_30d": lambda row: row[1].sold_30d,
+        "sold_30_days": lambda row: row[1].sold_30_days,
         "counted_units": lambda row: round(row[1].counted, 3),
         "own_units_day": lambda row: round(row[1].own, 4),
         "used_units_day": lambda row: round(row[1].used, 4),

@@ -256,7 +256,7 @@ def _check_time(when: Any, where: str, path: Where) -> None:
     for name in ("from", "to"):
         text = when.get(name, "00:00")
         hours, colon, minutes = text.partition(":") if isinstance(text, str) else ("", "", "")
-        plain = hours.isdecimal() and minutes.isdecimal() and len(minutes) == 2 and colon
+        plain = hours.isdecimal() and minutes.isdecimal() and len(hours) <= 2 and len(minutes) == 2 and colon
         if not plain or int(minutes) > 59 or _minutes(text) > 24 * 60:
             raise InvalidPolicy(f"{where}, time, {name}: must be a time such as 18:00.", *path, name)
 

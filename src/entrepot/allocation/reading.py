@@ -228,7 +228,7 @@ class RateRow:
 
     connection_id: UUID
     channel: str
-    sold_30d: int | None
+    sold_30_days: int | None
     counted: float
     own: float
     used: float

@@ -149,7 +149,7 @@ def parameters_of(fields: Sequence[Field], form: Mapping[str, str]) -> tuple[dic
         if not text:
             continue
         try:
-            value = number_typed(text, field.title, percent=field.percent, whole=field.whole)
+            value = number_typed(text, field.title.partition(",")[0], percent=field.percent, whole=field.whole)
         except InvalidInput as wrong:
             errors[field.name] = wrong.detail
             continue

@@ -188,7 +188,7 @@ class RateView(Resource):
 
     connection_id: UUID
     channel: str
-    sold_30d: int | None
+    sold_30_days: int | None
     counted: float
     own: float
     used: float
