@@ -143,6 +143,17 @@ def test_buffers_of_product_and_channel() -> None:
     assert found.steps[0] == "3 of 8 kept back for the product"
 
 
+def test_what_a_listing_never_shows_it_does_not_wait_for() -> None:
+    told = Demand(rate_s=0.1, lag_p50_s=10.0, lag_p99_s=60.0)
+    shown = Shown(10, 10)
+    listings = [outlet(0, demand=told, shown=shown), outlet(1, demand=told, shown=Shown(0, 0), least=8)]
+    [first, second] = allot(Policy("risk", {}), 10, listings)
+    assert first.target == 6
+    assert (second.quantity, second.target) == (0, 0)
+    capped = [outlet(0, demand=told, shown=shown), outlet(1, demand=told, shown=Shown(0, 0), cap=2)]
+    assert [a.target for a in allot(Policy("risk", {}), 10, capped)][1] == 2
+
+
 @pytest.mark.parametrize(
     ("strategy", "parameters", "words"),
     [

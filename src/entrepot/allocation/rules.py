@@ -73,8 +73,15 @@ def _limited(allotment: Allotment, outlet: Outlet, pool: int) -> Allotment:
     if 0 < quantity < outlet.least:
         steps.append(f"{quantity} is less than the least it shows ({outlet.least}), so none")
         quantity = 0
-    target = None if allotment.target is None else max(quantity, min(allotment.target - outlet.buffer, pool))
+    target = None if allotment.target is None else max(quantity, _within(allotment.target, outlet, pool))
     return Allotment(allotment.listing_id, quantity, tuple(steps), target)
+
+
+def _within(units: int, outlet: Outlet, pool: int) -> int:
+    """Return what a listing shows of so many units by its buffer, cap and least quantity."""
+    shows = max(0, min(units - outlet.buffer, pool))
+    shows = shows if outlet.cap is None else min(shows, outlet.cap)
+    return 0 if shows < outlet.least else shows
 
 
 def check_policy(strategy: str, parameters: Mapping[str, Any]) -> Policy:
