@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from entrepot.app import connection_defaults, transport_settings
+from entrepot.channels.client import TransportSettings
 from entrepot.channels.contracts import ConnectionDefaults
-from entrepot.channels.transport import TransportSettings
 from entrepot.secret_key import secret_keys
 from entrepot.settings import _SECTIONS, PlatformSettings, Settings, SettingsNotValid, _own, load, reference_page
 

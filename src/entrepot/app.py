@@ -24,12 +24,13 @@ from entrepot.allocation import facade as allocation
 from entrepot.api import build_api
 from entrepot.api.dependencies import Services
 from entrepot.channels import facade as channels
+from entrepot.channels.client import TransportSettings
 from entrepot.channels.contract import Api, ConnectorError, HandlesWebhooks
 from entrepot.channels.contracts import Connection, ConnectionDefaults
 from entrepot.channels.health import HealthRecorder
 from entrepot.channels.inbox import Inbox, webhook_url
 from entrepot.channels.signals import Signals
-from entrepot.channels.transport import ChannelTransport, TransportSettings
+from entrepot.channels.transport import ChannelTransport
 from entrepot.channels.vault import Vault
 from entrepot.connectors import registry
 from entrepot.database.pool import Database

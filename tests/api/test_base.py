@@ -6,6 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import httpx
+import psycopg
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -71,18 +72,18 @@ async def test_wrong_fields_are_pointed_at(client: httpx.AsyncClient) -> None:
     assert check_problem(unknown, 422, "unknown-scope")["scope"] == "stock:fly"
 
 
-async def test_a_bug_is_answered_with_an_id_and_nothing_else(
-    services: Services, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def broken(*_: object) -> None:
-        raise ZeroDivisionError("secret detail")
-
-    monkeypatch.setattr(identity, "list_keys", broken)
-    with capture_logs() as logged:
-        response = await client.get("/v1/keys")
+async def test_a_bug_is_answered_with_an_id_and_nothing_else(client: httpx.AsyncClient, database_url: str) -> None:
+    """A statement that the database does not understand, as a forgotten migration would give."""
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute("alter table audit_log rename to mislaid")
+        try:
+            with capture_logs() as logged:
+                response = await client.get("/v1/audit")
+        finally:
+            owner.execute("alter table mislaid rename to audit_log")
     body = check_problem(response, 500, "internal-error")
     assert [(line["event"], line["request_id"]) for line in logged] == [("request_failed", body["requestId"])]
-    assert "secret detail" not in response.text
+    assert "audit_log" not in response.text
     assert str(body["requestId"]) in str(body["detail"])
 
 
