@@ -42,6 +42,24 @@ async def test_health_says_when_the_database_is_down(services: Services, open_cl
     assert (answer.status_code, answer.json()["status"]) == (503, "down")
 
 
+async def test_ready_means_that_the_database_answers_with_this_version_s_schema(
+    services: Services, open_client: httpx.AsyncClient, database_url: str
+) -> None:
+    assert (await open_client.get("/v1/ready")).json() == {"ready": True, "reason": ""}
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        row = owner.execute("select version_num from alembic_version").fetchone()
+        assert row is not None
+        owner.execute("update alembic_version set version_num = '0000'")
+        try:
+            older = await open_client.get("/v1/ready")
+        finally:
+            owner.execute("update alembic_version set version_num = %s", row)
+    assert (older.status_code, "entrepot db migrate" in older.json()["reason"]) == (503, True)
+    await services.database.close()
+    down = await open_client.get("/v1/ready")
+    assert (down.status_code, down.json()["reason"]) == (503, "The database does not answer.")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [

@@ -66,7 +66,7 @@ def served(database_url: str) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def schema(served: dict[str, Any]) -> Any:
-    document = httpx.get(f"{served['address']}/openapi.json").json()
+    document = httpx.get(f"{served['address']}/openapi.json", timeout=120).json()
     loaded = schemathesis.openapi.from_dict(document)
     loaded.config.update(base_url=served["address"])
     return loaded

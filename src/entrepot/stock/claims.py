@@ -41,11 +41,12 @@ def check_quantities(hold: Hold) -> None:
             raise InvalidQuantity(f"The quantity {line.quantity} is not between 1 and {MAX_QUANTITY}.")
 
 
-async def place_holds(tx: Tx, holds: Sequence[Hold]) -> list[NotEnoughStock | None]:
+async def place_holds(tx: Tx, holds: Sequence[Hold], *, safety_too: bool = False) -> list[NotEnoughStock | None]:
     """Set stock aside for each hold in turn, all its lines or none; return its refusal or None for each.
 
     One lock query and a fixed number of writes for the whole batch. Holds are served in the order given. A bundle sets
-    its parts aside; parts that several lines share are judged by their sum.
+    its parts aside; parts that several lines share are judged by their sum. `safety_too`: the safety stock is given away
+    as well, never more than is there.
     """
     for hold in holds:
         check_quantities(hold)
@@ -60,7 +61,7 @@ async def place_holds(tx: Tx, holds: Sequence[Hold]) -> list[NotEnoughStock | No
     actor = holds[0].actor if len({hold.actor for hold in holds}) == 1 else "several"
     ledger = store.Ledger(levels, actor)
     rows: list[store_claims.ReservationRow] = []
-    outcome = [_place(ledger, hold, parts, rows) for hold in holds]
+    outcome = [_place(ledger, hold, parts, rows, safety_too) for hold in holds]
     if rows:
         await ledger.write(tx)
         await store_claims.insert_reservations(tx, rows)
@@ -73,11 +74,14 @@ def _place(
     hold: Hold,
     parts: Mapping[UUID, Sequence[rules.Part]],
     rows: list[store_claims.ReservationRow],
+    safety_too: bool,
 ) -> NotEnoughStock | None:
     """Take a hold's units from the ledger's levels, or return why not; add its reservation rows to `rows`."""
     lines = [(line.variant_id, line.quantity) for line in hold.lines]
     asked = rules.pieces(lines, parts)
-    takes, short = rules.take_all_or_nothing([(piece.variant_id, piece.quantity) for piece in asked], ledger.levels)
+    takes, short = rules.take_all_or_nothing(
+        [(piece.variant_id, piece.quantity) for piece in asked], ledger.levels, safety_too=safety_too
+    )
     if short:
         told = rules.refused_lines(lines, parts, short) if parts else short
         return NotEnoughStock(tuple(Shortfall(*line) for line in told))
