@@ -382,7 +382,7 @@ async def test_lags_and_rates_are_told_with_what_is_behind_them(shop: Shop) -> N
         )
         await allocation.count_lags(tx, shop.connections["shopify"], allocation.HEARD, [2.0] * 30, now)
         await allocation.count_lags(tx, shop.connections["amazon"], allocation.SHOWN, [5.0] * 3, now)
-        await allocation.count_sales(tx, shop.connections["shopify"], {shop.variants["CUP"]: 20}, now, Learning())
+        await allocation.count_sales(tx, shop.connections["shopify"], [(shop.variants["CUP"], 5)] * 4, now, Learning())
         lags = {(lag.channel, lag.kind): lag for lag in await reading.list_lags(tx, now, Learning())}
         rates = list(await reading.list_rates(tx, Learning()))
         [first] = await reading.list_rates(tx, Learning(), limit=1)
@@ -399,4 +399,6 @@ async def test_lags_and_rates_are_told_with_what_is_behind_them(shop: Shop) -> N
     # Drawn towards what is usual: a channel without sales of it gets a little, the other gives it.
     assert 0 == none.own < none.used < sold.used < sold.own
     assert (cup.lag_known, cup.lag_p99_s, cup.mode) == (False, 900.0, "pool")
+    # Five at once, drawn towards what is usual: that is five too.
+    assert cup.lot == pytest.approx(5.0)
     assert cup.in_lag == pytest.approx(cup.used * 900 / 86_400)

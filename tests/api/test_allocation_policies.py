@@ -131,7 +131,7 @@ async def test_lags_rates_and_lists_as_files(
     connection = UUID((await get(client, "/connections"))["connections"][0]["id"])
     async with database.transaction(organisation_id) as tx:
         await allocation.count_lags(tx, connection, allocation.HEARD, [3.0] * 25, utc_now())
-        await allocation.count_sales(tx, connection, {variant: 6}, utc_now(), allocation.Learning())
+        await allocation.count_sales(tx, connection, [(variant, 1)] * 6, utc_now(), allocation.Learning())
     heard, shown = (await get(client, "/channel-lags"))["lags"]
     assert (heard["kind"], heard["count"], heard["known"]) == ("heard", 25, True)
     assert (shown["kind"], shown["count"], shown["known"], shown["p99S"]) == ("shown", 0, False, None)

@@ -276,7 +276,7 @@ def test_what_was_learned_is_shown_with_what_is_behind_it(client: httpx.Client, 
         async with site.database.transaction(site.organisation_id) as tx:
             connection = site.filled.connections["Shopify EU"]
             await allocation.count_lags(tx, connection, allocation.HEARD, [1.5] * 40, utc_now())
-            sold = {site.filled.variants[0][0]: 30}
+            sold = [(site.filled.variants[0][0], 1)] * 30
             await allocation.count_sales(tx, connection, sold, utc_now(), allocation.Learning())
 
     site.run(work())

@@ -238,8 +238,9 @@ class RateRow:
 class SkuRates:
     """A SKU's rates, and what the risk strategy concludes from them.
 
-    `in_lag`: units that sell anywhere until every channel has heard of a sale (99 of 100 times), None where a lag is not known
-    and `lag_s` is taken; `mode`: how risk would show it; `chance`: of an oversell per stock-out if all were shown everywhere.
+    `lot`: units that are bought at once. `in_lag`: units that sell anywhere until every channel has heard of a sale (99 of 100
+    times); where a lag is not known, within `lag_s`. `mode`: how risk would show it; `chance`: of an oversell per stock-out if
+    all were shown everywhere.
     """
 
     variant_id: UUID
@@ -248,6 +249,7 @@ class SkuRates:
     strategy: str
     rates: tuple[RateRow, ...]
     used: float
+    lot: float
     lag_p99_s: float
     lag_known: bool
     in_lag: float
@@ -291,7 +293,7 @@ def _sku_rates(row: Any, case: Case) -> SkuRates:
         by_connection.setdefault(outlet.connection_id, []).append(outlet)
     rates = tuple(_rate(outlets) for outlets in by_connection.values())
     return SkuRates(
-        row["id"], row["sku"], row["title"], own.strategy, rates, sum(seen.rates) * DAY_S, seen.lag_p99_s,
+        row["id"], row["sku"], row["title"], own.strategy, rates, sum(seen.rates) * DAY_S, seen.lot, seen.lag_p99_s,
         all(o.demand.lag_p99_s is not None for o in case.outlets), sum(seen.rates) * seen.lag_p99_s,
         str(mode_of(seen.rates, seen.lag_p99_s, seen.risk)), chance_of_oversell(seen.rates, seen.lag_p99_s),
     )  # fmt: skip

@@ -43,18 +43,24 @@ async def outlets(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
 # ---- what is learned --------------------------------------------------------------------------------------
 
 
-async def count_sales(tx: Tx, connection_id: UUID, sold: Mapping[UUID, int], now: datetime, half_life_s: float) -> None:
-    """Count units that were sold on a connection (negative: cancelled), by variant."""
+async def count_sales(
+    tx: Tx, connection_id: UUID, sold: Mapping[UUID, tuple[int, int]], now: datetime, half_life_s: float
+) -> None:
+    """Count what was sold on a connection (negative: cancelled), by variant: units, and the sum of the lines' squares."""
     variants = sorted(sold)
-    units = [sold[variant] for variant in variants]
+    units = [sold[variant][0] for variant in variants]
     await tx.execute(
         """
-        insert into sales_rate as r (organisation_id, variant_id, connection_id, units, at)
-        select $1, i.variant_id, $2, greatest(0, i.units), $5 from unnest($3::uuid[], $4::bigint[]) as i(variant_id, units)
+        with sold as (
+            select * from unnest($3::uuid[], $4::bigint[], $7::bigint[]) as i(variant_id, units, squares)
+        )
+        insert into sales_rate as r (organisation_id, variant_id, connection_id, units, squares, at)
+        select $1, i.variant_id, $2, greatest(0, i.units), greatest(0, i.squares), $5 from sold i order by 2
         on conflict (organisation_id, variant_id, connection_id) do update
         set units = greatest(0, r.units * power(0.5, greatest(0, extract(epoch from $5 - r.at)) / $6)
-                                + (select sum(j.units) from unnest($3::uuid[], $4::bigint[]) as j(variant_id, units)
-                                   where j.variant_id = r.variant_id)),
+                                + (select i.units from sold i where i.variant_id = r.variant_id)),
+            squares = greatest(0, r.squares * power(0.5, greatest(0, extract(epoch from $5 - r.at)) / $6)
+                                  + (select i.squares from sold i where i.variant_id = r.variant_id)),
             at = greatest(r.at, $5)
         """,
         tx.organisation,
@@ -63,6 +69,7 @@ async def count_sales(tx: Tx, connection_id: UUID, sold: Mapping[UUID, int], now
         units,
         now,
         half_life_s,
+        [sold[variant][1] for variant in variants],
     )
     await tx.execute(
         """
@@ -80,11 +87,12 @@ async def count_sales(tx: Tx, connection_id: UUID, sold: Mapping[UUID, int], now
 
 
 async def sales_rates(tx: Tx, variant_ids: Sequence[UUID], now: datetime, half_life_s: float) -> list[Any]:
-    """Return (variant, connection, units): sales that count half as much after each half-life, as of now."""
+    """Return (variant, connection, units, squares): sales that count half as much after each half-life, as of now."""
     return await tx.fetch(
         """
         select variant_id, connection_id,
-               (units * power(0.5, greatest(0, extract(epoch from $3 - at)) / $4))::float8 as units
+               (units * power(0.5, greatest(0, extract(epoch from $3 - at)) / $4))::float8 as units,
+               (squares * power(0.5, greatest(0, extract(epoch from $3 - at)) / $4))::float8 as squares
         from sales_rate where organisation_id = $1 and variant_id = any($2::uuid[])
         """,
         tx.organisation,
@@ -108,11 +116,12 @@ async def sold_lately(tx: Tx, variant_ids: Sequence[UUID], since: date) -> list[
 
 
 async def usual_sales(tx: Tx, now: datetime, half_life_s: float) -> list[Any]:
-    """Return (connection, units): all decayed sales of each selling connection."""
+    """Return (connection, units, squares): all decayed sales of each selling connection."""
     return await tx.fetch(
         """
         select c.id as connection_id,
-               coalesce(sum(r.units * power(0.5, greatest(0, extract(epoch from $2 - r.at)) / $3)), 0)::float8 as units
+               coalesce(sum(r.units * power(0.5, greatest(0, extract(epoch from $2 - r.at)) / $3)), 0)::float8 as units,
+               coalesce(sum(r.squares * power(0.5, greatest(0, extract(epoch from $2 - r.at)) / $3)), 0)::float8 as line_squares
         from connection c left join sales_rate r on r.organisation_id = $1 and r.connection_id = c.id
         where c.organisation_id = $1 and not c.fulfilment_only
         group by c.id

@@ -53,6 +53,8 @@ sales_rate = tenant_table(
     sa.Column("connection_id", UUID, nullable=False),
     sa.Column("units", sa.Double, nullable=False),
     timestamp("at", nullable=False),
+    # The squares of the units of each order line, decayed alike: over `units` how many are bought at once.
+    sa.Column("squares", sa.Double, nullable=False, server_default="0"),
     reference("connection", "connection_id", on_delete="CASCADE"),
     key=("variant_id", "connection_id"),
 )

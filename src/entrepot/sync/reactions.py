@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -71,7 +70,7 @@ class Reactions:
     async def _learn(self, tx: Tx, connection_id: UUID, since: datetime, events: Sequence[Event]) -> None:
         """Count what sold there and how long it took to hear of it."""
         now = utc_now()
-        units: Counter[UUID] = Counter()
+        lines: list[tuple[UUID, int]] = []
         heard: dict[datetime, float] = {}
         for event in events:
             if UUID(event["connection_id"]) != connection_id:
@@ -79,10 +78,10 @@ class Reactions:
             for _, variant_id, count, placed in event["sold"]:
                 placed_at = datetime.fromisoformat(placed)
                 if placed_at >= since:
-                    units[UUID(variant_id)] += count
+                    lines.append((UUID(variant_id), count))
                     if count > 0:
                         heard[placed_at] = (now - (placed_at - self._clock_offset(connection_id))).total_seconds()
-        await allocation.count_sales(tx, connection_id, units, now, self._learning)
+        await allocation.count_sales(tx, connection_id, lines, now, self._learning)
         await allocation.count_lags(tx, connection_id, allocation.HEARD, heard.values(), now)
 
     async def stock_changed(self, tx: Tx, events: Sequence[Event]) -> None:

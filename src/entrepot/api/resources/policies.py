@@ -195,7 +195,10 @@ class RateView(Resource):
 
 
 class SkuRatesView(Resource):
-    """A SKU's rates, the units that sell before every channel knows (`inLag`), and how the risk strategy shows it."""
+    """A SKU's rates, and how the risk strategy shows it.
+
+    `lot`: units bought at once; `inLag`: units that sell before every channel knows of a sale.
+    """
 
     variant_id: UUID
     sku: str
@@ -203,6 +206,7 @@ class SkuRatesView(Resource):
     strategy: str
     rates: list[RateView]
     used: float
+    lot: float
     lag_p99_s: float
     lag_known: bool
     in_lag: float

@@ -14,6 +14,8 @@ alter table allocation_policy add column clock_at timestamptz;
 alter table allocation_policy drop constraint ck_allocation_policy_scope;
 alter table allocation_policy add constraint ck_allocation_policy_scope check (scope in ('shop', 'category', 'product'));
 alter table allocation_policy add constraint ck_allocation_policy_scope_id check ((scope = 'shop') = (scope_id is null));
+alter table sales_rate add column squares double precision default '0' not null;
+update sales_rate set squares = units;
 create index ix_allocation_policy_clock on allocation_policy (organisation_id) where clock_at is not null;
 """
 LIMITS = """
