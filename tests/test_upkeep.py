@@ -1,12 +1,14 @@
 """A worker says that it is alive and deletes what is old, and only that."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from tests.channels.support import BazaarConnector, new_bazaar
+from tests.orders.support import make_connection, make_listing, make_variants
 
 from entrepot import upkeep
+from entrepot.allocation import facade as allocation
 from entrepot.channels import facade as channels
 from entrepot.channels.connections import read_credentials
 from entrepot.channels.facade import Vault, new_vault_key
@@ -82,3 +84,23 @@ async def test_what_is_old_is_deleted_and_what_is_not_stays(database: Database, 
     assert await left() == (["done", "parked", "pending"], 1)
     await upkeep.tidy(database, clock=lambda: now + timedelta(days=8))
     assert await left() == (["parked", "pending"], 0)
+
+
+async def test_rules_of_all_organisations_are_followed_by_the_clock(database: Database) -> None:
+    at = datetime(2026, 11, 21, 17, 59, 30, tzinfo=UTC)
+    rules = {"rules": [{"if": {"time": {"days": ["sat"], "from": "18:00"}}, "then": {"cap": 1}}]}
+    sold: list[UUID] = []
+    for name in ("One", "Two"):
+        organisation = (await identity.create_organisation(database, name)).id
+        made = await make_variants(database, organisation, {name: 5})
+        connection = await make_connection(database, organisation)
+        await make_listing(database, organisation, connection, made[name], name)
+        async with database.transaction(organisation) as tx:
+            await allocation.set_policy(tx, "rules", rules)
+            await tx.execute("update allocation_policy set clock_at = $2 where organisation_id = $1", organisation, at)
+        sold.append(organisation)
+    assert await upkeep.follow_rules(database, clock=lambda: at + timedelta(seconds=10)) == 0
+    assert await upkeep.follow_rules(database, clock=lambda: at + timedelta(minutes=1)) == 2
+    assert await upkeep.follow_rules(database, clock=lambda: at + timedelta(minutes=2)) == 0
+    names = [schedule.name for schedule in upkeep.schedules(database, Vault({"k": new_vault_key()}, "k"))]
+    assert "allocation-rules" in names

@@ -139,6 +139,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             registry.manifests,
             secure=secure,
             low_stock_threshold=settings.inventory.low_stock_threshold,
+            learning=learning(settings),
         )
         app.router.routes[:] = [
             Route("/webhooks/{connection_id:uuid}", inbox.webhook_endpoint, methods=["POST"]),

@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 BEAT_EVERY_S = 10.0
 TIDY_AT = "7 * * * *"
 MEND_AT = "*/5 * * * *"
+FOLLOW_AT = "* * * * *"
 REORDER_AT = "* * * * *"
 RESEAL_AT = "17 * * * *"
 KEEP_DELIVERIES = timedelta(days=7)
@@ -53,6 +54,7 @@ def schedules(database: Database, vault: channels.Vault, *, auto_reorder: bool =
     always = (
         jobs.Schedule("tidy", TIDY_AT, lambda: tidy(database)),
         jobs.Schedule("mend-jobs", MEND_AT, lambda: mend(database)),
+        jobs.Schedule("allocation-rules", FOLLOW_AT, lambda: follow_rules(database)),
         jobs.Schedule("reseal", RESEAL_AT, lambda: reseal(database, vault)),
     )
     return (*always, jobs.Schedule("reorder", REORDER_AT, lambda: reorder(database))) if auto_reorder else always
@@ -70,6 +72,18 @@ async def reorder(database: Database) -> int:
     if drafts:
         log.info("purchase_orders_drafted", drafts=drafts)
     return drafts
+
+
+async def follow_rules(database: Database, *, clock: Clock = utc_now) -> int:
+    """Divide stock anew where a rule of an allocation policy began or ended to hold by the clock; return of how many SKUs.
+
+    Harmless when two workers do it at once, and nothing is missed by a pause: each policy keeps up to when it was followed.
+    """
+    variants = 0
+    for organisation in await identity.list_organisations(database):
+        async with database.transaction(organisation.id) as tx:
+            variants += await allocation.follow_clock(tx, clock())
+    return variants
 
 
 async def reseal(database: Database, vault: channels.Vault) -> int:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entrepot.allocation.calibrate import LagSketch, Prior, Sales, prior_of, rates
+from entrepot.allocation.calibrate import LagSketch, Prior, Sales, lot, prior_of, rates
 
 DAY = 86_400.0
 lags = st.lists(st.floats(0, 1e5), min_size=1, max_size=60)
@@ -98,3 +98,17 @@ def test_what_is_past_fades() -> None:
     assert found is not None
     assert found < 1.2
     assert old.faded(1e-6).counts == {}
+
+
+@given(st.lists(st.integers(1, 50), max_size=30), st.floats(1, 20))
+def test_units_bought_at_once_lie_between_what_is_usual_and_what_was_bought(lines: list[int], usual: float) -> None:
+    found = lot(sum(n * n for n in lines), sum(lines), usual)
+    own = sum(n * n for n in lines) / sum(lines) if lines else usual
+    assert min(own, usual) - 1e-9 <= found <= max(own, usual) + 1e-9
+    assert found >= 1
+
+
+def test_many_sales_say_more_than_what_is_usual() -> None:
+    assert lot(0, 0, 3.0) == 3.0
+    assert lot(1000, 1000, 3.0) == pytest.approx(1.0, abs=0.05)
+    assert lot(12_000, 1000, 1.0) == pytest.approx(12.0, rel=0.01)

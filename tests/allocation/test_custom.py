@@ -146,7 +146,10 @@ def test_rules_may_choose_the_risk_rule() -> None:
         ({"rules": [{"then": {"share": 2}}]}, "share: must lie between"),
         ({"rules": [{"then": {"share": 0.1, "quantity": 1}}]}, "keep one"),
         ({"rules": [{"then": {"strategy": "rules"}}]}, "there is no 'rules'"),
-        ({"rules": [{"then": {"strategy": "risk", "parameters": {"risk": 9}}}]}, "Rule 1, parameters: risk must be"),
+        (
+            {"rules": [{"then": {"strategy": "risk", "parameters": {"risk": 9}}}]},
+            "parameters: The accepted risk .risk. must be",
+        ),
         ({"rules": [{"then": {"parameters": {}}}]}, "which is missing"),
         ({"rules": [{"if": {"channel": ["a"]}, "then": {"strategy": "equal"}}]}, "cannot be about one channel"),
         ({"otherwise": {"strategy": 3}}, "Otherwise, strategy: there is no 3"),

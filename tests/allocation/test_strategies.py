@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entrepot.allocation.contracts import Demand, InvalidPolicy, Outlet, Policy, Shown, Situation
-from entrepot.allocation.rules import STRATEGIES, allot, check_policy, pool_after_buffers
+from entrepot.allocation.rules import STRATEGIES, allot, check_policy
 
 quick = settings(deadline=None, max_examples=120)
 DIVIDING = ("fixed_shares", "equal", "priority", "performance", "demand", "rules")
@@ -137,13 +137,21 @@ def test_a_buffer_does_not_make_escrow_drift() -> None:
     assert shows == [5, 3]
 
 
-def test_buffers_of_product_location_and_channel() -> None:
-    pool, steps = pool_after_buffers({"shop": 10, "depot": 3, "short": -4}, {"shop": 2, "depot": 5})
-    assert pool == 8
-    assert steps == ("2 of 10 kept back at shop", "3 of 3 kept back at depot")
+def test_buffers_of_product_and_channel() -> None:
     [found] = allot(Policy("pool_minus_buffer", {}), 8, [outlet(0, buffer=1)], Situation(buffer=3))
     assert found.quantity == 4
     assert found.steps[0] == "3 of 8 kept back for the product"
+
+
+def test_what_a_listing_never_shows_it_does_not_wait_for() -> None:
+    told = Demand(rate_s=0.1, lag_p50_s=10.0, lag_p99_s=60.0)
+    shown = Shown(10, 10)
+    listings = [outlet(0, demand=told, shown=shown), outlet(1, demand=told, shown=Shown(0, 0), least=8)]
+    [first, second] = allot(Policy("risk", {}), 10, listings)
+    assert first.target == 6
+    assert (second.quantity, second.target) == (0, 0)
+    capped = [outlet(0, demand=told, shown=shown), outlet(1, demand=told, shown=Shown(0, 0), cap=2)]
+    assert [a.target for a in allot(Policy("risk", {}), 10, capped)][1] == 2
 
 
 @pytest.mark.parametrize(
@@ -156,7 +164,7 @@ def test_buffers_of_product_location_and_channel() -> None:
         ("performance", {"reserve": 2}, "between 0 and 1"),
         ("performance", {"prior_units": "many"}, "must be a number"),
         ("demand", {"reserve": "NaN"}, "between 0 and 1"),
-        ("risk", {"risk": 0}, "risk must be"),
+        ("risk", {"risk": 0}, "The accepted risk .risk. must be"),
         ("risk", {"oversell_cost": True}, "must be a number"),
         ("risk", {"epsilon": 0.1}, "no 'epsilon'"),
     ],

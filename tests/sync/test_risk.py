@@ -86,8 +86,8 @@ async def test_what_sells_and_how_long_channels_take_is_learned(database: Databa
     async with database.transaction(organisation_id) as tx:
         await allocation.set_policy(tx, "pool_minus_buffer", {})
     await hub.settle()
-    for _ in range(30):
-        sold = hub.channels[str(CAS)].sell("A", 1)
+    for units in (*[1] * 30, 4):
+        sold = hub.channels[str(CAS)].sell("A", units)
         assert sold is not None
         await hub.take(str(CAS), sold)
         await hub.push(str(DELTA))
@@ -97,8 +97,9 @@ async def test_what_sells_and_how_long_channels_take_is_learned(database: Databa
         [rate] = await allocation_store.sales_rates(tx, [hub.made["A"]], now, Learning().half_life_s)
         [day] = await allocation_store.sold_lately(tx, [hub.made["A"]], now.date())
     cas, delta = hub.connections[str(CAS)], hub.connections[str(DELTA)]
-    assert (rate["connection_id"], round(rate["units"])) == (cas, 30)
-    assert (day["connection_id"], day["units"]) == (cas, 30)
+    assert (rate["connection_id"], round(rate["units"]), round(rate["squares"])) == (cas, 34, 46)
+    assert known.usual.lot == pytest.approx(46 / 34, rel=0.01)
+    assert (day["connection_id"], day["units"]) == (cas, 34)
     assert 0 < known.lag[cas, HEARD].p50_s <= known.lag[cas, HEARD].p99_s < 60
     assert 0 < known.lag[delta, SHOWN].p50_s <= known.lag[delta, SHOWN].p99_s < 60
 

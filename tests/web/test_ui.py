@@ -327,3 +327,49 @@ def test_a_sheet_is_counted_by_keyboard(page: Page, site: Site, filled: Filled) 
     page.get_by_role("button", name="Take the differences over").press("Enter")
     expect(page.get_by_role("heading", name="Count C-")).to_be_visible()
     expect(page.get_by_text("Taken over", exact=True).first).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_of_allocation_fit_and_write_no_errors(
+    browser: Browser, signed_in: Any, site: Site, width: int, scheme: Any
+) -> None:
+    context = browser.new_context(
+        storage_state=signed_in, viewport={"width": width, "height": 844}, color_scheme=scheme
+    )
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    for path in ("", "/policy?scope=shop", "/policy?strategy=rules", "/limits", "/learned"):
+        page.goto(f"{site.url}/allocation{path}", wait_until="commit", timeout=PATIENCE_MS)
+        expect(page.locator("#content")).to_be_visible(timeout=PATIENCE_MS)
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide == 0, path
+    context.close()
+    assert problems == []
+
+
+def test_a_rule_is_written_tried_and_mended_by_keyboard(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/allocation/policy?scope=shop&strategy=rules", wait_until="commit", timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Add a rule").press("Enter")
+    page.get_by_label("At most").fill("few")
+    page.get_by_role("button", name="Preview").press("Enter")
+    expect(page.get_by_text("At most must be a number.")).to_be_visible()
+    expect(page.get_by_label("At most")).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("At most").fill("3")
+    page.get_by_label("Amazon").press("Space")
+    page.get_by_role("button", name="Preview").press("Enter")
+    expect(page.get_by_role("heading", name="What would change")).to_be_visible()
+    expect(page.get_by_text("At most must be a number.")).to_have_count(0)
+    expect(page.get_by_label("At most")).to_have_value("3")
+    expect(page.get_by_label("Amazon")).to_be_checked()
+    # Looking at it has saved nothing.
+    page.goto(f"{site.url}/allocation", wait_until="commit", timeout=PATIENCE_MS)
+    expect(page.get_by_text("Nothing is set")).to_be_visible()
+    page.keyboard.press("g")
+    page.keyboard.press("s")
+    expect(page.get_by_role("heading", name="Stock", level=1)).to_be_visible()
+    page.keyboard.press("g")
+    page.keyboard.press("a")
+    expect(page.get_by_role("heading", name="Allocation", level=1)).to_be_visible()

@@ -73,6 +73,15 @@ def rates(prior: Prior, sales: Sales, *, prior_sales: float = PRIOR_SALES) -> di
     }
 
 
+def lot(squares: float, units: float, usual: float, *, prior_sales: float = PRIOR_SALES) -> float:
+    """Return how many units of a SKU are bought at once, a large order weighing by its units; at least 1.
+
+    `squares`: the sum of the squares of the units of its order lines, `units` that of the units; few sales are drawn towards what
+    is `usual` in the shop by `prior_sales` units.
+    """
+    return max(1.0, (squares + prior_sales * usual) / (units + prior_sales))
+
+
 @dataclass(slots=True)
 class LagSketch:
     """Quantiles of lags in a few hundred bytes, that two workers can add up. `counts`: by bucket; 0 is up to LAG_LEAST_S."""

@@ -15,6 +15,14 @@ from entrepot.kernel.errors import InvalidInput
 class InvalidPolicy(InvalidInput):
     """The allocation policy is not valid."""
 
+    def __init__(self, detail: str | None = None, *path: str | int) -> None:
+        """`path`: where in the parameters, such as ("rules", 0, "if", "stock")."""
+        self.path = path
+        pointer = "#/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in ("parameters", *path))
+        super().__init__(detail)
+        if path:
+            self.context["errors"] = [{"pointer": pointer, "detail": self.detail}]
+
 
 @dataclass(frozen=True, slots=True)
 class Demand:
@@ -23,6 +31,7 @@ class Demand:
     `rate_s`: units sold a second. `forecast`: units expected in the next 30 days. `lag_p50_s` and `lag_p99_s`: seconds
     from a sale there until all channels show it. `margin_minor`: what a unit sold there earns, in minor units.
     `lot`: units that are bought at once, large orders weighing by their units (mean of squares over mean); 1 where all buy one.
+    `counted_units`, `counted_s`: the sales behind `rate_s`, the older the less they count, and the time that they stand for.
     """
 
     rate_s: float | None = None
@@ -32,6 +41,8 @@ class Demand:
     lag_p99_s: float | None = None
     margin_minor: float | None = None
     lot: float = 1.0
+    counted_units: float = 0.0
+    counted_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

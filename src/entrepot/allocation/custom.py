@@ -27,6 +27,10 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CONDITIONS = ("product", "sku", "tag", "channel", "stock", "time", "sold")
 EFFECTS = ("quantity", "share", "cap", "buffer", "strategy", "parameters")
 OTHERWISE: Mapping[str, Any] = {"strategy": "fixed_shares"}
+RULES_MOST = 50
+SOLD_DAYS_MOST = 30
+"""Sales are told for so many days."""
+Where = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Match:
 
 def preview(pool: int, outlets: Sequence[Outlet], parameters: Mapping[str, Any], situation: Situation) -> list[Match]:
     """Return for every rule and listing whether the rule holds there, and which condition does not."""
-    zone = _zone(parameters)
+    zone = zone_of(parameters)
     matches = []
     for place, rule in enumerate(parameters.get("rules", ())):
         name = _name(rule, place)
@@ -57,7 +61,7 @@ def divide(
     pool: int, outlets: Sequence[Outlet], parameters: Mapping[str, Any], situation: Situation
 ) -> list[Allotment]:
     """Return what each listing may show by the rules (as checked by `check`)."""
-    rules, zone = list(parameters.get("rules", ())), _zone(parameters)
+    rules, zone = list(parameters.get("rules", ())), zone_of(parameters)
     held = {
         o.listing_id: [
             (_name(rule, place), rule.get("then", {}))
@@ -127,7 +131,8 @@ def _name(rule: Mapping[str, Any], place: int) -> str:
     return str(rule.get("name") or f"number {place + 1}")
 
 
-def _zone(parameters: Mapping[str, Any]) -> tzinfo:
+def zone_of(parameters: Mapping[str, Any]) -> tzinfo:
+    """Return the time zone that times of rules are meant in: UTC unless they name one."""
     return ZoneInfo(parameters["zone"]) if parameters.get("zone") else UTC
 
 
@@ -148,7 +153,7 @@ def _failed(
     if "time" in conditions:
         if situation.now is None:
             return "the time is not known"
-        if not _in_time(situation.now.astimezone(zone), conditions["time"]):
+        if not in_time(situation.now.astimezone(zone), conditions["time"]):
             return f"it is {situation.now.astimezone(zone):%a %H:%M}"
     if "sold" in conditions:
         days = int(conditions["sold"]["days"])
@@ -164,7 +169,8 @@ def _within(value: int, limits: Mapping[str, Any]) -> bool:
     return limits.get("at_least", value) <= value and ("below" not in limits or value < limits["below"])
 
 
-def _in_time(now: datetime, when: Mapping[str, Any]) -> bool:
+def in_time(now: datetime, when: Mapping[str, Any]) -> bool:
+    """Return whether a local time lies in a condition's days and hours."""
     start, end = _minutes(when.get("from", "00:00")), _minutes(when.get("to", "24:00"))
     minute = now.hour * 60 + now.minute
     day = now.weekday()
@@ -190,26 +196,32 @@ def check(parameters: Mapping[str, Any]) -> None:
             ZoneInfo(str(parameters["zone"]))
         except (KeyError, ValueError, OSError):
             raise InvalidPolicy(
-                f"The zone {parameters['zone']!r} is not known: use a name such as Europe/Lisbon."
+                f"The zone {parameters['zone']!r} is not known: use a name such as Europe/Lisbon.", "zone"
             ) from None
     rules = parameters.get("rules", [])
     if not isinstance(rules, list) or not all(isinstance(rule, Mapping) for rule in rules):
-        raise InvalidPolicy('Rules are a list of objects, such as {"if": {"channel": ["amazon"]}, "then": {"cap": 3}}.')
+        raise InvalidPolicy(
+            'Rules are a list of objects, such as {"if": {"channel": ["amazon"]}, "then": {"cap": 3}}.', "rules"
+        )
+    if len(rules) > RULES_MOST:
+        raise InvalidPolicy(f"There are {len(rules)} rules: {RULES_MOST} at most.", "rules")
     for place, rule in enumerate(rules):
-        where = f"Rule {_name(rule, place)!r}" if rule.get("name") else f"Rule {place + 1}"
-        only(rule, ("name", "if", "then"), where)
+        where, path = f"Rule {_name(rule, place)!r}" if rule.get("name") else f"Rule {place + 1}", ("rules", place)
+        only(rule, ("name", "if", "then"), where, *path)
         for part in ("if", "then"):
             if not isinstance(rule.get(part, {}), Mapping):
-                raise InvalidPolicy(f"{where}, {part}: must be an object.")
+                raise InvalidPolicy(f"{where}, {part}: must be an object.", *path, part)
         if not rule.get("then"):
-            raise InvalidPolicy(f"{where} does nothing: give it a 'then' with one of {', '.join(EFFECTS[:-1])}.")
-        _check_conditions(rule.get("if", {}), where)
-        _check_effects(rule["then"], rule.get("if", {}), where)
-    _check_strategy(parameters.get("otherwise", OTHERWISE), "Otherwise")
+            raise InvalidPolicy(
+                f"{where} does nothing: give it a 'then' with one of {', '.join(EFFECTS[:-1])}.", *path, "then"
+            )
+        _check_conditions(rule.get("if", {}), where, (*path, "if"))
+        _check_effects(rule["then"], rule.get("if", {}), where, (*path, "then"))
+    _check_strategy(parameters.get("otherwise", OTHERWISE), "Otherwise", ("otherwise",))
 
 
-def _check_conditions(conditions: Mapping[str, Any], where: str) -> None:
-    only(conditions, CONDITIONS, f"{where}, if:")
+def _check_conditions(conditions: Mapping[str, Any], where: str, path: Where) -> None:
+    only(conditions, CONDITIONS, f"{where}, if:", *path)
     for name in ("product", "sku", "tag", "channel"):
         value = conditions.get(name, [])
         if (
@@ -217,71 +229,75 @@ def _check_conditions(conditions: Mapping[str, Any], where: str) -> None:
             or not all(isinstance(v, str) for v in value)
             or (name in conditions and not value)
         ):
-            raise InvalidPolicy(f'{where}, {name}: must be a list of texts, such as ["{name}"].')
+            raise InvalidPolicy(f'{where}, {name}: must be a list of texts, such as ["{name}"].', *path, name)
     for name, names in (("stock", ("at_least", "below")), ("sold", ("days", "at_least", "below"))):
         if name in conditions:
             limits = conditions[name]
             if not isinstance(limits, Mapping) or not {"at_least", "below"} & set(limits):
-                raise InvalidPolicy(f"{where}, {name}: must have at_least, below or both.")
-            only(limits, names, f"{where}, {name}:")
+                raise InvalidPolicy(f"{where}, {name}: must have at_least, below or both.", *path, name)
+            only(limits, names, f"{where}, {name}:", *path, name)
             for each, value in limits.items():
-                units(value, f"{where}, {name}, {each}:")
-    if "sold" in conditions and conditions["sold"].get("days", 0) < 1:
-        raise InvalidPolicy(f"{where}, sold, days: must be 1 or more.")
+                units(value, f"{where}, {name}, {each}:", *path, name, each)
+    if "sold" in conditions and not 1 <= conditions["sold"].get("days", 0) <= SOLD_DAYS_MOST:
+        raise InvalidPolicy(f"{where}, sold, days: must be 1 or more, {SOLD_DAYS_MOST} at most.", *path, "sold", "days")
     if "time" in conditions:
-        _check_time(conditions["time"], where)
+        _check_time(conditions["time"], where, (*path, "time"))
 
 
-def _check_time(when: Any, where: str) -> None:
+def _check_time(when: Any, where: str, path: Where) -> None:
     if not isinstance(when, Mapping):
         raise InvalidPolicy(
-            f'{where}, time: must be an object such as {{"days": ["sat"], "from": "18:00", "to": "23:00"}}.'
+            f'{where}, time: must be an object such as {{"days": ["sat"], "from": "18:00", "to": "23:00"}}.', *path
         )
-    only(when, ("days", "from", "to"), f"{where}, time:")
+    only(when, ("days", "from", "to"), f"{where}, time:", *path)
     days = when.get("days", list(DAYS))
     if not isinstance(days, list) or not days or any(day not in DAYS for day in days):
-        raise InvalidPolicy(f"{where}, time, days: must be some of {', '.join(DAYS)}.")
+        raise InvalidPolicy(f"{where}, time, days: must be some of {', '.join(DAYS)}.", *path, "days")
     for name in ("from", "to"):
         text = when.get(name, "00:00")
         hours, colon, minutes = text.partition(":") if isinstance(text, str) else ("", "", "")
-        plain = hours.isdecimal() and minutes.isdecimal() and len(minutes) == 2 and colon
+        plain = hours.isdecimal() and minutes.isdecimal() and len(hours) <= 2 and len(minutes) == 2 and colon
         if not plain or int(minutes) > 59 or _minutes(text) > 24 * 60:
-            raise InvalidPolicy(f"{where}, time, {name}: must be a time such as 18:00.")
+            raise InvalidPolicy(f"{where}, time, {name}: must be a time such as 18:00.", *path, name)
 
 
-def _check_effects(then: Mapping[str, Any], conditions: Mapping[str, Any], where: str) -> None:
-    only(then, EFFECTS, f"{where}, then:")
+def _check_effects(then: Mapping[str, Any], conditions: Mapping[str, Any], where: str, path: Where) -> None:
+    only(then, EFFECTS, f"{where}, then:", *path)
     for name in ("quantity", "cap", "buffer"):
         if name in then:
-            units(then[name], f"{where}, {name}:")
+            units(then[name], f"{where}, {name}:", *path, name)
     if "share" in then:
         try:
             share = Decimal(str(then["share"]))
         except InvalidOperation:
             share = Decimal(-1)
         if isinstance(then["share"], bool) or share.is_nan() or not 0 <= share <= 1:
-            raise InvalidPolicy(f"{where}, share: must lie between 0 and 1.")
+            raise InvalidPolicy(f"{where}, share: must lie between 0 and 1.", *path, "share")
     if "quantity" in then and "share" in then:
-        raise InvalidPolicy(f"{where} names a quantity and a share: keep one.")
+        raise InvalidPolicy(f"{where} names a quantity and a share: keep one.", *path, "share")
     if "strategy" in then:
         if "channel" in conditions:
-            raise InvalidPolicy(f"{where}, strategy: divides all listings, so the rule cannot be about one channel.")
-        _check_strategy({k: then[k] for k in ("strategy", "parameters") if k in then}, where)
+            raise InvalidPolicy(
+                f"{where}, strategy: divides all listings, so the rule cannot be about one channel.", *path, "strategy"
+            )
+        _check_strategy({k: then[k] for k in ("strategy", "parameters") if k in then}, where, path)
     elif "parameters" in then:
-        raise InvalidPolicy(f"{where}, parameters: belong to a strategy, which is missing.")
+        raise InvalidPolicy(f"{where}, parameters: belong to a strategy, which is missing.", *path, "parameters")
 
 
-def _check_strategy(found: Any, where: str) -> None:
+def _check_strategy(found: Any, where: str, path: Where) -> None:
     if not isinstance(found, Mapping):
-        raise InvalidPolicy(f'{where}: must be an object such as {{"strategy": "equal"}}.')
-    only(found, ("strategy", "parameters"), f"{where}:")
+        raise InvalidPolicy(f'{where}: must be an object such as {{"strategy": "equal"}}.', *path)
+    only(found, ("strategy", "parameters"), f"{where}:", *path)
     name = found.get("strategy")
     if not isinstance(name, str) or name not in PLAIN:
-        raise InvalidPolicy(f"{where}, strategy: there is no {name!r}: choose one of {', '.join(PLAIN)}.")
+        raise InvalidPolicy(
+            f"{where}, strategy: there is no {name!r}: choose one of {', '.join(PLAIN)}.", *path, "strategy"
+        )
     parameters = found.get("parameters", {})
     if not isinstance(parameters, Mapping):
-        raise InvalidPolicy(f"{where}, parameters: must be an object.")
+        raise InvalidPolicy(f"{where}, parameters: must be an object.", *path, "parameters")
     try:
         CHECKS[name](parameters)
     except InvalidPolicy as wrong:
-        raise InvalidPolicy(f"{where}, parameters: {wrong.detail}") from None
+        raise InvalidPolicy(f"{where}, parameters: {wrong.detail}", *path, "parameters", *wrong.path) from None

@@ -3,172 +3,165 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from entrepot.allocation import store
-from entrepot.allocation.contracts import Demand, Situation
+from entrepot.allocation import clock, store_policies
+from entrepot.allocation.cases import NEED_KNOWLEDGE, Live, Share, categories_of, divide, load_cases, load_policies
 from entrepot.allocation.learning import (
     HEARD,
     SHOWN,
-    Knowledge,
     Learning,
     count_lags,
     count_sales,
     forget,
-    knowledge_of,
 )
-from entrepot.allocation.rules import STRATEGIES, InvalidPolicy, Outlet, Policy, Shown, allot, check_policy
+from entrepot.allocation.preview import SAMPLE_MOST, Difference, Preview, RuleCount, concerned_variants, preview
+from entrepot.allocation.rules import STRATEGIES, InvalidPolicy, Policy, Shown, check_policy
+from entrepot.allocation.scopes import (
+    CATEGORY,
+    PRODUCT,
+    SHOP,
+    VARIANT,
+    WHOLE_SHOP,
+    InForce,
+    InvalidLimit,
+    Limit,
+    Scope,
+    check_limit,
+)
 from entrepot.database.pool import Tx
 from entrepot.jobs import facade as jobs
 from entrepot.kernel.clock import utc_now
+from entrepot.kernel.errors import NotFound
 from entrepot.stock import facade as stock
 
 __all__ = [
-    "HEARD",
-    "SHOWN",
-    "STRATEGIES",
-    "InvalidPolicy",
-    "Learning",
-    "Live",
-    "Policy",
-    "Share",
-    "Shown",
-    "allot_variants",
-    "count_lags",
-    "count_sales",
-    "forget",
-    "get_policy",
-    "reallocate",
-    "set_policy",
-]
+    "CATEGORY", "HEARD", "NEED_KNOWLEDGE", "PRODUCT", "SAMPLE_MOST", "SHOP", "SHOWN", "STRATEGIES", "VARIANT",
+    "WHOLE_SHOP", "Difference", "InForce", "InvalidLimit", "InvalidPolicy", "Learning", "Limit", "Live",
+    "NoSuchPolicy", "NoSuchScope", "Policy", "Preview", "RuleCount", "Scope", "Share", "Shown", "allot_variants",
+    "check_policy", "concerned_variants", "count_lags", "count_sales", "drop_policy", "follow_clock", "forget",
+    "get_policy", "in_force", "preview", "reallocate", "set_limit", "set_policy",
+]  # fmt: skip
 
-DEFAULT = Policy("fixed_shares", {})
+TOLD_TOGETHER = 500
+"""Variants in one event."""
 
 
-NEED_KNOWLEDGE = frozenset({"risk", "performance", "demand", "rules"})
-"""Strategies that ask for sales and lags."""
+class NoSuchScope(NotFound):
+    """There is no such category, product or variant."""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What a listing may show now, and why. `pool`: units available to sell that this was worked out from.
-
-    `target`: what it shall show in the end, where that waits until other listings show less; else None.
-    """
-
-    listing_id: UUID
-    connection_id: UUID
-    variant_id: UUID
-    quantity: int
-    pool: int
-    strategy: str
-    steps: tuple[str, ...]
-    target: int | None = None
-
-    @property
-    def waits(self) -> bool:
-        """Whether it shall show more once other listings show less."""
-        return self.target is not None and self.target > self.quantity
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """What channels show now, by listing, and which connections only take absolute quantities."""
-
-    shown: Mapping[UUID, Shown] = field(default_factory=dict)
-    absolute: frozenset[UUID] = frozenset()
+class NoSuchPolicy(NotFound):
+    """It has no policy of its own."""
 
 
 async def allot_variants(
     tx: Tx, variant_ids: Sequence[UUID], live: Live = Live(), learning: Learning = Learning()
 ) -> list[Share]:
     """Work out what every listing of these variants may show, from the stock as it is in this transaction."""
-    pools = await stock.available_to_sell(tx, variant_ids)
-    chosen = await _policies(tx)
-    grouped: dict[UUID, list[Any]] = {}
-    for row in await store.outlets(tx, variant_ids):
-        grouped.setdefault(row["variant_id"], []).append(row)
-    policies = {variant: chosen.of(rows[0]["product_id"]) for variant, rows in grouped.items()}
-    asking = [variant for variant, policy in policies.items() if policy.strategy in NEED_KNOWLEDGE]
-    known = await knowledge_of(tx, asking, utc_now(), learning) if asking else None
-    shares: list[Share] = []
-    for variant_id, rows in grouped.items():
-        policy, pool = policies[variant_id], pools.get(variant_id, 0)
-        asks = known is not None and policy.strategy in NEED_KNOWLEDGE
-        demand = known.demand(variant_id, rows) if asks and known else {}
-        outlets = [_outlet(row, live, demand) for row in rows]
-        situation = _situation(rows[0], known if asks else None)
-        connection = {o.listing_id: o.connection_id for o in outlets}
-        shares += [
-            Share(
-                a.listing_id, connection[a.listing_id], variant_id, a.quantity, pool, policy.strategy, a.steps, a.target
-            )
-            for a in allot(policy, pool, outlets, situation)
-        ]
-    return shares
+    cases = await load_cases(tx, variant_ids, live, learning)
+    return [share for case in cases for share in divide(case, case.in_force.policy)]
 
 
-def _outlet(row: Any, live: Live, demand: Mapping[UUID, Demand]) -> Outlet:
-    connection_id = row["connection_id"]
-    return Outlet(
-        row["listing_id"], connection_id, row["channel"], row["rank"], row["share"], row["buffer"], row["siblings"],
-        absolute=connection_id in live.absolute, shown=live.shown.get(row["listing_id"]),
-        demand=demand.get(connection_id, Demand()),
-    )  # fmt: skip
-
-
-def _situation(row: Any, known: Knowledge | None) -> Situation:
-    if known is None:
-        return Situation()
-    return Situation(
-        now=known.now, product_id=row["product_id"], sku=row["sku"], tags=frozenset(row["tags"]),
-        sold=known.sold_a_day(row["variant_id"]),
-    )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Policies:
-    shop: Policy
-    products: Mapping[UUID, Policy]
-
-    def of(self, product_id: UUID | None) -> Policy:
-        return self.products.get(product_id, self.shop) if product_id is not None else self.shop
-
-
-async def _policies(tx: Tx) -> _Policies:
-    shop, products = DEFAULT, {}
-    for row in await store.policies(tx):
-        policy = Policy(row["strategy"], row["parameters"])
-        if row["scope"] == "shop":
-            shop = policy
-        else:
-            products[row["scope_id"]] = policy
-    return _Policies(shop, products)
+# ---- policies --------------------------------------------------------------------------------------------
 
 
 async def get_policy(tx: Tx, product_id: UUID | None = None) -> Policy:
-    """Return the policy of a product, or of the shop."""
-    return (await _policies(tx)).of(product_id)
+    """Return the policy in force for a product, or the shop's."""
+    return (await in_force(tx, Scope(PRODUCT, product_id) if product_id else WHOLE_SHOP)).policy
 
 
-async def set_policy(tx: Tx, strategy: str, parameters: Mapping[str, Any], *, product_id: UUID | None = None) -> Policy:
-    """Set the policy of the shop (or of one product) and have everything under it worked out anew.
+async def in_force(tx: Tx, scope: Scope) -> InForce:
+    """Return the policy in force in a scope and whose it is. Raises NoSuchScope."""
+    await _check_scope(tx, scope)
+    policies = await load_policies(tx)
+    if scope.kind == PRODUCT and scope.id is not None:
+        filed = await categories_of(tx, policies, [scope.id])
+        return policies.of(scope.id, filed.get(scope.id, ()))
+    if scope.kind == CATEGORY and scope.id is not None:
+        return policies.of(None, await store_policies.category_and_parents(tx, scope.id))
+    return policies.of()
 
-    Raises InvalidPolicy.
+
+async def set_policy(
+    tx: Tx, strategy: str, parameters: Mapping[str, Any], *, product_id: UUID | None = None, scope: Scope = WHOLE_SHOP
+) -> Policy:
+    """Set the policy of a scope (or of one product) and have everything under it worked out anew.
+
+    Raises InvalidPolicy, NoSuchScope.
     """
     policy = check_policy(strategy, parameters)
-    scope = "shop" if product_id is None else "product"
-    await store.put_policy(tx, scope, product_id, policy.strategy, policy.parameters)
-    await reallocate(tx, product_id=product_id)
+    if product_id is not None:
+        scope = Scope(PRODUCT, product_id)
+    await _check_scope(tx, scope)
+    since = utc_now() if clock.asks_for_time(policy.strategy, policy.parameters) else None
+    await store_policies.put_policy(tx, scope.kind, scope.id, policy.strategy, policy.parameters, since)
+    await reallocate(tx, scope)
     return policy
 
 
-async def reallocate(tx: Tx, *, product_id: UUID | None = None) -> int:
-    """Have all listings (or those of a product) worked out anew; return how many variants that concerns."""
-    variants = await store.variants_with_listings(tx, product_id)
-    for start in range(0, len(variants), 500):
-        chunk = variants[start : start + 500]
-        await jobs.emit(tx, stock.STOCK_CHANGED, {"variant_ids": [str(v) for v in chunk]})
+async def drop_policy(tx: Tx, scope: Scope) -> None:
+    """Take a scope's own policy away, so that the next one above counts. Raises NoSuchPolicy."""
+    if not await store_policies.drop_policy(tx, scope.kind, scope.id):
+        raise NoSuchPolicy
+    await reallocate(tx, scope)
+
+
+async def follow_clock(tx: Tx, now: datetime) -> int:
+    """Have variants worked out anew whose rules say something else since they were last followed; return how many.
+
+    Done again after a pause, or by two workers, it misses nothing: each policy keeps up to when it was followed.
+    """
+    policies = await store_policies.lock_clocked(tx)
+    due = [row for row in policies if clock.changed_between(row["parameters"], row["clock_at"], now)]
+    variants: set[UUID] = set()
+    for row in due:
+        variants.update(await store_policies.variants_with_listings(tx, row["scope"], row["scope_id"]))
+    await _tell(tx, sorted(variants))
+    await store_policies.set_clock(tx, [row["id"] for row in policies if row["clock_at"] < now], now)
     return len(variants)
+
+
+async def reallocate(tx: Tx, scope: Scope = WHOLE_SHOP) -> int:
+    """Have all listings in a scope worked out anew; return how many variants that concerns."""
+    variants = await store_policies.variants_with_listings(tx, scope.kind, scope.id)
+    await _tell(tx, variants)
+    return len(variants)
+
+
+async def _tell(tx: Tx, variants: Sequence[UUID]) -> None:
+    for start in range(0, len(variants), TOLD_TOGETHER):
+        chunk = variants[start : start + TOLD_TOGETHER]
+        await jobs.emit(tx, stock.STOCK_CHANGED, {"variant_ids": [str(v) for v in chunk]})
+
+
+async def _check_scope(tx: Tx, scope: Scope) -> None:
+    if scope.id is not None and not await store_policies.exists_in_scope(tx, scope.kind, scope.id):
+        raise NoSuchScope(f"There is no such {scope.kind}.")
+
+
+# ---- limits ----------------------------------------------------------------------------------------------
+
+
+async def set_limit(tx: Tx, scope: Scope, connection_id: UUID | None, limit: Limit) -> None:
+    """Set buffer, cap and least of a product or variant on a connection (None: on all); nothing said removes it.
+
+    A buffer on all connections is kept back from them together; on one it counts instead of the connection's own. What is
+    under it is worked out anew. Raises InvalidLimit, NoSuchScope.
+    """
+    check_limit(limit)
+    if scope.kind not in (PRODUCT, VARIANT) or scope.id is None:
+        raise InvalidLimit("A limit is of a product or a variant.", field="scope")
+    await _check_scope(tx, scope)
+    if connection_id is not None and not await store_policies.connection_exists(tx, connection_id):
+        raise NoSuchScope("There is no such connection.")
+    if limit.says_nothing:
+        changed = await store_policies.drop_limit(tx, scope.kind, scope.id, connection_id)
+    else:
+        units = (limit.buffer, limit.cap, limit.least)
+        await store_policies.put_limit(tx, scope.kind, scope.id, connection_id, units)
+        changed = True
+    if changed:
+        await reallocate(tx, scope)

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from entrepot.allocation import store
-from entrepot.allocation.calibrate import LagSketch, Prior, Sales, rates
+from entrepot.allocation.calibrate import LagSketch, Prior, Sales, lot, rates
 from entrepot.allocation.contracts import Demand
 from entrepot.database.pool import Tx
 
@@ -51,11 +51,15 @@ class ShopKnowledge:
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """All decayed sales by connection, how many variants are on sale, and the sum of the squares of their sales."""
+    """All decayed sales by connection, how many variants are on sale, and the sum of the squares of their sales.
+
+    `lot`: units that are bought at once, of everything.
+    """
 
     units: Mapping[UUID, float]
     variants: int
     squares: float
+    lot: float = 1.0
 
     def prior(self, seconds: float, connections: Iterable[UUID]) -> Prior:
         """Return what is usual of a variant that these connections sell: a Gamma by moments, as in `calibrate.prior_of`.
@@ -79,9 +83,16 @@ def weighed_seconds(watched_s: float, half_life_s: float) -> float:
     return half_life_s / math.log(2) * -math.expm1(-math.log(2) * max(0.0, watched_s) / half_life_s)
 
 
-async def count_sales(tx: Tx, connection_id: UUID, sold: Mapping[UUID, int], now: datetime, learning: Learning) -> None:
-    """Count units that a connection sold (negative: cancelled) by variant."""
-    counted = {variant: units for variant, units in sold.items() if units}
+async def count_sales(
+    tx: Tx, connection_id: UUID, lines: Iterable[tuple[UUID, int]], now: datetime, learning: Learning
+) -> None:
+    """Count order lines that a connection sold: variant and units (negative: cancelled)."""
+    units: Counter[UUID] = Counter()
+    squares: Counter[UUID] = Counter()
+    for variant, sold in lines:
+        units[variant] += sold
+        squares[variant] += sold * abs(sold)
+    counted = {variant: (units[variant], squares[variant]) for variant in units if units[variant] or squares[variant]}
     if counted:
         await store.count_sales(tx, connection_id, counted, now, learning.half_life_s)
 
@@ -119,19 +130,27 @@ async def shop_knowledge(tx: Tx, now: datetime, learning: Learning) -> ShopKnowl
     return remembered.knowledge
 
 
-async def measure(tx: Tx, now: datetime, learning: Learning) -> ShopKnowledge:
-    """Return what concerns the whole shop, as it is now."""
+async def lag_sketches(tx: Tx, now: datetime, learning: Learning) -> dict[tuple[UUID, str], LagSketch]:
+    """Return what was measured of lags in the window, by connection and kind (HEARD or SHOWN)."""
     sketches: defaultdict[tuple[UUID, str], LagSketch] = defaultdict(LagSketch)
     for row in await store.lag_counts(tx, now - timedelta(seconds=learning.lag_window_s)):
         sketches[row["connection_id"], row["kind"]].counts[row["bucket"]] = row["count"]
+    return dict(sketches)
+
+
+async def measure(tx: Tx, now: datetime, learning: Learning) -> ShopKnowledge:
+    """Return what concerns the whole shop, as it is now."""
     lag = {}
-    for key, sketch in sketches.items():
+    for key, sketch in (await lag_sketches(tx, now, learning)).items():
         p50, p99 = sketch.quantile(0.5), sketch.quantile(0.99)
         if p50 is not None and p99 is not None and sketch.count >= LAGS_LEAST:
             lag[key] = Lag(p50, p99)
     rows = await store.usual_sales(tx, now, learning.half_life_s)
     variants, squares = await store.usual_spread(tx, now, learning.half_life_s)
-    return ShopKnowledge(lag, Usual({row["connection_id"]: row["units"] for row in rows}, variants, squares))
+    sold = sum(row["units"] for row in rows)
+    usual_lot = lot(0.0, 0.0, sum(row["line_squares"] for row in rows) / sold) if sold > 0 else 1.0
+    units = {row["connection_id"]: row["units"] for row in rows}
+    return ShopKnowledge(lag, Usual(units, variants, squares, usual_lot))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +162,7 @@ class Knowledge:
     now: datetime
     rate_units: Mapping[UUID, Mapping[UUID, float]] = field(default_factory=dict)
     days: Mapping[UUID, Mapping[UUID, Mapping[Any, int]]] = field(default_factory=dict)
+    line_squares: Mapping[UUID, float] = field(default_factory=dict)
 
     def demand(self, variant_id: UUID, rows: Sequence[Any]) -> dict[UUID, Demand]:
         """Return what is known of a variant by connection; `rows`: its listings (store.outlets)."""
@@ -154,6 +174,7 @@ class Knowledge:
         found_rates = rates(self.shop.usual.prior(weighed_s, connections), Sales(units, weighed_s))
         shown = [self.shop.lag.get((c, SHOWN)) for c in connections]
         known = [lag for lag in shown if lag is not None] if all(lag is not None for lag in shown) else []
+        at_once = lot(self.line_squares.get(variant_id, 0.0), sum(units.values()), self.shop.usual.lot)
         found = {}
         for connection, row in connections.items():
             heard = self.shop.lag.get((connection, HEARD))
@@ -165,6 +186,9 @@ class Knowledge:
                 lag_p50_s=heard.p50_s + max(lag.p50_s for lag in known) if whole and heard else None,
                 lag_p99_s=heard.p99_s + max(lag.p99_s for lag in known) if whole and heard else None,
                 margin_minor=max(0, row["margin_minor"]),
+                lot=at_once,
+                counted_units=units[str(connection)],
+                counted_s=weighed_s,
             )
         return found
 
@@ -179,9 +203,11 @@ class Knowledge:
 async def knowledge_of(tx: Tx, variant_ids: Sequence[UUID], now: datetime, learning: Learning) -> Knowledge:
     """Return what is known of these variants."""
     units: defaultdict[UUID, dict[UUID, float]] = defaultdict(dict)
+    squares: Counter[UUID] = Counter()
     for row in await store.sales_rates(tx, variant_ids, now, learning.half_life_s):
         units[row["variant_id"]][row["connection_id"]] = row["units"]
+        squares[row["variant_id"]] += row["squares"]
     days: defaultdict[UUID, defaultdict[UUID, dict[Any, int]]] = defaultdict(lambda: defaultdict(dict))
     for row in await store.sold_lately(tx, variant_ids, (now - timedelta(days=29)).date()):
         days[row["variant_id"]][row["connection_id"]][row["day"]] = row["units"]
-    return Knowledge(await shop_knowledge(tx, now, learning), learning, now, units, days)
+    return Knowledge(await shop_knowledge(tx, now, learning), learning, now, units, days, squares)

@@ -28,7 +28,6 @@ __all__ = [
     "Strategy",
     "allot",
     "check_policy",
-    "pool_after_buffers",
 ]
 
 STRATEGIES: Mapping[str, Strategy] = {**PLAIN, "rules": custom.divide}
@@ -74,26 +73,19 @@ def _limited(allotment: Allotment, outlet: Outlet, pool: int) -> Allotment:
     if 0 < quantity < outlet.least:
         steps.append(f"{quantity} is less than the least it shows ({outlet.least}), so none")
         quantity = 0
-    target = None if allotment.target is None else max(quantity, min(allotment.target - outlet.buffer, pool))
+    target = None if allotment.target is None else max(quantity, _within(allotment.target, outlet, pool))
     return Allotment(allotment.listing_id, quantity, tuple(steps), target)
 
 
-def pool_after_buffers(levels: Mapping[Any, int], buffers: Mapping[Any, int]) -> tuple[int, tuple[str, ...]]:
-    """Return the units that may be offered from each location's, less what is kept back there, and why.
-
-    A location with less than its buffer, or in deficit, takes nothing from the others.
-    """
-    pool, steps = 0, []
-    for location, units in levels.items():
-        kept = min(max(0, units), buffers.get(location, 0))
-        pool += max(0, units) - kept
-        if kept:
-            steps.append(f"{kept} of {units} kept back at {location}")
-    return pool, tuple(steps)
+def _within(units: int, outlet: Outlet, pool: int) -> int:
+    """Return what a listing shows of so many units by its buffer, cap and least quantity."""
+    shows = max(0, min(units - outlet.buffer, pool))
+    shows = shows if outlet.cap is None else min(shows, outlet.cap)
+    return 0 if shows < outlet.least else shows
 
 
 def check_policy(strategy: str, parameters: Mapping[str, Any]) -> Policy:
-    """Return the policy, or raise InvalidPolicy saying what is wrong."""
+    """Return the policy, or raise InvalidPolicy saying what is wrong and where."""
     if strategy not in STRATEGIES:
         raise InvalidPolicy(f"There is no strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}.")
     check = custom.check if strategy == "rules" else CHECKS[strategy]

@@ -8,37 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from entrepot.database.pool import Tx
-from entrepot.kernel.ids import new_id
-
-
-async def policies(tx: Tx) -> list[Any]:
-    """Return (scope, scope_id, strategy, parameters) of all policies."""
-    return await tx.fetch(
-        "select scope, scope_id, strategy, parameters from allocation_policy where organisation_id = $1",
-        tx.organisation,
-    )
-
-
-async def put_policy(tx: Tx, scope: str, scope_id: UUID | None, strategy: str, parameters: Mapping[str, Any]) -> None:
-    """Set the policy of a scope."""
-    await tx.execute(
-        """
-        insert into allocation_policy (organisation_id, id, scope, scope_id, strategy, parameters)
-        values ($1, $2, $3, $4, $5, $6)
-        on conflict (organisation_id, scope, scope_id) do update
-        set strategy = excluded.strategy, parameters = excluded.parameters, updated_at = now()
-        """,
-        tx.organisation,
-        new_id(),
-        scope,
-        scope_id,
-        strategy,
-        parameters,
-    )
 
 
 async def outlets(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
-    """Return the active listings of these variants on connections that may sell, with the connection's settings.
+    """Return the active listings of these variants, with the connection's settings.
 
     `rank` is the connection's place among all selling connections by priority; `siblings` how many listings of the variant
     the connection has.
@@ -46,51 +19,48 @@ async def outlets(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
     return await tx.fetch(
         """
         with selling as (
-            select id, channel, share, buffer, created_at, row_number() over (order by priority, created_at, id) - 1 as rank
+            select id, channel, share, buffer, created_at, fulfilment_only,
+                   row_number() over (partition by fulfilment_only order by priority, created_at, id) - 1 as rank
             from connection
-            where organisation_id = $1 and not fulfilment_only and state <> 'disconnected'
+            where organisation_id = $1 and state <> 'disconnected'
         )
         select l.id as listing_id, l.variant_id, v.product_id, s.id as connection_id, s.channel, s.share, s.buffer, s.rank,
-               count(*) over (partition by l.variant_id, s.id) as siblings, v.sku, p.tags, s.created_at as watched_since,
+               s.fulfilment_only, count(*) over (partition by l.variant_id, s.id) as siblings, v.sku, p.tags,
+               s.created_at as watched_since,
                coalesce(l.price_minor, v.price_minor) - coalesce(v.cost_minor, 0) as margin_minor
         from listing l
         join selling s on s.id = l.connection_id
         join variant v on v.organisation_id = $1 and v.id = l.variant_id
         join product p on p.organisation_id = $1 and p.id = v.product_id
         where l.organisation_id = $1 and l.variant_id = any($2::uuid[]) and l.active
-        order by l.variant_id, s.rank, l.id
+        order by l.variant_id, s.fulfilment_only, s.rank, l.id
         """,
         tx.organisation,
         variant_ids,
     )
 
 
-async def variants_with_listings(tx: Tx, product_id: UUID | None = None) -> list[UUID]:
-    """Return the variants that have a listing (of one product, or all)."""
-    rows = await tx.fetch(
-        "select distinct l.variant_id from listing l join variant v on v.organisation_id = $1 and v.id = l.variant_id"
-        " where l.organisation_id = $1 and ($2::uuid is null or v.product_id = $2)",
-        tx.organisation,
-        product_id,
-    )
-    return [row[0] for row in rows]
-
-
 # ---- what is learned --------------------------------------------------------------------------------------
 
 
-async def count_sales(tx: Tx, connection_id: UUID, sold: Mapping[UUID, int], now: datetime, half_life_s: float) -> None:
-    """Count units that were sold on a connection (negative: cancelled), by variant."""
+async def count_sales(
+    tx: Tx, connection_id: UUID, sold: Mapping[UUID, tuple[int, int]], now: datetime, half_life_s: float
+) -> None:
+    """Count what was sold on a connection (negative: cancelled), by variant: units, and the sum of the lines' squares."""
     variants = sorted(sold)
-    units = [sold[variant] for variant in variants]
+    units = [sold[variant][0] for variant in variants]
     await tx.execute(
         """
-        insert into sales_rate as r (organisation_id, variant_id, connection_id, units, at)
-        select $1, i.variant_id, $2, greatest(0, i.units), $5 from unnest($3::uuid[], $4::bigint[]) as i(variant_id, units)
+        with sold as (
+            select * from unnest($3::uuid[], $4::bigint[], $7::bigint[]) as i(variant_id, units, squares)
+        )
+        insert into sales_rate as r (organisation_id, variant_id, connection_id, units, squares, at)
+        select $1, i.variant_id, $2, greatest(0, i.units), greatest(0, i.squares), $5 from sold i order by 2
         on conflict (organisation_id, variant_id, connection_id) do update
         set units = greatest(0, r.units * power(0.5, greatest(0, extract(epoch from $5 - r.at)) / $6)
-                                + (select sum(j.units) from unnest($3::uuid[], $4::bigint[]) as j(variant_id, units)
-                                   where j.variant_id = r.variant_id)),
+                                + (select i.units from sold i where i.variant_id = r.variant_id)),
+            squares = greatest(0, r.squares * power(0.5, greatest(0, extract(epoch from $5 - r.at)) / $6)
+                                  + (select i.squares from sold i where i.variant_id = r.variant_id)),
             at = greatest(r.at, $5)
         """,
         tx.organisation,
@@ -99,6 +69,7 @@ async def count_sales(tx: Tx, connection_id: UUID, sold: Mapping[UUID, int], now
         units,
         now,
         half_life_s,
+        [sold[variant][1] for variant in variants],
     )
     await tx.execute(
         """
@@ -116,11 +87,12 @@ async def count_sales(tx: Tx, connection_id: UUID, sold: Mapping[UUID, int], now
 
 
 async def sales_rates(tx: Tx, variant_ids: Sequence[UUID], now: datetime, half_life_s: float) -> list[Any]:
-    """Return (variant, connection, units): sales that count half as much after each half-life, as of now."""
+    """Return (variant, connection, units, squares): sales that count half as much after each half-life, as of now."""
     return await tx.fetch(
         """
         select variant_id, connection_id,
-               (units * power(0.5, greatest(0, extract(epoch from $3 - at)) / $4))::float8 as units
+               (units * power(0.5, greatest(0, extract(epoch from $3 - at)) / $4))::float8 as units,
+               (squares * power(0.5, greatest(0, extract(epoch from $3 - at)) / $4))::float8 as squares
         from sales_rate where organisation_id = $1 and variant_id = any($2::uuid[])
         """,
         tx.organisation,
@@ -144,11 +116,12 @@ async def sold_lately(tx: Tx, variant_ids: Sequence[UUID], since: date) -> list[
 
 
 async def usual_sales(tx: Tx, now: datetime, half_life_s: float) -> list[Any]:
-    """Return (connection, units): all decayed sales of each selling connection."""
+    """Return (connection, units, squares): all decayed sales of each selling connection."""
     return await tx.fetch(
         """
         select c.id as connection_id,
-               coalesce(sum(r.units * power(0.5, greatest(0, extract(epoch from $2 - r.at)) / $3)), 0)::float8 as units
+               coalesce(sum(r.units * power(0.5, greatest(0, extract(epoch from $2 - r.at)) / $3)), 0)::float8 as units,
+               coalesce(sum(r.squares * power(0.5, greatest(0, extract(epoch from $2 - r.at)) / $3)), 0)::float8 as line_squares
         from connection c left join sales_rate r on r.organisation_id = $1 and r.connection_id = c.id
         where c.organisation_id = $1 and not c.fulfilment_only
         group by c.id

@@ -32,7 +32,8 @@ def fixed_shares(pool: int, outlets: Sequence[Outlet], parameters: Mapping[str, 
     """Give each connection its share of the pool, rounded down; the rest stays in reserve.
 
     A connection's share is its own setting, else `parameters["shares"][channel]`, else the default by rank (40, 30, 20
-    percent, further ones nothing until they are given a share). Shares that sum to more than one are scaled down.
+    percent, further ones nothing until they are given a share). Shares that sum to more than one, less
+    `parameters["reserve"]`, are scaled down.
     """
     named = {str(k): Decimal(str(v)) for k, v in dict(parameters.get("shares", {})).items()}
     shares = []
@@ -41,7 +42,8 @@ def fixed_shares(pool: int, outlets: Sequence[Outlet], parameters: Mapping[str, 
         share = outlet.share if outlet.share is not None else named.get(outlet.channel, default)
         shares.append(share / outlet.siblings)
     total = sum(shares, Decimal(0))
-    scale = Decimal(1) / total if total > 1 else Decimal(1)
+    most = 1 - Decimal(str(parameters.get("reserve", 0)))
+    scale = most / total if total > most else Decimal(1)
     return [
         Allotment(
             o.listing_id,

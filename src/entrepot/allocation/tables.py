@@ -11,8 +11,39 @@ allocation_policy = tenant_table(
     sa.Column("strategy", sa.Text, nullable=False),
     sa.Column("parameters", JSONB, nullable=False, server_default="{}"),
     updated_at(),
-    sa.CheckConstraint("scope in ('shop', 'product')", name="scope"),
+    # Up to when its listings were worked out anew because of the clock; null where no condition of it is about time.
+    timestamp("clock_at"),
+    sa.CheckConstraint("scope in ('shop', 'category', 'product')", name="scope"),
+    sa.CheckConstraint("(scope = 'shop') = (scope_id is null)", name="scope_id"),
     sa.UniqueConstraint("organisation_id", "scope", "scope_id", postgresql_nulls_not_distinct=True),
+)
+sa.Index(
+    "ix_allocation_policy_clock",
+    allocation_policy.c.organisation_id,
+    postgresql_where=allocation_policy.c.clock_at.is_not(None),
+)
+# Units of a product or SKU kept back (buffer), shown at most (cap) and at least (least), on one connection or (null) all.
+allocation_limit = tenant_table(
+    "allocation_limit",
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("scope_id", UUID, nullable=False),
+    sa.Column("connection_id", UUID),
+    sa.Column("buffer", sa.BigInteger),
+    sa.Column("cap", sa.BigInteger),
+    sa.Column("least", sa.BigInteger),
+    updated_at(),
+    reference("connection", "connection_id", on_delete="CASCADE"),
+    sa.CheckConstraint("scope in ('product', 'variant')", name="scope"),
+    sa.CheckConstraint("buffer >= 0 and cap >= 0 and least >= 0", name="units"),
+    sa.CheckConstraint("coalesce(buffer, cap, least) is not null", name="something"),
+    sa.UniqueConstraint(
+        "organisation_id",
+        "scope",
+        "scope_id",
+        "connection_id",
+        postgresql_nulls_not_distinct=True,
+        name="uq_allocation_limit_place",
+    ),
 )
 
 # Units sold by listing, each sale counting half as much after a half-life: how fast it sells now.
@@ -22,6 +53,8 @@ sales_rate = tenant_table(
     sa.Column("connection_id", UUID, nullable=False),
     sa.Column("units", sa.Double, nullable=False),
     timestamp("at", nullable=False),
+    # The squares of the units of each order line, decayed alike: over `units` how many are bought at once.
+    sa.Column("squares", sa.Double, nullable=False, server_default="0"),
     reference("connection", "connection_id", on_delete="CASCADE"),
     key=("variant_id", "connection_id"),
 )

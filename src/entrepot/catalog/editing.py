@@ -94,6 +94,8 @@ async def update(tx: Tx, product_id: UUID, changes: ProductChanges) -> ProductDe
     if "images" in named:
         named["images"] = list(named["images"])
     await _set(tx, "product", product_id, named)
+    if "tags" in named:
+        await facade.tell_filed(tx, [product_id])
     ids = {variant.sku: variant.id for variant in before.variants}
     for variant in changes.variants:
         values = {name: value for name, value in asdict(variant).items() if value is not None and name != "sku"}

@@ -19,6 +19,7 @@ from entrepot.kernel.ids import new_id
 
 __all__ = [
     "LISTINGS_MATCHED",
+    "PRODUCTS_FILED",
     "InvalidBundle",
     "Part",
     "PartView",
@@ -34,11 +35,14 @@ __all__ = [
     "resolve",
     "save_listings",
     "save_products",
+    "tell_filed",
     "tell_matched",
 ]
 
 LISTINGS_MATCHED = "catalog.listings_matched"
 """Event: {"listings": [id]}: these listings have a variant now."""
+PRODUCTS_FILED = "catalog.products_filed"
+"""Event: {"product_ids": [id]}: these products are in another category or have other tags now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +78,11 @@ async def save_products(tx: Tx, products: Sequence[NewProduct]) -> dict[str, UUI
     for product in products:
         _check(product)
     categories = await ensure_categories(tx, [p.category for p in products if p.category])
-    handles = await store.upsert_products(
-        tx, [_product_row(p, categories) for p in {p.handle: p for p in products}.values()]
-    )
+    once = {p.handle: p for p in products}
+    filed = await store.filed(tx, list(once))
+    handles = await store.upsert_products(tx, [_product_row(p, categories) for p in once.values()])
+    after = await store.filed(tx, list(filed))
+    await tell_filed(tx, [handles[handle] for handle in filed if filed[handle] != after[handle]])
     variants = {
         v.sku: (str(new_id()), str(handles[p.handle]), v.sku, v.barcode, v.title, list(v.option_values), v.price_minor,
                 v.compare_at_minor, v.cost_minor, v.currency, v.weight_g, position, v.length_mm, v.width_mm,
@@ -118,6 +124,12 @@ async def save_listings(
     """Store what a channel lists, matched by SKU; return external id -> (listing, variant or None)."""
     rows = await store.upsert_listings(tx, connection_id, listings, now)
     return {row["external_id"]: (row["id"], row["variant_id"] if row["active"] else None) for row in rows}
+
+
+async def tell_filed(tx: Tx, product_ids: Sequence[UUID]) -> None:
+    """Emit that these products are in another category or have other tags now."""
+    if product_ids:
+        await jobs.emit(tx, PRODUCTS_FILED, {"product_ids": [str(i) for i in product_ids]})
 
 
 async def tell_matched(tx: Tx, listing_ids: Sequence[UUID]) -> None:

@@ -111,6 +111,16 @@ async def match_waiting_listings(tx: Tx, skus: Sequence[str]) -> list[Any]:
     )
 
 
+async def filed(tx: Tx, handles: Sequence[str]) -> dict[str, tuple[UUID | None, tuple[str, ...]]]:
+    """Return (category, tags) of those of these products that exist, by handle."""
+    rows = await tx.fetch(
+        "select handle, category_id, tags from product where organisation_id = $1 and handle = any($2::text[])",
+        tx.organisation,
+        handles,
+    )
+    return {row["handle"]: (row["category_id"], tuple(sorted(row["tags"]))) for row in rows}
+
+
 async def upsert_products(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> dict[str, UUID]:
     """Insert or update products by handle; return handle -> id. Rows: id, handle, title, description, vendor,
     product_type, tags, option_names, status, then those that stay where they are null: images, category_id, seo_title,

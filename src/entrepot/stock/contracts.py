@@ -78,6 +78,23 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptBack:
+    """Units that a location keeps back; `sku`: of which part, for a bundle, else empty."""
+
+    location: str
+    units: int
+    sku: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What channels may show of a variant: what is available to sell, less what locations keep back."""
+
+    units: int
+    kept: tuple[KeptBack, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Mismatch:
     """A balance that is not the sum of its movements; `uncovered`: more reserved for orders than is on hand."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from entrepot.stock.claims import (
     place_holds,
     release_hold,
 )
-from entrepot.stock.contracts import Level, Mismatch
+from entrepot.stock.contracts import KeptBack, Level, Mismatch, Pool
 from entrepot.stock.counts import SHEET_MAX, cancel_count, confirm_count, open_count, record_counts
 from entrepot.stock.documents import DocumentNotFound, NotOnDocument, Receipt, WrongState
 from entrepot.stock.gate import HoldGate
@@ -74,7 +75,7 @@ __all__ = [
     "change_purchase", "change_supplier", "change_transfer", "claim_sales", "claims_of_lines", "confirm_count",
     "create_location", "create_supplier", "deactivate_location", "dismiss", "draft_purchase", "draft_transfer",
     "drop_offers", "end_holds", "expire_holds", "extend_hold", "give_up", "levels", "open_count", "order_locations",
-    "order_purchase", "place_holds", "put_offers", "receive_purchase", "receive_transfer", "record_counts",
+    "order_purchase", "place_holds", "pools", "put_offers", "receive_purchase", "receive_transfer", "record_counts",
     "release_hold", "release_sales", "see_alert", "send_from_supplier", "set_bundle", "set_damaged",
     "set_reorder_rule", "set_safety_stock", "set_threshold", "ship_sales", "ship_transfer", "take_from_location",
     "verify",
@@ -89,6 +90,17 @@ async def levels(tx: Tx, variant_ids: Sequence[UUID]) -> list[Level]:
 async def available_to_sell(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, int]:
     """Return units available to sell over all locations, less open shortages, by variant."""
     return await store_balances.available_to_sell(tx, variant_ids)
+
+
+async def pools(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, Pool]:
+    """Return what channels may show of these variants: available to sell, less the buffers of locations."""
+    if not await store_balances.any_buffers(tx):
+        return {v: Pool(units) for v, units in (await available_to_sell(tx, variant_ids)).items()}
+    kept: defaultdict[UUID, list[KeptBack]] = defaultdict(list)
+    for row in await store_balances.kept_back(tx, variant_ids):
+        kept[row["variant_id"]].append(KeptBack(row["location"], row["units"], row["sku"]))
+    found = await store_balances.available_to_sell(tx, variant_ids, less_buffers=True)
+    return {v: Pool(units, tuple(kept[v])) for v, units in found.items()}
 
 
 async def verify(tx: Tx) -> list[Mismatch]:

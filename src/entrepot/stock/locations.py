@@ -12,9 +12,12 @@ from entrepot.kernel.ids import new_id
 from entrepot.stock import store, store_places
 from entrepot.stock.booking import LocationNotFound
 from entrepot.stock.claims import tell_changed
+from entrepot.stock.contracts import MAX_QUANTITY
 
 KINDS = ("warehouse", "store", "supplier", "dropship")
 NAME_MAX = 100
+TOLD_TOGETHER = 500
+"""Variants in one event."""
 
 
 class InvalidLocation(InvalidInput):
@@ -43,9 +46,16 @@ async def create_location(tx: Tx, name: str, kind: str = "warehouse") -> UUID:
     return id
 
 
-async def change_location(tx: Tx, id: UUID, *, name: str | None = None, kind: str | None = None) -> None:
-    """Rename a location or say what it is. Raises LocationNotFound, InvalidLocation, LocationNameTaken."""
+async def change_location(
+    tx: Tx, id: UUID, *, name: str | None = None, kind: str | None = None, buffer: int | None = None
+) -> None:
+    """Rename a location, say what it is, or how many units of each SKU it keeps back from channels.
+
+    Another buffer has all SKUs that are there divided anew. Raises LocationNotFound, InvalidLocation, LocationNameTaken.
+    """
     _check(name, kind)
+    if buffer is not None and not 0 <= buffer <= MAX_QUANTITY:
+        raise InvalidLocation(f"A location keeps back 0 to {MAX_QUANTITY:,} units of each SKU.")
     present = await _locked(tx, id)
     values: dict[str, Any] = {}
     if name is not None:
@@ -54,8 +64,15 @@ async def change_location(tx: Tx, id: UUID, *, name: str | None = None, kind: st
         values["name"] = name.strip()
     if kind is not None:
         values["kind"] = kind
+    before = next(row["buffer"] for row in present if row["id"] == id)
+    if buffer is not None and buffer != before:
+        values["buffer"] = buffer
     if values:
         await store_places.set_location(tx, id, values)
+    if "buffer" in values:
+        variants = await store_places.variants_at(tx, id)
+        for start in range(0, len(variants), TOLD_TOGETHER):
+            await tell_changed(tx, variants[start : start + TOLD_TOGETHER])
 
 
 async def order_locations(tx: Tx, ids: Sequence[UUID]) -> None:

@@ -33,13 +33,14 @@ def paged(rows: Sequence[Any], make: Callable[..., T], limit: int, key: Callable
 
 @dataclass(frozen=True, slots=True)
 class LocationRow:
-    """A location with what is there, in units, and of how many SKUs."""
+    """A location with what is there, in units, and of how many SKUs. `buffer`: units of each kept back from channels."""
 
     id: UUID
     name: str
     kind: str
     priority: int
     active: bool
+    buffer: int
     skus: int
     on_hand: int
     reserved: int
@@ -50,7 +51,7 @@ async def location_rows(tx: Tx) -> tuple[LocationRow, ...]:
     """Return all locations, those in use first, in the order in which stock is taken from them."""
     rows = await tx.fetch(
         """
-        select l.id, l.name, l.kind, l.priority, l.active, coalesce(s.skus, 0) as skus,
+        select l.id, l.name, l.kind, l.priority, l.active, l.buffer, coalesce(s.skus, 0) as skus,
                coalesce(s.on_hand, 0)::bigint as on_hand, coalesce(s.reserved, 0)::bigint as reserved,
                coalesce(s.incoming, 0)::bigint as incoming
         from location l

@@ -19,13 +19,7 @@ async def read_levels(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
     )
 
 
-async def available_to_sell(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Return ATS over all locations by variant; a variant without a level is left out. Shortages lower it.
-
-    Of a bundle there are as many as its scarcest part makes.
-    """
-    rows = await tx.fetch(
-        """
+_AVAILABLE = """
         with part as materialized (
             select bundle_id, component_id, quantity from bundle_component
             where organisation_id = $1 and bundle_id = any($2::uuid[])
@@ -33,9 +27,9 @@ async def available_to_sell(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, i
             select array(select unnest($2::uuid[]) union select component_id from part) as ids
         ), ats as (
             select l.variant_id,
-                   sum(l.on_hand - l.reserved - l.held - l.unavailable - l.safety_stock)::bigint
+                   sum(l.on_hand - l.reserved - l.held - l.unavailable - l.safety_stock{kept})::bigint
                        - coalesce(max(s.short), 0) as units
-            from stock_level l
+            from stock_level l {join}
             left join (select variant_id, sum(quantity)::bigint as short from shortage
                        where organisation_id = $1 and state = 'open' and variant_id = any((select ids from named)::uuid[])
                        group by 1) s
@@ -48,11 +42,52 @@ async def available_to_sell(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, i
         select part.bundle_id, min(floor(coalesce(ats.units, 0)::numeric / part.quantity))::bigint
         from part left join ats on ats.variant_id = part.component_id
         group by part.bundle_id
+"""
+_KEPT = "least(greatest(l.on_hand - l.reserved - l.held - l.unavailable - l.safety_stock, 0), b.buffer)"
+_PLACE = "join location b on b.organisation_id = l.organisation_id and b.id = l.location_id"
+AVAILABLE = _AVAILABLE.format(kept="", join="")
+AVAILABLE_LESS_BUFFERS = _AVAILABLE.format(kept=f" - {_KEPT}", join=_PLACE)
+
+
+async def available_to_sell(tx: Tx, variant_ids: Sequence[UUID], *, less_buffers: bool = False) -> dict[UUID, int]:
+    """Return ATS over all locations by variant; a variant without a level is left out. Shortages lower it.
+
+    Of a bundle there are as many as its scarcest part makes. `less_buffers`: without what locations keep back; one with
+    less than its buffer keeps all it has, and takes nothing from the others.
+    """
+    rows = await tx.fetch(AVAILABLE_LESS_BUFFERS if less_buffers else AVAILABLE, tx.organisation, variant_ids)
+    return {row[0]: row[1] for row in rows}
+
+
+async def any_buffers(tx: Tx) -> bool:
+    """Return whether any location keeps units back."""
+    found: bool = await tx.fetch_value(
+        "select exists (select 1 from location where organisation_id = $1 and buffer > 0)", tx.organisation
+    )
+    return found
+
+
+async def kept_back(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
+    """Return (variant, location name, units, SKU) of what locations keep back of these; of a bundle by its parts."""
+    return await tx.fetch(
+        f"""
+        with wanted as (
+            select v as variant_id, v as level_of, '' as sku from unnest($2::uuid[]) as v
+            union all
+            select c.bundle_id, c.component_id, p.sku
+            from bundle_component c join variant p on p.organisation_id = $1 and p.id = c.component_id
+            where c.organisation_id = $1 and c.bundle_id = any($2::uuid[])
+        )
+        select w.variant_id, b.name as location, {_KEPT}::bigint as units, w.sku
+        from wanted w
+        join stock_level l on l.organisation_id = $1 and l.variant_id = w.level_of
+        {_PLACE}
+        where {_KEPT} > 0
+        order by w.variant_id, b.priority, b.id, w.sku
         """,
         tx.organisation,
         variant_ids,
     )
-    return {row[0]: row[1] for row in rows}
 
 
 async def mismatches(tx: Tx) -> list[Any]:

@@ -35,7 +35,7 @@ async def last_priority(tx: Tx) -> int:
 async def lock_locations(tx: Tx) -> Sequence[Any]:
     """Lock all locations against changes, not against rows that refer to them; return them by id."""
     return await tx.fetch(
-        "select id, name, kind, priority, active from location where organisation_id = $1 order by id"
+        "select id, name, kind, priority, active, buffer from location where organisation_id = $1 order by id"
         " for no key update",
         tx.organisation,
     )
@@ -77,6 +77,17 @@ async def in_use_at(tx: Tx, id: UUID) -> Any:
         tx.organisation,
         id,
     )
+
+
+async def variants_at(tx: Tx, id: UUID) -> list[UUID]:
+    """Return the variants with units on hand at a location."""
+    rows = await tx.fetch(
+        "select variant_id from stock_level where organisation_id = $1 and location_id = $2 and on_hand > 0"
+        " order by variant_id",
+        tx.organisation,
+        id,
+    )
+    return [row[0] for row in rows]
 
 
 async def safety_at(tx: Tx, id: UUID) -> dict[UUID, int]:

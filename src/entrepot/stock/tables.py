@@ -20,7 +20,10 @@ location = tenant_table(
     sa.Column("priority", sa.Integer, nullable=False, server_default="100"),
     created_at(),
     sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
+    # Units of each SKU that this location keeps back from what channels may show.
+    sa.Column("buffer", sa.BigInteger, nullable=False, server_default="0"),
     sa.CheckConstraint("kind in ('warehouse', 'store', 'supplier', 'dropship')", name="kind"),
+    sa.CheckConstraint("buffer >= 0", name="buffer"),
     sa.UniqueConstraint("organisation_id", "name"),
 )
 stock_level = tenant_table(

@@ -21,7 +21,7 @@ async def exposures(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
 
 
 LIVE = """
-select q.listing_id, q.connection_id,
+select q.listing_id, q.connection_id, q.desired is not null as offered,
        case when q.sending_to > q.sending_from then q.sending_to - q.sending_from else 0 end as rising,
        case when q.state = 'sending' then q.sending_to - q.sending_from else 0 end as under_way,
        coalesce(q.expected + coalesce(q.gap, 0), q.reported, q.published) as shows,

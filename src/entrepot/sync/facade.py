@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from entrepot.allocation import facade as allocation
-from entrepot.catalog.facade import LISTINGS_MATCHED
+from entrepot.catalog.facade import LISTINGS_MATCHED, PRODUCTS_FILED
 from entrepot.channels import facade as channels
 from entrepot.channels.contracts import ConnectionState, FindConnector
 from entrepot.database.pool import Tx
@@ -19,7 +19,7 @@ from entrepot.sync import progress, store
 from entrepot.sync.batches import QUANTITIES_SHOWN
 from entrepot.sync.context import SyncContext, SyncSettings
 from entrepot.sync.engine import RUN_LANES, lane_runner
-from entrepot.sync.reactions import CLOCK_ERROR_S, LEARNING, Reactions, allot
+from entrepot.sync.reactions import CLOCK_ERROR_S, LEARNING, Reactions, allot, preview
 
 __all__ = [
     "RUN_KINDS",
@@ -28,6 +28,7 @@ __all__ = [
     "allot",
     "cancel",
     "lane_runner",
+    "preview",
     "reaction_table",
     "retry_parked",
     "trigger",
@@ -55,6 +56,7 @@ def reaction_table(
         STOCK_CHANGED: (own.stock_changed, watch.stock_changed),
         QUANTITIES_SHOWN: (own.stock_changed,),
         LISTINGS_MATCHED: (own.listings_matched,),
+        PRODUCTS_FILED: (own.products_filed,),
         channels.CONNECTIONS_CHANGED: (own.connections_changed,),
         "stock.claims_changed": (orders.claims_changed,),
     }

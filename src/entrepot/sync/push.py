@@ -55,7 +55,7 @@ async def push_step(context: SyncContext, key: LaneKey) -> float | None:
 
     async def work(connection: Connection, api: Api, connector: PushesQuantities) -> float | None:
         manifest = context.find_connector(connection.channel).manifest
-        if Capability.PUSH_QUANTITIES not in manifest.capabilities or connection.fulfilment_only:
+        if Capability.PUSH_QUANTITIES not in manifest.capabilities:
             return None
         target = Target(context, connection, api, connector, manifest)
         wait = await _finish_open(target)

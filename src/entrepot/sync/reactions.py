@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -71,7 +70,7 @@ class Reactions:
     async def _learn(self, tx: Tx, connection_id: UUID, since: datetime, events: Sequence[Event]) -> None:
         """Count what sold there and how long it took to hear of it."""
         now = utc_now()
-        units: Counter[UUID] = Counter()
+        lines: list[tuple[UUID, int]] = []
         heard: dict[datetime, float] = {}
         for event in events:
             if UUID(event["connection_id"]) != connection_id:
@@ -79,10 +78,10 @@ class Reactions:
             for _, variant_id, count, placed in event["sold"]:
                 placed_at = datetime.fromisoformat(placed)
                 if placed_at >= since:
-                    units[UUID(variant_id)] += count
+                    lines.append((UUID(variant_id), count))
                     if count > 0:
                         heard[placed_at] = (now - (placed_at - self._clock_offset(connection_id))).total_seconds()
-        await allocation.count_sales(tx, connection_id, units, now, self._learning)
+        await allocation.count_sales(tx, connection_id, lines, now, self._learning)
         await allocation.count_lags(tx, connection_id, allocation.HEARD, heard.values(), now)
 
     async def stock_changed(self, tx: Tx, events: Sequence[Event]) -> None:
@@ -93,6 +92,11 @@ class Reactions:
     async def connections_changed(self, tx: Tx, events: Sequence[Event]) -> None:
         """A connection came, went or got other settings: divide everything anew."""
         await allocation.reallocate(tx)
+
+    async def products_filed(self, tx: Tx, events: Sequence[Event]) -> None:
+        """Products are in another category or have other tags: another policy or rule may count for them."""
+        for product_id in {UUID(i) for event in events for i in event["product_ids"]}:
+            await allocation.reallocate(tx, allocation.Scope(allocation.PRODUCT, product_id))
 
     async def divide(self, tx: Tx, variant_ids: Sequence[UUID]) -> None:
         """Set what the listings of these variants shall show."""
@@ -124,17 +128,40 @@ async def allot(
     tx: Tx, variant_ids: Sequence[UUID], find_connector: FindConnector, learning: allocation.Learning
 ) -> list[allocation.Share]:
     """Work out what the listings of these variants may show, told what they show now."""
+    return await allocation.allot_variants(tx, variant_ids, await live(tx, variant_ids, find_connector), learning)
+
+
+async def preview(
+    tx: Tx,
+    draft: allocation.Policy,
+    scope: allocation.Scope,
+    find_connector: FindConnector,
+    learning: allocation.Learning,
+    *,
+    variant_id: UUID | None = None,
+) -> allocation.Preview:
+    """Work out what a draft of a policy would change now, told what listings show; nothing is saved.
+
+    `variant_id`: look at this one only. The draft is as `allocation.check_policy` gave it.
+    """
+    variants = await allocation.concerned_variants(tx, scope, draft)
+    if variant_id is not None:
+        variants = [each for each in variants if each == variant_id]
+    shows = await live(tx, variants[: allocation.SAMPLE_MOST], find_connector)
+    return await allocation.preview(tx, draft, live=shows, variants=variants, learning=learning)
+
+
+async def live(tx: Tx, variant_ids: Sequence[UUID], find_connector: FindConnector) -> allocation.Live:
+    """Return what the listings of these variants show now."""
     absolute = frozenset(
         c.id
         for c in await channels.list_all(tx)
         if find_connector(c.channel).manifest.quantity_semantics is QuantitySemantics.ABSOLUTE
     )
-    shown = {
-        row["listing_id"]: shown_of(row)
-        for row in await exposure.live_figures(tx, variant_ids)
-        if row["shows"] is not None
-    }
-    return await allocation.allot_variants(tx, variant_ids, allocation.Live(shown, absolute), learning)
+    figures = await exposure.live_figures(tx, variant_ids)
+    shown = {row["listing_id"]: shown_of(row) for row in figures if row["shows"] is not None}
+    offered = frozenset(row["listing_id"] for row in figures if row["offered"])
+    return allocation.Live(shown, offered, absolute)
 
 
 def shown_of(row: Any) -> allocation.Shown:

@@ -254,6 +254,19 @@ async def channel_overview(tx: Tx, connection_id: UUID | None = None) -> tuple[C
     return tuple(ChannelOverview(**dict(row)) for row in rows)
 
 
+async def listing_names(tx: Tx, listing_ids: Sequence[UUID]) -> dict[UUID, tuple[str, str]]:
+    """Return (SKU, connection's name) of these listings."""
+    rows = await tx.fetch(
+        """select l.id, v.sku, c.name from listing l
+           join connection c on c.organisation_id = l.organisation_id and c.id = l.connection_id
+           join variant v on v.organisation_id = l.organisation_id and v.id = l.variant_id
+           where l.organisation_id = $1 and l.id = any($2::uuid[])""",
+        tx.organisation,
+        list(listing_ids),
+    )
+    return {row["id"]: (row["sku"], row["name"]) for row in rows}
+
+
 async def connection_names(tx: Tx) -> dict[UUID, str]:
     """Return the names of the connections that are not disconnected, by name."""
     rows = await tx.fetch(

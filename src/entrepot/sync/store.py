@@ -93,7 +93,7 @@ FEW = 10
 DUE = f"""
 with due as (
     select listing_id from listing_quantity
-    where organisation_id = $1 and connection_id = $2 and state in ('pending', 'waiting')
+    where organisation_id = $1 and connection_id = $2 and state in ('pending', 'waiting') and desired is not null
       and (next_attempt_at is null or next_attempt_at <= $3)
     order by desired > expected, case when desired <= expected then least(desired, {FEW}) end,
              published_at nulls first

@@ -8,6 +8,8 @@ from starlette.types import Receive, Scope, Send
 
 from entrepot.web.assets import STATIC, ensure_htmx
 from entrepot.web.routes import (
+    allocation,
+    allocation_policy,
     channels,
     importing,
     jobs,
@@ -56,6 +58,8 @@ def build_pages(services: PageServices) -> list[BaseRoute]:
         *stock_buying.routes(services),
         *stock_queues.routes(services),
         *stock.routes(services),
+        *allocation.routes(services),
+        *allocation_policy.routes(services),
         *importing.routes(services),
         *products.routes(services),
         *runs.routes(services),

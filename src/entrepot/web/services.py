@@ -8,6 +8,7 @@ from typing import Protocol
 
 import jinja2
 
+from entrepot.allocation.facade import Learning
 from entrepot.channels.contract import CheckReport, Connector, Manifest
 from entrepot.channels.contracts import ChannelWork, NewConnection
 from entrepot.database.pool import Database
@@ -40,4 +41,6 @@ class PageServices:
     secure: bool = False
     low_stock_threshold: int = 10
     """At how many units a variant counts as low."""
+    learning: Learning = field(default_factory=Learning)
+    """How fast allocation forgets."""
     templates: jinja2.Environment = field(default_factory=environment)

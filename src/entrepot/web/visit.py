@@ -92,7 +92,7 @@ class Visit:
     async def files(self) -> FormData:
         """Return the form with its files."""
         if self._form is None:
-            self._form = await self.request.form(max_files=1, max_fields=200)
+            self._form = await self.request.form(max_files=1, max_fields=2000)
         return self._form
 
     async def page(self, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:

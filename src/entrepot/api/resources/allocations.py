@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from pydantic import Field
 from starlette.responses import Response
 
 from entrepot.allocation import facade as allocation
-from entrepot.api.answers import Answer, Input, Resource, answer, once, respond
+from entrepot.api.answers import Answer, Resource, answer, once, respond
 from entrepot.api.dependencies import Call, CallDep, Services
+from entrepot.api.resources.policies import PolicyInput
 from entrepot.catalog import reading as catalog
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
@@ -68,13 +68,6 @@ class OnePolicy(Resource):
     strategies: list[str]
 
 
-class PolicyInput(Input):
-    """A strategy and its parameters, such as `{"shares": {"shopify": 0.4}}` or `{"buffer": 2}`."""
-
-    strategy: Annotated[str, Field(min_length=1, max_length=80)]
-    parameters: dict[str, Any] = Field(default_factory=dict)
-
-
 async def get_allocation(product_id: UUID, call: CallDep) -> Response:
     """Return what each listing of a product may show, and why."""
     async with call.transaction() as tx:
@@ -87,7 +80,7 @@ async def allocate(product_id: UUID, call: CallDep, body: PolicyInput | None = N
     async def work(tx: Tx) -> Answer:
         await catalog.product_detail(tx, product_id)
         if body is None:
-            await allocation.reallocate(tx, product_id=product_id)
+            await allocation.reallocate(tx, allocation.Scope(allocation.PRODUCT, product_id))
         else:
             await _set_policy(tx, call, body, product_id)
         return answer(OneAllocation(allocation=await _allocation(tx, call.services, product_id)))

@@ -9,6 +9,7 @@ from fastapi import Path, Query
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
+from entrepot.allocation import csv_out as allocation_csv
 from entrepot.api.answers import Answer, Input, Resource, answer, once, respond
 from entrepot.api.dependencies import CallDep
 from entrepot.database.pool import Tx
@@ -44,12 +45,16 @@ class FileReport(Resource):
 
 
 async def export(
-    name: Annotated[str, Path(json_schema_extra={"enum": list(csv_out.LISTS)})],
+    name: Annotated[str, Path(json_schema_extra={"enum": [*csv_out.LISTS, *allocation_csv.LISTS]})],
     call: CallDep,
     state: Annotated[str, Query(max_length=50, description="As the list itself has it")] = "",
+    q: Annotated[
+        str, Query(max_length=200, description="Narrows lists of allocation, such as to SKUs that begin so")
+    ] = "",
 ) -> Response:
     """Return a list as CSV."""
-    found = csv_out.named(name, state)
+    listed = allocation_csv.LISTS.get(name)
+    found = listed(call.services.learning, q) if listed else csv_out.named(name, state)
     async with call.transaction() as tx:
         # So that a wrong state is an error, not half a file.
         await found.fetch(tx, None)

@@ -25,13 +25,17 @@ Kind = Literal["warehouse", "store", "supplier", "dropship"]
 
 
 class LocationView(Resource):
-    """Where stock sits. Stock is taken from the lowest priority number first. `reserved`: with what is held."""
+    """Where stock sits. Stock is taken from the lowest priority number first. `reserved`: with what is held.
+
+    `buffer`: units of each SKU that it keeps back from what channels may show.
+    """
 
     id: UUID
     name: str
     kind: str
     priority: int
     active: bool
+    buffer: int
     skus: int
     on_hand: int
     reserved: int
@@ -62,6 +66,7 @@ class LocationChanges(Input):
 
     name: Name | None = None
     kind: Kind | None = None
+    buffer: Annotated[int | None, Field(ge=0, le=1_000_000_000)] = None
 
 
 class LocationOrder(Input):
@@ -123,10 +128,10 @@ async def create_location(body: NewLocation, call: CallDep) -> Response:
 
 
 async def update_location(location_id: UUID, body: LocationChanges, call: CallDep) -> Response:
-    """Rename a location or say what it is."""
+    """Rename a location, say what it is, or how many units of each SKU it keeps back from channels."""
     async with call.transaction() as tx:
         before = await _one(tx, location_id)
-        await stock.change_location(tx, location_id, name=body.name, kind=body.kind)
+        await stock.change_location(tx, location_id, name=body.name, kind=body.kind, buffer=body.buffer)
         return respond(await _recorded(tx, call, "location.update", before))
 
 

@@ -21,7 +21,7 @@ from entrepot.stock.reading_queues import MOVEMENT_FILTERS, MovementFilter, Move
 from entrepot.web import formats
 from entrepot.web.services import PageServices
 from entrepot.web.stock_forms import Done, attempt
-from entrepot.web.visit import HEADERS, Handler, Visit, page, parse_id
+from entrepot.web.visit import HEADERS, Handler, Visit, page, parse_id, whole_number
 
 PAGE_SIZE = 50
 
@@ -108,7 +108,10 @@ def _changing(verb: str) -> Handler:
 async def _change(tx: Tx, verb: str, row: reading_queues.LocationRow, form: Any) -> str:
     match verb:
         case "change":
-            await stock.change_location(tx, row.id, name=form.get("name", ""), kind=form.get("kind", ""))
+            await stock.change_location(
+                tx, row.id, name=form.get("name", ""), kind=form.get("kind", ""),
+                buffer=whole_number(form["buffer"], "What it keeps back") if form.get("buffer") else None,
+            )  # fmt: skip
             return "Saved."
         case "up":
             ids = [each.id for each in await reading_queues.location_rows(tx) if each.active]
@@ -126,7 +129,7 @@ async def _change(tx: Tx, verb: str, row: reading_queues.LocationRow, form: Any)
 
 
 def _short(row: reading_queues.LocationRow) -> dict[str, Any]:
-    return {"name": row.name, "kind": row.kind, "priority": row.priority, "active": row.active}
+    return {"name": row.name, "kind": row.kind, "priority": row.priority, "active": row.active, "buffer": row.buffer}
 
 
 # ---- movements -------------------------------------------------------------------------------------------
