@@ -38,6 +38,7 @@ from entrepot.jobs.hints import HintSender
 from entrepot.jobs.runner import JobRunner, JobSettings
 from entrepot.kernel import memory
 from entrepot.monitoring import logs, metrics
+from entrepot.orders import facade as orders
 from entrepot.secret_key import secret_keys
 from entrepot.settings import PlatformSettings, Settings, load
 from entrepot.stock.facade import HoldGate, StockWatch
@@ -243,7 +244,10 @@ def job_runner(core: Core) -> JobRunner:
     settings = core.settings
     return JobRunner(
         core.database,
-        {PRODUCT_IMPORT: import_products},
+        {
+            PRODUCT_IMPORT: import_products,
+            allocation.SIMULATION: allocation.simulator(orders.past_lines),
+        },
         upkeep.schedules(core.database, auto_reorder=settings.inventory.auto_reorder),
         JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),
     )

@@ -20,6 +20,16 @@ from entrepot.allocation.learning import (
     knowledge_of,
 )
 from entrepot.allocation.rules import STRATEGIES, InvalidPolicy, Outlet, Policy, Shown, allot, check_policy
+from entrepot.allocation.simulating import PastLine, PastOrders, simulator
+from entrepot.allocation.simulations import (
+    SIMULATION,
+    Choice,
+    InvalidSimulation,
+    Outcome,
+    SimulationNotFound,
+    SimulationSettings,
+    SimulationView,
+)
 from entrepot.database.pool import Tx
 from entrepot.jobs import facade as jobs
 from entrepot.kernel.clock import utc_now
@@ -28,13 +38,22 @@ from entrepot.stock import facade as stock
 __all__ = [
     "HEARD",
     "SHOWN",
+    "SIMULATION",
     "STRATEGIES",
+    "Choice",
     "InvalidPolicy",
+    "InvalidSimulation",
     "Learning",
     "Live",
+    "Outcome",
+    "PastLine",
+    "PastOrders",
     "Policy",
     "Share",
     "Shown",
+    "SimulationNotFound",
+    "SimulationSettings",
+    "SimulationView",
     "allot_variants",
     "count_lags",
     "count_sales",
@@ -42,6 +61,7 @@ __all__ = [
     "get_policy",
     "reallocate",
     "set_policy",
+    "simulator",
 ]
 
 DEFAULT = Policy("fixed_shares", {})

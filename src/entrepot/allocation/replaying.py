@@ -95,7 +95,7 @@ def _work(source: BinaryIO, target: BinaryIO) -> None:
     tell(Told(found=_found(orders, past, names)))
     for number, trial in enumerate(task.trials):
         if number >= task.skip:
-            tally = _try(task, trial, past, names, lambda skus, n=number: tell(Told(trial=n, skus=skus)))  # type: ignore[misc]
+            tally = _try(task, trial, past, names, lambda skus, n=number: tell(Told(trial=n, skus=skus)))
             tell(Told(trial=number, skus=past.skus, tally={k: round(v, 2) for k, v in asdict(tally).items()}))
     tell(Told(end=True))
 

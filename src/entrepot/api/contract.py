@@ -27,6 +27,7 @@ from entrepot.api.resources import (
     queues,
     reservations,
     runs,
+    simulations,
 )
 from entrepot.identity.facade import Scope
 
@@ -165,6 +166,15 @@ RESOURCES: tuple[Path, ...] = (
     P("GET", "/v1/allocation-policy", allocations.get_policy, _STOCK_READ, allocations.OnePolicy),
     P("PUT", "/v1/allocation-policy", allocations.set_policy, _STOCK_WRITE, allocations.OnePolicy),
 
+    P("GET", "/v1/order-files", simulations.list_files, _STOCK_READ, simulations.OrderFiles),
+    P("POST", "/v1/order-files", simulations.keep_file, _STOCK_WRITE, simulations.OrderFiles, 201),
+    P("GET", "/v1/simulations", simulations.list_simulations, _STOCK_READ, simulations.Simulations),
+    P("POST", "/v1/simulations", simulations.start, _STOCK_WRITE, simulations.OneSimulation, 202),
+    P("GET", "/v1/simulations/{simulation_id}", simulations.get_simulation, _STOCK_READ, simulations.OneSimulation),
+    P("GET", "/v1/simulations/{simulation_id}/results", simulations.results, _STOCK_READ, None),
+    P("POST", "/v1/simulations/{simulation_id}/cancel", simulations.cancel, _STOCK_WRITE, simulations.OneSimulation),
+    P("DELETE", "/v1/simulations/{simulation_id}", simulations.delete, _STOCK_WRITE, None, 204),
+
     P("GET", "/v1/channels", connections.list_manifests, _CHANNELS_READ, connections.Manifests),
     P("GET", "/v1/connections", connections.list_connections, _CHANNELS_READ, connections.Connections),
     P("POST", "/v1/connections", connections.connect, _CHANNELS_WRITE, connections.OneConnection, 201),
@@ -268,5 +278,5 @@ ELSEWHERE = ("/api/multi-channel/webhooks/{channelType}", "/webhooks/shopify/{to
 """Deliveries of channels: bare handlers that verify, store and answer, mounted by app.py (entrepot.channels.inbox)."""
 
 PATHS = RESOURCES + ALIASES
-LARGER_BODIES = frozenset({"/products/bulk-import", "/v1/products/import", "/v1/stock-files"})
+LARGER_BODIES = frozenset({"/products/bulk-import", "/v1/products/import", "/v1/stock-files", "/v1/order-files"})
 """Paths that accept whole files."""

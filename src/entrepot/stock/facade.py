@@ -74,7 +74,7 @@ __all__ = [
     "change_purchase", "change_supplier", "change_transfer", "claim_sales", "claims_of_lines", "confirm_count",
     "create_location", "create_supplier", "deactivate_location", "dismiss", "draft_purchase", "draft_transfer",
     "drop_offers", "end_holds", "expire_holds", "extend_hold", "give_up", "levels", "open_count", "order_locations",
-    "order_purchase", "place_holds", "put_offers", "receive_purchase", "receive_transfer", "record_counts",
+    "order_purchase", "parts_without", "place_holds", "put_offers", "receive_purchase", "receive_transfer", "record_counts",
     "release_hold", "release_sales", "see_alert", "send_from_supplier", "set_bundle", "set_damaged",
     "set_reorder_rule", "set_safety_stock", "set_threshold", "ship_sales", "ship_transfer", "take_from_location",
     "verify",
@@ -89,6 +89,13 @@ async def levels(tx: Tx, variant_ids: Sequence[UUID]) -> list[Level]:
 async def available_to_sell(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, int]:
     """Return units available to sell over all locations, less open shortages, by variant."""
     return await store_balances.available_to_sell(tx, variant_ids)
+
+
+async def parts_without(tx: Tx, location_ids: Sequence[UUID]) -> dict[str, float]:
+    """Return, by SKU, the part of its units that is at other locations than these; whole ones are left out."""
+    if not location_ids:
+        return {}
+    return {row["sku"]: row["part"] for row in await store_balances.parts_without(tx, location_ids)}
 
 
 async def verify(tx: Tx) -> list[Mismatch]:

@@ -55,6 +55,21 @@ async def available_to_sell(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, i
     return {row[0]: row[1] for row in rows}
 
 
+async def parts_without(tx: Tx, location_ids: Sequence[UUID]) -> list[Any]:
+    """Return (sku, part of its units on hand that is elsewhere) of the variants that have some at these locations."""
+    return await tx.fetch(
+        """
+        select v.sku,
+               (coalesce(sum(l.on_hand) filter (where l.location_id <> all($2::uuid[])), 0) / sum(l.on_hand))::float8 as part
+        from stock_level l join variant v on v.organisation_id = $1 and v.id = l.variant_id
+        where l.organisation_id = $1
+        group by v.sku having sum(l.on_hand) filter (where l.location_id = any($2::uuid[])) > 0
+        """,
+        tx.organisation,
+        list(location_ids),
+    )
+
+
 async def mismatches(tx: Tx) -> list[Any]:
     """Return every balance that is not what the ledger, claims and papers sum up to, and what is reserved of nothing.
 
