@@ -41,7 +41,7 @@ from entrepot.monitoring import logs, metrics
 from entrepot.orders import facade as orders
 from entrepot.secret_key import secret_keys
 from entrepot.settings import PlatformSettings, Settings, load
-from entrepot.stock.facade import HoldGate, StockWatch
+from entrepot.stock.facade import HoldGate, PointRule, ReorderRule, StockWatch
 from entrepot.sync import facade as sync
 from entrepot.sync.desk import ChannelDesk
 from entrepot.sync.importing import PRODUCT_IMPORT, import_products
@@ -213,7 +213,7 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
         )
         reactions = sync.reaction_table(
             registry.connector_of,
-            watch=StockWatch(settings.inventory.low_stock_threshold),
+            watch=StockWatch(settings.inventory.low_stock_threshold, reorder_rule(settings)),
             learning=learning(settings),
             clock_offset=core.transport.clock_offset,
         )
@@ -247,6 +247,7 @@ def job_runner(core: Core) -> JobRunner:
         {
             PRODUCT_IMPORT: import_products,
             allocation.SIMULATION: allocation.simulator(orders.past_lines),
+            allocation.FORECAST: allocation.forecast,
         },
         upkeep.schedules(core.database, auto_reorder=settings.inventory.auto_reorder),
         JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),
@@ -289,6 +290,15 @@ def sync_settings(settings: Settings) -> sync.SyncSettings:
 def learning(settings: Settings) -> allocation.Learning:
     """Return how fast allocation forgets, from the hub's settings."""
     return allocation.Learning(settings.allocation.rate_half_life_s, settings.allocation.lag_window_s)
+
+
+def reorder_rule(settings: Settings) -> ReorderRule:
+    """Return what decides what to buy, from the hub's settings."""
+    inventory = settings.inventory
+    if not inventory.reorder_by_demand:
+        return PointRule()
+    review_days = max(1, round(inventory.reorder_review_s / 86_400))
+    return allocation.DemandRule(inventory.reorder_service_level, review_days)
 
 
 def subscriber(core: Core) -> Callable[[Connection, Api], Awaitable[None]]:

@@ -25,6 +25,7 @@ BEAT_EVERY_S = 10.0
 TIDY_AT = "7 * * * *"
 MEND_AT = "*/5 * * * *"
 REORDER_AT = "* * * * *"
+FORECAST_AT = "20 0 * * *"
 KEEP_DELIVERIES = timedelta(days=7)
 """How long processed webhook deliveries stay, to look into or to replay."""
 
@@ -51,6 +52,7 @@ def schedules(database: Database, *, auto_reorder: bool = False) -> tuple[jobs.S
     always = (
         jobs.Schedule("tidy", TIDY_AT, lambda: tidy(database)),
         jobs.Schedule("mend-jobs", MEND_AT, lambda: mend(database)),
+        jobs.Schedule("forecast", FORECAST_AT, lambda: order_forecasts(database)),
     )
     return (*always, jobs.Schedule("reorder", REORDER_AT, lambda: reorder(database))) if auto_reorder else always
 
@@ -67,6 +69,18 @@ async def reorder(database: Database) -> int:
     if drafts:
         log.info("purchase_orders_drafted", drafts=drafts)
     return drafts
+
+
+async def order_forecasts(database: Database) -> int:
+    """Have demand forecast anew for every organisation; return how many jobs that started.
+
+    Harmless when two workers do it at once: one is not started while another waits or runs, and two write the same.
+    """
+    started = 0
+    for organisation in await identity.list_organisations(database):
+        async with database.transaction(organisation.id) as tx:
+            started += await allocation.order_forecast(tx) is not None
+    return started
 
 
 async def mend(database: Database) -> int:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from entrepot.allocation import store
 from entrepot.allocation.contracts import Demand, Situation
+from entrepot.allocation.forecasting import FORECAST, forecast, order_forecast
 from entrepot.allocation.learning import (
     HEARD,
     SHOWN,
@@ -19,6 +20,7 @@ from entrepot.allocation.learning import (
     forget,
     knowledge_of,
 )
+from entrepot.allocation.restocking import DemandRule
 from entrepot.allocation.rules import STRATEGIES, InvalidPolicy, Outlet, Policy, Shown, allot, check_policy
 from entrepot.allocation.simulating import PastLine, PastOrders, simulator
 from entrepot.allocation.simulations import (
@@ -36,11 +38,13 @@ from entrepot.kernel.clock import utc_now
 from entrepot.stock import facade as stock
 
 __all__ = [
+    "FORECAST",
     "HEARD",
     "SHOWN",
     "SIMULATION",
     "STRATEGIES",
     "Choice",
+    "DemandRule",
     "InvalidPolicy",
     "InvalidSimulation",
     "Learning",
@@ -57,8 +61,10 @@ __all__ = [
     "allot_variants",
     "count_lags",
     "count_sales",
+    "forecast",
     "forget",
     "get_policy",
+    "order_forecast",
     "reallocate",
     "set_policy",
     "simulator",
@@ -69,6 +75,8 @@ DEFAULT = Policy("fixed_shares", {})
 
 NEED_KNOWLEDGE = frozenset({"risk", "performance", "demand", "rules"})
 """Strategies that ask for sales and lags."""
+NEED_FORECAST = frozenset({"demand", "rules"})
+"""Those of them that may ask for what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,8 @@ async def allot_variants(
         grouped.setdefault(row["variant_id"], []).append(row)
     policies = {variant: chosen.of(rows[0]["product_id"]) for variant, rows in grouped.items()}
     asking = [variant for variant, policy in policies.items() if policy.strategy in NEED_KNOWLEDGE]
-    known = await knowledge_of(tx, asking, utc_now(), learning) if asking else None
+    expecting = [variant for variant in asking if policies[variant].strategy in NEED_FORECAST]
+    known = await knowledge_of(tx, asking, utc_now(), learning, expecting) if asking else None
     shares: list[Share] = []
     for variant_id, rows in grouped.items():
         policy, pool = policies[variant_id], pools.get(variant_id, 0)

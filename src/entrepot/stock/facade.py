@@ -7,6 +7,7 @@ from uuid import UUID
 
 from entrepot.database.pool import Tx
 from entrepot.stock import store_balances
+from entrepot.stock.availability import days_without_stock
 from entrepot.stock.booking import BundleHasNoStock, LocationNotFound, LocationRests
 from entrepot.stock.buying import AUTOMATIC, NoSupplier, SuggestionNotOpen, buy_automatically, buy_suggested, dismiss
 from entrepot.stock.changes import StockChange, change_on_hand, set_damaged, set_safety_stock
@@ -43,7 +44,7 @@ from entrepot.stock.purchases import (
     receive_purchase,
 )
 from entrepot.stock.remedies import ShortageNotFound, buy_for, give_up, send_from_supplier, take_from_location
-from entrepot.stock.reordering import Advice, PointRule, Position, ReorderRule
+from entrepot.stock.reordering import Advice, PointRule, Position, ReorderRule, by_point, stock_words
 from entrepot.stock.sales import claim_sales, release_sales, ship_sales
 from entrepot.stock.store import claims_of_lines
 from entrepot.stock.suppliers import (
@@ -70,13 +71,13 @@ __all__ = [
     "LocationNotFound", "LocationRests", "NoSupplier", "NotOnDocument", "Offer", "PointRule", "Position", "Receipt",
     "ReorderRule", "ShortageNotFound", "StockChange", "StockWatch", "SuggestionNotOpen", "SupplierNameTaken",
     "SupplierNotFound", "WrongState", "activate_location", "available_to_sell", "buy_automatically", "buy_for",
-    "buy_suggested", "cancel_count", "cancel_purchase", "cancel_transfer", "change_location", "change_on_hand",
+    "buy_suggested", "by_point", "cancel_count", "cancel_purchase", "cancel_transfer", "change_location", "change_on_hand",
     "change_purchase", "change_supplier", "change_transfer", "claim_sales", "claims_of_lines", "confirm_count",
-    "create_location", "create_supplier", "deactivate_location", "dismiss", "draft_purchase", "draft_transfer",
-    "drop_offers", "end_holds", "expire_holds", "extend_hold", "give_up", "levels", "open_count", "order_locations",
-    "order_purchase", "parts_without", "place_holds", "put_offers", "receive_purchase", "receive_transfer", "record_counts",
+    "create_location", "create_supplier", "days_without_stock", "deactivate_location", "dismiss", "draft_purchase",
+    "draft_transfer", "drop_offers", "end_holds", "expire_holds", "extend_hold", "give_up", "levels", "open_count",
+    "order_locations", "order_purchase", "parts_without", "place_holds", "put_offers", "receive_purchase", "receive_transfer", "record_counts",
     "release_hold", "release_sales", "see_alert", "send_from_supplier", "set_bundle", "set_damaged",
-    "set_reorder_rule", "set_safety_stock", "set_threshold", "ship_sales", "ship_transfer", "take_from_location",
+    "set_reorder_rule", "set_safety_stock", "set_threshold", "ship_sales", "ship_transfer", "stock_words", "take_from_location",
     "verify",
 ]  # fmt: skip
 

@@ -134,9 +134,12 @@ async def put_rule(
 POSITIONS = """
 select l.variant_id, l.location_id, l.on_hand, l.reserved + l.held as claimed, l.unavailable, l.incoming,
        case when l.first then coalesce(s.units, 0) else 0 end as short,
-       r.reorder_point, r.reorder_quantity, r.max_level
+       r.reorder_point, r.reorder_quantity, r.max_level, l.ours and l.place = 1 as is_first
 from (
-    select k.*, row_number() over (partition by k.variant_id order by p.priority, p.id) = 1 as first
+    select k.*, row_number() over (partition by k.variant_id order by p.priority, p.id) = 1 as first,
+           p.kind not in ('supplier', 'dropship') as ours,
+           row_number() over (partition by k.variant_id
+                              order by p.kind in ('supplier', 'dropship'), p.priority, p.id) as place
     from stock_level k
     join location p on p.organisation_id = $1 and p.id = k.location_id and p.active
     where k.organisation_id = $1 and k.variant_id = any($2::uuid[])) l

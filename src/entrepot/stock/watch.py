@@ -68,7 +68,7 @@ def _position(row: Any, supplier: Any) -> Position:
         row["variant_id"], row["location_id"], row["on_hand"], row["claimed"], row["unavailable"], row["incoming"],
         row["short"], row["reorder_point"], row["reorder_quantity"], row["max_level"],
         supplier["name"] if supplier else None, supplier["lead_time_days"] if supplier else None,
-        supplier["pack_units"] if supplier else 1, supplier["minimum_units"] if supplier else 1,
+        supplier["pack_units"] if supplier else 1, supplier["minimum_units"] if supplier else 1, row["is_first"],
     )  # fmt: skip
 
 
