@@ -71,14 +71,14 @@ __all__ = [
     "LocationNotFound", "LocationRests", "NoSupplier", "NotOnDocument", "Offer", "PointRule", "Position", "Receipt",
     "ReorderRule", "ShortageNotFound", "StockChange", "StockWatch", "SuggestionNotOpen", "SupplierNameTaken",
     "SupplierNotFound", "WrongState", "activate_location", "available_to_sell", "buy_automatically", "buy_for",
-    "buy_suggested", "by_point", "cancel_count", "cancel_purchase", "cancel_transfer", "change_location", "change_on_hand",
-    "change_purchase", "change_supplier", "change_transfer", "claim_sales", "claims_of_lines", "confirm_count",
-    "create_location", "create_supplier", "days_without_stock", "deactivate_location", "dismiss", "draft_purchase",
-    "draft_transfer", "drop_offers", "end_holds", "expire_holds", "extend_hold", "give_up", "levels", "open_count",
-    "order_locations", "order_purchase", "parts_without", "place_holds", "put_offers", "receive_purchase", "receive_transfer", "record_counts",
-    "release_hold", "release_sales", "see_alert", "send_from_supplier", "set_bundle", "set_damaged",
-    "set_reorder_rule", "set_safety_stock", "set_threshold", "ship_sales", "ship_transfer", "stock_words", "take_from_location",
-    "verify",
+    "buy_suggested", "by_point", "cancel_count", "cancel_purchase", "cancel_transfer", "change_location",
+    "change_on_hand", "change_purchase", "change_supplier", "change_transfer", "claim_sales", "claims_of_lines",
+    "confirm_count", "create_location", "create_supplier", "days_without_stock", "deactivate_location", "dismiss",
+    "draft_purchase", "draft_transfer", "drop_offers", "end_holds", "expire_holds", "extend_hold", "give_up",
+    "levels", "open_count", "order_locations", "order_purchase", "parts_without", "place_holds", "put_offers",
+    "receive_purchase", "receive_transfer", "record_counts", "release_hold", "release_sales", "see_alert",
+    "send_from_supplier", "set_bundle", "set_damaged", "set_reorder_rule", "set_safety_stock", "set_threshold",
+    "ship_sales", "ship_transfer", "stock_words", "take_from_location", "verify",
 ]  # fmt: skip
 
 

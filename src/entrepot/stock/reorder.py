@@ -296,7 +296,7 @@ def restock(position: int, pace: Pace, terms: Terms, outlook: Outlook) -> Sugges
         first = f"Forecast: {pace.units_a_day:.2g} units a day, from {pace.days} days of history."
     steps = (
         first,
-        f"{told:.3g} are expected in the {lead} days of delivery; {order_at:,} are enough with a chance of {level:.3g}.",
+        f"{told:.3g} are expected in the {lead} days of delivery; {order_at:,} are enough with a chance of {level * 100:.4g}%.",
         f"At {order_at:,} or fewer it is bought, up to {up_to:,}: enough for delivery and the {terms.review_days} days until"
         " the next order.",
     )
