@@ -42,6 +42,7 @@ from entrepot.orders import facade as orders
 from entrepot.secret_key import secret_keys
 from entrepot.settings import PlatformSettings, Settings, load
 from entrepot.stock.facade import HoldGate, PointRule, ReorderRule, StockWatch
+from entrepot.stock.files import STOCK_FILE, take_file_in
 from entrepot.sync import facade as sync
 from entrepot.sync.desk import ChannelDesk
 from entrepot.sync.importing import PRODUCT_IMPORT, import_products
@@ -248,6 +249,7 @@ def job_runner(core: Core) -> JobRunner:
             PRODUCT_IMPORT: import_products,
             allocation.SIMULATION: allocation.simulator(orders.past_lines),
             allocation.FORECAST: allocation.forecast,
+            STOCK_FILE: take_file_in,
         },
         upkeep.schedules(core.database, auto_reorder=settings.inventory.auto_reorder),
         JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -216,20 +218,56 @@ def _check_texts(settings: SimulationSettings) -> None:
             raise InvalidSimulation(f"{text[:40]!r} is not the id of a location.") from None
 
 
+_UNITS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def lag_of(text: str) -> float:
+    """Return the seconds of a lag such as 5s, 60s, 15min or 1h. Raises InvalidSimulation."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip())
+    if not match or match[2] not in _UNITS:
+        raise InvalidSimulation(f"{text.strip()[:40]!r} is not a time: write 5s, 60s, 15min or 1h.")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def lag_words(seconds: float) -> str:
+    """Return a lag as it is typed."""
+    for size, unit in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
+
+
+def shares_of(text: str) -> dict[str, float]:
+    """Return the parts of channels, such as shop=0.6,market=0.4. Raises InvalidSimulation."""
+    shares = {}
+    for part in text.split(","):
+        name, _, share = part.partition("=")
+        if not name.strip() or not re.fullmatch(r"\d*\.?\d+", share.strip()) or float(share) <= 0:
+            raise InvalidSimulation(f"{part[:40]!r} is not a channel and its part: write shop=0.6,market=0.4.")
+        shares[name.strip()] = float(share)
+    return shares
+
+
 async def keep_file(tx: Tx, name: str, data: bytes, *, actor: str) -> UUID:
     """Keep a file of orders for simulations; return its id. Raises UnreadableOrders, InvalidSimulation, TooManyFiles."""
     if len(data) > FILE_BYTES_MAX:
         raise InvalidSimulation(f"The file is larger than {FILE_BYTES_MAX // 1024 // 1024} MB: send a part of it.")
     form = order_file.form_of(name)
-    if form == "csv":
-        data = as_utf8(data)
-        order_file.check_head(data[:65_536].decode(errors="replace"), name)
+    # Beside the loop: a large file takes a second or two.
+    packed = await asyncio.to_thread(_packed, name, form, data)
     await store.lock_files(tx)
     if len(await store.files(tx)) >= FILES_MAX:
         raise TooManyFiles
     id = new_id()
-    await store.insert_file(tx, id, name[:200], form, zlib.compress(data, 6), len(data), actor)
+    await store.insert_file(tx, id, name[:200], form, packed, len(data), actor)
     return id
+
+
+def _packed(name: str, form: str, data: bytes) -> bytes:
+    if form == "csv":
+        data = as_utf8(data)
+        order_file.check_head(data[:65_536].decode(errors="replace"), name)
+    return zlib.compress(data, 6)
 
 
 def as_utf8(data: bytes) -> bytes:
@@ -272,6 +310,14 @@ async def detail(tx: Tx, id: UUID) -> SimulationView:
     if row is None:
         raise SimulationNotFound
     return (await _views(tx, [row]))[0]
+
+
+async def of_job(tx: Tx, job_id: UUID) -> UUID:
+    """Return the simulation that a job runs. Raises SimulationNotFound."""
+    id = await store.of_job(tx, job_id)
+    if id is None:
+        raise SimulationNotFound
+    return id
 
 
 async def listing(tx: Tx, cursor: str | None = None, limit: int = 50) -> Slice[SimulationView]:

@@ -72,6 +72,14 @@ async def detail(tx: Tx, id: UUID) -> Any:
     return await tx.fetch_row(f"select {_VIEW} where s.organisation_id = $1 and s.id = $2", tx.organisation, id)
 
 
+async def of_job(tx: Tx, job_id: UUID) -> UUID | None:
+    """Return the simulation that a job runs."""
+    found: UUID | None = await tx.fetch_value(
+        "select id from simulation where organisation_id = $1 and job_id = $2", tx.organisation, job_id
+    )
+    return found
+
+
 async def listing(tx: Tx, before: UUID | None, limit: int) -> list[Any]:
     """Return simulations, newest first."""
     return await tx.fetch(
