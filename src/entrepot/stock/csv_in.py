@@ -126,7 +126,7 @@ class Sheet:
 
 def read_rows(text: str, columns: Columns) -> Iterator[Row]:
     """Read a file row by row; rows without anything in them are left out. Raises UnknownColumns, at the first row too."""
-    head = text.removeprefix("\ufeff").split("\n", 1)[0]
+    head = next(lines_of(text), "")
     delimiter = max((",", ";", "\t"), key=head.count)
     reader = csv.reader(lines_of(text), delimiter=delimiter)
     number = 1
