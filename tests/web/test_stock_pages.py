@@ -363,6 +363,7 @@ def test_past_orders_are_simulated(site: Site, client: httpx.Client) -> None:
     job_id_of_own = UUID(own.url.path.rpartition("/")[2])
     stopped = post(client, f"/stock/simulations/{job_id_of_own}/stop")
     assert "It was stopped." in stopped.text
+    assert "Cancelled</span>" in client.get("/stock/simulations").text
     assert "Deleted" not in post(client, f"/stock/simulations/{job_id_of_own}/delete").text
     assert client.get(own.url.path).status_code == 404
     assert "March &lt;b&gt;" in client.get("/stock/simulations").text

@@ -25,6 +25,7 @@ from entrepot.allocation.simulations import (
     Simulate,
     SimulationNotFound,
     SimulationSettings,
+    lag_words,
 )
 from entrepot.database.pool import Tx
 from entrepot.jobs.facade import JobHandler, JobRun
@@ -222,7 +223,7 @@ class _Simulation:
                 step.total = len(self._names) * self._skus
                 step.done = max(step.done, told.trial * self._skus + told.skus)
                 policy, lag_s = self._names[min(self._work.trials, len(self._names) - 1)]
-                step.words = f"{policy} at {lag_s:g} s"
+                step.words = f"{policy.replace('_', ' ')} at {lag_words(lag_s)}"
 
 
 def _bounds(settings: SimulationSettings) -> tuple[datetime, datetime]:

@@ -296,7 +296,8 @@ async def start(
             raise OrderFileNotFound
         about = file["name"]
     id = new_id()
-    title = title.strip()[:200] or f"{', '.join(choice.name for choice in settings.policies)} on {about}"[:200]
+    names = ", ".join(choice.name.replace("_", " ") for choice in settings.policies)
+    title = title.strip()[:200] or f"{names[:1].upper()}{names[1:]} on {about}"[:200]
     job_id = await jobs.enqueue(tx, SIMULATION, Simulate(id), actor=actor.name, title=f"{SIMULATION.title}: {title}")
     await store.insert(tx, id, title, actor.name, job_id, file_id, msgspec.to_builtins(settings))
     after = {"title": title, "file": about, "policies": [choice.name for choice in settings.policies]}
