@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 from tests.api.support import check_problem
+from tests.orders.support import make_connection, make_variants
 
 from entrepot.allocation import facade as allocation
 from entrepot.allocation.facade import SIMULATION
 from entrepot.database.pool import Database
 from entrepot.jobs import facade as jobs
+from entrepot.kernel.clock import utc_now
 from entrepot.kernel.ids import new_id
 from entrepot.orders import facade as orders
 
@@ -109,3 +112,23 @@ async def test_a_large_stock_file_is_a_job(
     stopped = (await client.post(f"/v1/stock-files/{again['job']['id']}/cancel")).json()
     assert stopped["job"]["state"] == "cancelled"
     check_problem(await client.get(f"/v1/stock-files/{new_id()}"), 404, "job-not-found")
+
+
+async def test_demand_is_forecast_on_request(
+    client: httpx.AsyncClient, database: Database, organisation_id: UUID
+) -> None:
+    skus = await make_variants(database, organisation_id, {"A": 5, "B": 5})
+    shop = await make_connection(database, organisation_id)
+    today = utc_now().date()
+    async with database.transaction(organisation_id) as tx:
+        await tx.execute_many(
+            "insert into sales_day (organisation_id, variant_id, connection_id, day, units) values ($1, $2, $3, $4, 2)",
+            [(organisation_id, skus["A"], shop, today - timedelta(days=n)) for n in range(1, 41)],
+        )
+    first, second = [(await client.post("/v1/forecasts")).json()["job"] for _ in range(2)]
+    assert (first["kind"], second) == ("forecast", None)
+    await jobs.perform(database, allocation.FORECAST, allocation.forecast, organisation_id, UUID(first["id"]))
+    found = (await client.get(f"/v1/stock/{skus['A']}/forecast")).json()["forecast"]
+    assert (found["days"], found["meanADay"], found["madeOn"]) == (40, 2.0, today.isoformat())
+    assert found["listings"] == [{"connectionId": str(shop), "unitsIn30Days": 60.0, "days": 40}]
+    check_problem(await client.get(f"/v1/stock/{skus['B']}/forecast"), 404, "no-forecast")

@@ -388,3 +388,9 @@ def test_a_simulation_that_fails_says_why(site: Site, client: httpx.Client) -> N
     held = client.get(page.url.path).text
     assert "m.csv, line 2: quantity &#39;two&#39; is not a whole number." in held
     assert "Run it again" in held
+
+
+def test_demand_is_worked_out_on_request(client: httpx.Client) -> None:
+    assert "worked out each night" in client.get("/stock/reorder").text
+    assert post(client, "/stock/reorder/forecast").status_code == 200
+    assert "Demand forecast" in client.get("/jobs").text

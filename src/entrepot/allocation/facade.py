@@ -9,7 +9,15 @@ from uuid import UUID
 
 from entrepot.allocation import store
 from entrepot.allocation.contracts import Demand, Situation
-from entrepot.allocation.forecasting import FORECAST, forecast, order_forecast
+from entrepot.allocation.forecasting import (
+    FORECAST,
+    NoForecast,
+    VariantForecast,
+    forecast,
+    forecast_of,
+    last_forecast,
+    order_forecast,
+)
 from entrepot.allocation.learning import (
     HEARD,
     SHOWN,
@@ -49,6 +57,7 @@ __all__ = [
     "InvalidSimulation",
     "Learning",
     "Live",
+    "NoForecast",
     "Outcome",
     "PastLine",
     "PastOrders",
@@ -58,12 +67,15 @@ __all__ = [
     "SimulationNotFound",
     "SimulationSettings",
     "SimulationView",
+    "VariantForecast",
     "allot_variants",
     "count_lags",
     "count_sales",
     "forecast",
+    "forecast_of",
     "forget",
     "get_policy",
+    "last_forecast",
     "order_forecast",
     "reallocate",
     "set_policy",

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from entrepot.database.pool import Tx
 from entrepot.jobs import facade as jobs
 from entrepot.jobs.facade import JobKind, JobRun
 from entrepot.kernel.clock import utc_now
+from entrepot.kernel.errors import NotFound
 from entrepot.stock import facade as stock
 
 HISTORY_DAYS = 364
@@ -36,12 +37,62 @@ class ForecastOrder(msgspec.Struct, frozen=True):
 FORECAST = JobKind("forecast", "Demand forecast", ForecastOrder)
 
 
+class NoForecast(NotFound):
+    """Nothing is forecast for this variant: it did not sell in the last year, or the night was not over since."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListingForecast:
+    """Units expected on a connection in 30 days, from so many days of history. Below `SHORT_DAYS` strategies do not use it."""
+
+    connection_id: UUID
+    units_in_30_days: float
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class VariantForecast:
+    """How a variant sells: `units_a_day` as forecast, `mean_a_day` over the `days` of history that are known."""
+
+    variant_id: UUID
+    units_a_day: float
+    mean_a_day: float
+    days: int
+    made_on: date
+    listings: tuple[ListingForecast, ...]
+
+
 async def order_forecast(tx: Tx, actor: str = ACTOR) -> UUID | None:
-    """Have demand forecast anew, unless that waits or runs already; return the job."""
+    """Have demand forecast anew; return the job, or None if one waits or runs already."""
     counts = (await jobs.counts(tx)).get(FORECAST.name)
     if counts is not None and (counts.queued or counts.running):
         return None
     return await jobs.enqueue(tx, FORECAST, ForecastOrder(), actor=actor)
+
+
+async def forecast_of(tx: Tx, variant_id: UUID) -> VariantForecast:
+    """Return what is forecast for a variant. Raises NoForecast."""
+    row = await store.forecast_of(tx, variant_id)
+    if row is None:
+        raise NoForecast
+    listings = [
+        ListingForecast(each["connection_id"], each["units_30d"], each["days"])
+        for each in await store.listing_forecasts(tx, [variant_id], row["made_on"])
+    ]
+    return VariantForecast(
+        variant_id,
+        row["units_a_day"],
+        row["mean_a_day"],
+        row["days"],
+        row["made_on"],
+        tuple(sorted(listings, key=lambda each: -each.units_in_30_days)),
+    )
+
+
+async def last_forecast(tx: Tx) -> tuple[int, datetime] | None:
+    """Return how many variants were forecast last, and when; None if never."""
+    row = await store.model_made(tx)
+    return None if row is None else (row["variants"], row["updated_at"])
 
 
 @dataclass(slots=True)

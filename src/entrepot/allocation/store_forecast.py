@@ -158,6 +158,23 @@ async def variant_forecasts(tx: Tx, variant_ids: Sequence[UUID], since: date) ->
     )
 
 
+async def forecast_of(tx: Tx, variant_id: UUID) -> Any:
+    """Return (units_a_day, mean_a_day, days, made_on) of a variant, or None."""
+    return await tx.fetch_row(
+        "select units_a_day, mean_a_day, days, made_on from variant_forecast"
+        " where organisation_id = $1 and variant_id = $2",
+        tx.organisation,
+        variant_id,
+    )
+
+
+async def model_made(tx: Tx) -> Any:
+    """Return (variants, made_on, updated_at) of what was forecast last, or None."""
+    return await tx.fetch_row(
+        "select variants, made_on, updated_at from forecast_model where organisation_id = $1", tx.organisation
+    )
+
+
 async def forget(tx: Tx, before: date) -> int:
     """Delete forecasts that were made before a day; return how many."""
     deleted: int = await tx.fetch_value(
