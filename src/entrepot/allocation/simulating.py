@@ -99,7 +99,8 @@ class _Simulation:
         task = self._task(row, kept)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", PROGRAM,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            # A session of its own: what ends the worker lets it put the job back first.
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         feeding = asyncio.create_task(self._feed(process, task, row))
         try:
