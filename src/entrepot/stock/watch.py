@@ -50,10 +50,11 @@ class StockWatch:
         advice = await self._rule.advise(tx, places)
         wanted: list[store_watch.SuggestionRow] = []
         met = []
-        for place in places:
+        for row, place in zip(rows, places, strict=True):
             given = advice.get((place.variant_id, place.location_id))
             if given is None:
-                met.append((place.variant_id, place.location_id))
+                if row["has_need"]:
+                    met.append((place.variant_id, place.location_id))
                 continue
             quantity, steps = rounded_up(given, place)
             supplier = suppliers.get(place.variant_id)
