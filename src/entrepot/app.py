@@ -39,9 +39,11 @@ from entrepot.jobs.hints import HintSender
 from entrepot.jobs.runner import JobRunner, JobSettings
 from entrepot.kernel import memory
 from entrepot.monitoring import logs, metrics
+from entrepot.orders import facade as orders
 from entrepot.secret_key import secret_keys
 from entrepot.settings import PlatformSettings, Settings, load
-from entrepot.stock.facade import HoldGate, StockWatch
+from entrepot.stock.facade import HoldGate, PointRule, ReorderRule, StockWatch
+from entrepot.stock.files import STOCK_FILE, take_file_in
 from entrepot.sync import facade as sync
 from entrepot.sync.alerts import ALERT, LOG, send_alert
 from entrepot.sync.desk import ChannelDesk
@@ -216,7 +218,7 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
         )
         reactions = sync.reaction_table(
             registry.connector_of,
-            watch=StockWatch(settings.inventory.low_stock_threshold),
+            watch=StockWatch(settings.inventory.low_stock_threshold, reorder_rule(settings)),
             learning=learning(settings),
             clock_offset=core.transport.clock_offset,
         )
@@ -247,7 +249,13 @@ def job_runner(core: Core) -> JobRunner:
     settings = core.settings
     return JobRunner(
         core.database,
-        {PRODUCT_IMPORT: import_products, ALERT: partial(send_alert, alert_channels=reachable(settings))},
+        {
+            PRODUCT_IMPORT: import_products,
+            ALERT: partial(send_alert, alert_channels=reachable(settings)),
+            allocation.SIMULATION: allocation.simulator(orders.past_lines),
+            allocation.FORECAST: allocation.forecast,
+            STOCK_FILE: take_file_in,
+        },
         upkeep.schedules(core.database, core.vault, auto_reorder=settings.inventory.auto_reorder),
         JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),
     )
@@ -299,6 +307,15 @@ def reachable(settings: Settings) -> tuple[str, ...]:
 def learning(settings: Settings) -> allocation.Learning:
     """Return how fast allocation forgets, from the hub's settings."""
     return allocation.Learning(settings.allocation.rate_half_life_s, settings.allocation.lag_window_s)
+
+
+def reorder_rule(settings: Settings) -> ReorderRule:
+    """Return what decides what to buy, from the hub's settings."""
+    inventory = settings.inventory
+    if not inventory.reorder_by_demand:
+        return PointRule()
+    review_days = max(1, round(inventory.reorder_review_s / 86_400))
+    return allocation.DemandRule(inventory.reorder_service_level, review_days)
 
 
 def subscriber(core: Core) -> Callable[[Connection, Api], Awaitable[None]]:

@@ -17,6 +17,7 @@ import yaml
 from entrepot.kernel.errors import EntrepotError
 from entrepot.settings_values import (
     at_least,
+    chance,
     choice,
     duration_s,
     folder,
@@ -121,6 +122,18 @@ class InventorySettings:
         False,
         switch,
         "Draft purchase orders each minute for what the reorder rules suggest, where a supplier is known.",
+    )
+    reorder_by_demand: bool = setting(
+        True, switch, "Suggest what to buy by what is expected to sell, where no reorder point is set by hand."
+    )
+    reorder_service_level: float = setting(
+        0.95, chance, "The chance of not running out before the next delivery that buying by demand aims at."
+    )
+    reorder_review_s: float = setting(
+        7 * 86_400.0,
+        duration_s,
+        "How long what is bought by demand shall last beyond its delivery, in whole days: about the time between orders.",
+        key="reorder_review",
     )
 
 

@@ -43,6 +43,14 @@ def share(maximum: float) -> Callable[[Any], float]:
     return read
 
 
+def chance(value: Any) -> float:
+    """Read `95%` or `0.95`, from an even chance to 99.9%."""
+    number = share(maximum=1)(value)
+    if not 0.5 <= number <= 0.999:
+        raise ValueError(f"{value!r} must be between 50% and 99.9%")
+    return number
+
+
 def whole(value: Any) -> int:
     """Read a whole number."""
     text = str(value).strip()

@@ -28,6 +28,7 @@ MEND_AT = "*/5 * * * *"
 FOLLOW_AT = "* * * * *"
 REORDER_AT = "* * * * *"
 RESEAL_AT = "17 * * * *"
+FORECAST_AT = "20 0 * * *"
 KEEP_DELIVERIES = timedelta(days=7)
 """How long processed webhook deliveries stay, to look into or to replay."""
 
@@ -56,6 +57,7 @@ def schedules(database: Database, vault: channels.Vault, *, auto_reorder: bool =
         jobs.Schedule("mend-jobs", MEND_AT, lambda: mend(database)),
         jobs.Schedule("allocation-rules", FOLLOW_AT, lambda: follow_rules(database)),
         jobs.Schedule("reseal", RESEAL_AT, lambda: reseal(database, vault)),
+        jobs.Schedule("forecast", FORECAST_AT, lambda: order_forecasts(database)),
     )
     return (*always, jobs.Schedule("reorder", REORDER_AT, lambda: reorder(database))) if auto_reorder else always
 
@@ -100,6 +102,18 @@ async def reseal(database: Database, vault: channels.Vault) -> int:
     if done:
         log.info("credentials_resealed", key=vault.active, credentials=done)
     return done
+
+
+async def order_forecasts(database: Database) -> int:
+    """Have demand forecast anew for every organisation; return how many jobs that started.
+
+    Harmless when two workers do it at once: one is not started while another waits or runs, and two write the same.
+    """
+    started = 0
+    for organisation in await identity.list_organisations(database):
+        async with database.transaction(organisation.id) as tx:
+            started += await allocation.order_forecast(tx) is not None
+    return started
 
 
 async def mend(database: Database) -> int:

@@ -284,7 +284,7 @@ async def test_a_stock_file_is_tried_then_taken_with_its_faults_named(client: ht
         "KIT": 0,
     }
     taken = await file(client, "stock", data)
-    assert tried == {**taken, "dryRun": True}
+    assert tried == {**taken, "dryRun": True, "job": tried["job"]}
     assert (taken["rows"], taken["done"]) == (9, 2)
     assert [(p["row"], p["problem"]) for p in taken["problems"]] == [
         (3, "On hand would be -4: it must be between 0 and 1000000000."),

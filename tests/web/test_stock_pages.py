@@ -6,18 +6,25 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 from tests.web.server import Site
 
+from entrepot.allocation import facade as allocation
+from entrepot.allocation import simulations
+from entrepot.jobs import facade as jobs
+from entrepot.jobs.facade import JobKind
 from entrepot.kernel.ids import new_id
+from entrepot.orders import facade as orders
 from entrepot.stock import facade as stock
 from entrepot.stock.contracts import SaleClaim
+from entrepot.stock.files import STOCK_FILE, take_file_in
 
 PAGES = ("reorder", "reorder?show=low", "shortages", "shortages?state=closed", "counts", "transfers", "purchase-orders",
-         "suppliers", "locations", "movements", "files")  # fmt: skip
+         "suppliers", "locations", "movements", "files", "simulations")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -269,3 +276,121 @@ def test_every_list_is_a_file(client: httpx.Client) -> None:
         assert len(list(csv.reader(io.StringIO(answer.text)))) >= 1
     assert client.get("/stock/export/odd.csv").status_code == 404
     assert client.get("/stock/movements.csv?kind=count").text.count("\n") >= 2
+
+
+ORDERS = "time,sku,quantity,channel,price\n" + "".join(
+    f"2026-03-{day:02}T10:00:00Z,A,{day % 3 + 1},{'ab'[day % 2]},10\n" for day in range(1, 29)
+)
+
+
+def upload(client: httpx.Client, path: str, name: str, text: str, **form: object) -> httpx.Response:
+    token = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/settings").text)
+    assert token
+    return client.post(path, data={"csrf_token": token[1], **form}, files={"file": (name, text.encode(), "text/csv")})
+
+
+def work(site: Site, kind: JobKind[Any], handler: Any, job_id: UUID) -> None:
+    assert site.database
+    assert site.organisation_id
+    site.run(jobs.perform(site.database, kind, handler, site.organisation_id, job_id))
+
+
+def test_a_large_stock_file_goes_on_in_the_background(site: Site, client: httpx.Client) -> None:
+    _, name = sku(site, 14)
+    text = f"sku,on_hand\n{name},55\n" + "NO,1\n" * 20_500
+    page = upload(client, "/stock/files", "big.csv", text, kind="stock", do="look")
+    assert "Waits for a worker" in page.text
+    assert 'hx-trigger="every 1s"' in page.text
+    path = page.url.path
+    assert f'href="{path}"' in client.get("/jobs").text
+    assert "Stock file" not in client.get(path, headers={"HX-Request": "true"}).text
+    work(site, STOCK_FILE, take_file_in, UUID(id_in(page)))
+    done = client.get(path).text
+    assert "This would take 1 of 20,501 rows" in done
+    assert "Rows with a fault: 20,500" in done
+    assert done.count("There is no variant with this SKU.") == 100
+    assert len(client.get(f"{path}/problems.csv").text.splitlines()) == 20_501
+    assert "This would take" in post(client, f"{path}/cancel").text
+    waiting = upload(client, "/stock/files", "big.csv", text, kind="stock", do="import")
+    stopped = post(client, f"{waiting.url.path}/cancel")
+    assert "It was stopped." in stopped.text
+    assert client.get(f"/stock/files/{new_id()}").status_code == 404
+
+
+def test_past_orders_are_simulated(site: Site, client: httpx.Client) -> None:
+    form = {"source": "new", "lags": "60s, 15min", "cover": "7", "every": "7", "margin": "30", "oversell_cost": "10",
+            "channels": "a=1", "policy": ["equal", "risk", "pool"], "title": "March <b>"}  # fmt: skip
+    refused = upload(client, "/stock/simulations", "m.csv", ORDERS, **{**form, "lags": "soon"})
+    assert (refused.status_code, "is not a time" in refused.text) == (422, True)
+    # What was typed is still there.
+    assert 'value="soon"' in refused.text
+    assert 'value="risk" checked' in refused.text
+    assert 'value="demand" checked' not in refused.text
+    assert "lacks columns" in upload(client, "/stock/simulations", "m.csv", "a,b\n", **form).text
+    none = post(client, "/stock/simulations", source="new", lags="60s")
+    assert "Choose a file first." in none.text
+    page = upload(client, "/stock/simulations", "m.csv", ORDERS, **form)
+    assert "March &lt;b&gt;" in page.text
+    assert "Waits for a worker" in page.text
+    path = page.url.path
+    assert site.organisation_id
+    assert site.database
+
+    async def job() -> UUID:
+        assert site.database
+        async with site.database.transaction(site.organisation_id) as tx:
+            view = await simulations.detail(tx, UUID(path.rpartition("/")[2]))
+            assert view.job
+            return view.job.id
+
+    job_id = site.run(job())
+    assert client.get(f"/stock/simulations/job/{job_id}").url.path == path
+    work(site, allocation.SIMULATION, allocation.simulator(orders.past_lines), job_id)
+    done = client.get(path).text
+    for part in ("28 lines of 1 SKUs on a, b", "Comparison", "Clairvoyant", "15min", ">Best</span>", "100.00%"):
+        assert part in done
+    assert 'hx-trigger="every 1s"' not in done
+    assert not re.search(r"<script(?![^>]*src=)|\sstyle=|\son\w+=", done)
+    table = list(csv.DictReader(io.StringIO(client.get(f"{path}/results.csv").text)))
+    assert [row["policy"] for row in table] == ["equal", "risk", "pool"] * 2
+    again = client.get(f"/stock/simulations?again={path.rpartition('/')[2]}").text
+    assert 'value="60s, 15min"' in again
+    assert 'value="risk" checked' in again
+    assert 'value="performance" checked' not in again
+    assert "m.csv, of" in again
+    # The hub's own orders, which these tests wrote.
+    own = post(client, "/stock/simulations", **{**form, "source": "own", "policy": "equal", "title": ""})
+    job_id_of_own = UUID(own.url.path.rpartition("/")[2])
+    stopped = post(client, f"/stock/simulations/{job_id_of_own}/stop")
+    assert "It was stopped." in stopped.text
+    assert "Cancelled</span>" in client.get("/stock/simulations").text
+    assert "Deleted" not in post(client, f"/stock/simulations/{job_id_of_own}/delete").text
+    assert client.get(own.url.path).status_code == 404
+    assert "March &lt;b&gt;" in client.get("/stock/simulations").text
+
+
+def test_a_simulation_that_fails_says_why(site: Site, client: httpx.Client) -> None:
+    form = {"source": "new", "lags": "60s", "cover": "7", "every": "7", "margin": "30", "oversell_cost": "10",
+            "channels": "a=1", "policy": ["equal"]}  # fmt: skip
+    page = upload(client, "/stock/simulations", "m.csv", "time,sku,quantity\n2026-01-01,A,two\n", **form)
+    assert site.database
+
+    async def run() -> None:
+        assert site.database
+        assert site.organisation_id
+        async with site.database.transaction(site.organisation_id) as tx:
+            view = await simulations.detail(tx, UUID(page.url.path.rpartition("/")[2]))
+        assert view.job
+        handler = allocation.simulator(orders.past_lines)
+        await jobs.perform(site.database, allocation.SIMULATION, handler, site.organisation_id, view.job.id)
+
+    site.run(run())
+    held = client.get(page.url.path).text
+    assert "m.csv, line 2: quantity &#39;two&#39; is not a whole number." in held
+    assert "Run it again" in held
+
+
+def test_demand_is_worked_out_on_request(client: httpx.Client) -> None:
+    assert "worked out each night" in client.get("/stock/reorder").text
+    assert post(client, "/stock/reorder/forecast").status_code == 200
+    assert "Demand forecast" in client.get("/jobs").text

@@ -288,7 +288,7 @@ def test_a_lost_stream_says_so_and_keeps_the_data(page: Page, site: Site) -> Non
 
 
 STOCK_PAGES = ("", "/reorder", "/reorder?show=low", "/shortages", "/counts", "/transfers", "/purchase-orders", "/suppliers",
-               "/locations", "/movements", "/files")  # fmt: skip
+               "/locations", "/movements", "/files", "/simulations")  # fmt: skip
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -310,6 +310,20 @@ def test_the_pages_of_stock_fit_the_screen(
         assert wide == 0, path
     context.close()
     assert problems == []
+
+
+def test_a_simulation_is_started_by_keyboard(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/stock/simulations", wait_until="commit", timeout=PATIENCE_MS)
+    page.get_by_label("Everything everywhere").press("Space")
+    page.get_by_label("Lags").fill("30s")
+    page.get_by_label("Lags").press("Enter")
+    expect(page.get_by_role("heading", name="Fixed shares, equal, risk on own orders")).to_be_visible()
+    expect(page.get_by_text("Waits for a worker")).to_be_visible()
+    page.get_by_role("button", name="Stop").press("Enter")
+    expect(page.get_by_text("It was stopped.")).to_be_visible()
+    page.get_by_role("link", name="Run again with other settings").press("Enter")
+    expect(page.get_by_label("Lags")).to_have_value("30s")
+    expect(page.get_by_label("Everything everywhere")).not_to_be_checked()
 
 
 def test_a_sheet_is_counted_by_keyboard(page: Page, site: Site, filled: Filled) -> None:

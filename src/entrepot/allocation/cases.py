@@ -20,6 +20,8 @@ from entrepot.stock.contracts import KeptBack, Pool
 
 NEED_KNOWLEDGE = frozenset({"risk", "performance", "demand", "rules"})
 """Strategies that ask for sales and lags."""
+NEED_FORECAST = frozenset({"demand", "rules"})
+"""Those of them that may ask for what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,9 @@ async def load_cases(
     limits = Limits.of_rows(await store_policies.limits_of(tx, list(grouped), list({*products.values()})))
     everybody = draft is not None and draft.strategy in NEED_KNOWLEDGE
     asking = [v for v, found in in_force.items() if everybody or found.policy.strategy in NEED_KNOWLEDGE]
-    known = await knowledge_of(tx, asking, utc_now(), learning) if asking else None
+    foreseeing = draft is not None and draft.strategy in NEED_FORECAST
+    expecting = [v for v in asking if foreseeing or in_force[v].policy.strategy in NEED_FORECAST]
+    known = await knowledge_of(tx, asking, utc_now(), learning, expecting) if asking else None
     asks = set(asking)
     return [
         _case(variant, rows, pools.get(variant, Pool(0)), limits, live, known if variant in asks else None, in_force)

@@ -28,7 +28,8 @@ class InvalidPolicy(InvalidInput):
 class Demand:
     """What is known about the sales of a listing and about its channel's lag. None: not known, which is not zero.
 
-    `rate_s`: units sold a second. `forecast`: units expected in the next 30 days. `lag_p50_s` and `lag_p99_s`: seconds
+    `rate_s`: units sold a second. `forecast`: units expected in the next 30 days, from `history_days` of history (where that is
+    known and there is no forecast: too few for one). `lag_p50_s` and `lag_p99_s`: seconds
     from a sale there until all channels show it. `margin_minor`: what a unit sold there earns, in minor units.
     `lot`: units that are bought at once, large orders weighing by their units (mean of squares over mean); 1 where all buy one.
     `counted_units`, `counted_s`: the sales behind `rate_s`, the older the less they count, and the time that they stand for.
@@ -43,6 +44,7 @@ class Demand:
     lot: float = 1.0
     counted_units: float = 0.0
     counted_s: float = 0.0
+    history_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

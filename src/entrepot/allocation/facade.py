@@ -9,6 +9,15 @@ from uuid import UUID
 
 from entrepot.allocation import clock, store_policies
 from entrepot.allocation.cases import NEED_KNOWLEDGE, Live, Share, categories_of, divide, load_cases, load_policies
+from entrepot.allocation.forecasting import (
+    FORECAST,
+    NoForecast,
+    VariantForecast,
+    forecast,
+    forecast_of,
+    last_forecast,
+    order_forecast,
+)
 from entrepot.allocation.learning import (
     HEARD,
     SHOWN,
@@ -18,6 +27,7 @@ from entrepot.allocation.learning import (
     forget,
 )
 from entrepot.allocation.preview import SAMPLE_MOST, Difference, Preview, RuleCount, concerned_variants, preview
+from entrepot.allocation.restocking import DemandRule
 from entrepot.allocation.rules import STRATEGIES, InvalidPolicy, Policy, Shown, check_policy
 from entrepot.allocation.scopes import (
     CATEGORY,
@@ -31,6 +41,16 @@ from entrepot.allocation.scopes import (
     Scope,
     check_limit,
 )
+from entrepot.allocation.simulating import PastLine, PastOrders, simulator
+from entrepot.allocation.simulations import (
+    SIMULATION,
+    Choice,
+    InvalidSimulation,
+    Outcome,
+    SimulationNotFound,
+    SimulationSettings,
+    SimulationView,
+)
 from entrepot.database.pool import Tx
 from entrepot.jobs import facade as jobs
 from entrepot.kernel.clock import utc_now
@@ -38,11 +58,63 @@ from entrepot.kernel.errors import NotFound
 from entrepot.stock import facade as stock
 
 __all__ = [
-    "CATEGORY", "HEARD", "NEED_KNOWLEDGE", "PRODUCT", "SAMPLE_MOST", "SHOP", "SHOWN", "STRATEGIES", "VARIANT",
-    "WHOLE_SHOP", "Difference", "InForce", "InvalidLimit", "InvalidPolicy", "Learning", "Limit", "Live",
-    "NoSuchPolicy", "NoSuchScope", "Policy", "Preview", "RuleCount", "Scope", "Share", "Shown", "allot_variants",
-    "check_policy", "concerned_variants", "count_lags", "count_sales", "drop_policy", "follow_clock", "forget",
-    "get_policy", "in_force", "preview", "reallocate", "set_limit", "set_policy",
+    "CATEGORY",
+    "FORECAST",
+    "HEARD",
+    "NEED_KNOWLEDGE",
+    "PRODUCT",
+    "SAMPLE_MOST",
+    "SHOP",
+    "SHOWN",
+    "SIMULATION",
+    "STRATEGIES",
+    "VARIANT",
+    "WHOLE_SHOP",
+    "Choice",
+    "DemandRule",
+    "Difference",
+    "InForce",
+    "InvalidLimit",
+    "InvalidPolicy",
+    "InvalidSimulation",
+    "Learning",
+    "Limit",
+    "Live",
+    "NoForecast",
+    "NoSuchPolicy",
+    "NoSuchScope",
+    "Outcome",
+    "PastLine",
+    "PastOrders",
+    "Policy",
+    "Preview",
+    "RuleCount",
+    "Scope",
+    "Share",
+    "Shown",
+    "SimulationNotFound",
+    "SimulationSettings",
+    "SimulationView",
+    "VariantForecast",
+    "allot_variants",
+    "check_policy",
+    "concerned_variants",
+    "count_lags",
+    "count_sales",
+    "drop_policy",
+    "follow_clock",
+    "forecast",
+    "forecast_of",
+    "forget",
+    "get_policy",
+    "in_force",
+    "last_forecast",
+    "order_forecast",
+    "preview",
+    "reallocate",
+    "set_limit",
+    "set_policy",
+    "simulator",
 ]  # fmt: skip
 
 TOLD_TOGETHER = 500

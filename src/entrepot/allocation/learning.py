@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from entrepot.allocation import store
+from entrepot.allocation import store, store_forecast
 from entrepot.allocation.calibrate import LagSketch, Prior, Sales, lot, rates
 from entrepot.allocation.contracts import Demand
+from entrepot.allocation.forecast import SHORT_DAYS
+from entrepot.allocation.forecasting import FRESH_DAYS
 from entrepot.database.pool import Tx
 
 HEARD, SHOWN = "heard", "shown"
@@ -163,6 +165,8 @@ class Knowledge:
     rate_units: Mapping[UUID, Mapping[UUID, float]] = field(default_factory=dict)
     days: Mapping[UUID, Mapping[UUID, Mapping[Any, int]]] = field(default_factory=dict)
     line_squares: Mapping[UUID, float] = field(default_factory=dict)
+    forecasts: Mapping[tuple[UUID, UUID], tuple[float, int]] = field(default_factory=dict)
+    """By variant and connection: units expected in 30 days, and from how many days of history."""
 
     def demand(self, variant_id: UUID, rows: Sequence[Any]) -> dict[UUID, Demand]:
         """Return what is known of a variant by connection; `rows`: its listings (store.outlets)."""
@@ -180,6 +184,7 @@ class Knowledge:
             heard = self.shop.lag.get((connection, HEARD))
             whole = heard is not None and bool(known)
             days = self.days.get(variant_id, {}).get(connection)
+            told, history = self.forecasts.get((variant_id, connection), (0.0, None))
             found[connection] = Demand(
                 rate_s=found_rates[str(connection)] / row["siblings"],
                 sold_30d=None if days is None else max(0, sum(days.values())) // row["siblings"],
@@ -189,6 +194,8 @@ class Knowledge:
                 lot=at_once,
                 counted_units=units[str(connection)],
                 counted_s=weighed_s,
+                forecast=None if history is None or history < SHORT_DAYS else told / row["siblings"],
+                history_days=history,
             )
         return found
 
@@ -200,8 +207,10 @@ class Knowledge:
         return tuple(total[self.now.date() - timedelta(days=back)] for back in range(29, -1, -1))
 
 
-async def knowledge_of(tx: Tx, variant_ids: Sequence[UUID], now: datetime, learning: Learning) -> Knowledge:
-    """Return what is known of these variants."""
+async def knowledge_of(
+    tx: Tx, variant_ids: Sequence[UUID], now: datetime, learning: Learning, forecast: Sequence[UUID] = ()
+) -> Knowledge:
+    """Return what is known of these variants; of those in `forecast` also what is expected of them."""
     units: defaultdict[UUID, dict[UUID, float]] = defaultdict(dict)
     squares: Counter[UUID] = Counter()
     for row in await store.sales_rates(tx, variant_ids, now, learning.half_life_s):
@@ -210,4 +219,8 @@ async def knowledge_of(tx: Tx, variant_ids: Sequence[UUID], now: datetime, learn
     days: defaultdict[UUID, defaultdict[UUID, dict[Any, int]]] = defaultdict(lambda: defaultdict(dict))
     for row in await store.sold_lately(tx, variant_ids, (now - timedelta(days=29)).date()):
         days[row["variant_id"]][row["connection_id"]][row["day"]] = row["units"]
-    return Knowledge(await shop_knowledge(tx, now, learning), learning, now, units, days, squares)
+    told: dict[tuple[UUID, UUID], tuple[float, int]] = {}
+    fresh = (now - timedelta(days=FRESH_DAYS)).date()
+    for row in await store_forecast.listing_forecasts(tx, forecast, fresh) if forecast else ():
+        told[row["variant_id"], row["connection_id"]] = row["units_30d"], row["days"]
+    return Knowledge(await shop_knowledge(tx, now, learning), learning, now, units, days, squares, told)

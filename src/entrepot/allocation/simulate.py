@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
@@ -28,13 +29,17 @@ LEARNED_DAYS = 30.0
 
 
 class OrderLine(NamedTuple):
-    """Units of a SKU asked for on a channel: `at_s` in seconds from any start, `price_minor` of one unit."""
+    """Units of a SKU asked for on a channel: `at_s` in seconds from any start, `price_minor` of one unit.
+
+    `margin_minor` of one unit: its price less its cost; None where no cost is known.
+    """
 
     at_s: float
     sku: str
     units: int
     channel: str
     price_minor: float = 0.0
+    margin_minor: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +51,44 @@ class Stocking:
 
 
 @dataclass(frozen=True, slots=True)
+class Selling:
+    """What is set for a channel: its share of the stock, if one is set, and the units kept back from it."""
+
+    share: Decimal | None = None
+    buffer: int = 0
+
+
+UNSET = Selling()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """Under what a replay runs. `margin`: part of the price; `oversell_cost`: what an oversold unit costs, in margins."""
+    """Under what a replay runs. `margin`: part of the price, where no cost is known; `oversell_cost`: of a unit, in margins.
+
+    `kept`: the part of its stock that a SKU has, where that is not all of it (a location is left out).
+    """
 
     policy: Policy
     lag_s: float = 60.0
     stocking: Stocking = Stocking()
     margin: float = 0.3
     oversell_cost: float = 10.0
+    selling: Mapping[str, Selling] = field(default_factory=dict)
+    kept: Mapping[str, float] = field(default_factory=dict)
+
+    def margin_of(self, line: OrderLine) -> float:
+        """Return what a unit of the line earns, in minor units."""
+        return line.price_minor * self.margin if line.margin_minor is None else line.margin_minor
 
 
 @dataclass(slots=True)
 class Tally:
-    """What came of a replay, in units, and the margin in minor units less what oversells cost.
+    """What came of a replay, in units; revenue, and the margin less what oversells cost, in minor units.
 
     `lost`: sales that the clairvoyant makes and the policy does not. `stranded`: units that were there, on another listing or in
     reserve, when a customer was turned away and that were left at the next delivery. `oversold_lines`: lines with one.
     `stock_outs`: deliveries of a SKU before which more was asked for than was there; `stock_outs_oversold`: with an oversell.
+    `asked_with_cost`: units asked for whose cost is known.
     """
 
     asked: int = 0
@@ -76,6 +102,9 @@ class Tally:
     stock_outs_oversold: int = 0
     clairvoyant_sold: int = 0
     clairvoyant_margin_minor: float = 0.0
+    revenue_minor: float = 0.0
+    clairvoyant_revenue_minor: float = 0.0
+    asked_with_cost: int = 0
 
     def add(self, other: Tally) -> None:
         """Add what came of another SKU."""
@@ -83,24 +112,46 @@ class Tally:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
+class Replay:
+    """Past lines, in order of time, ready to be replayed under any number of plans."""
+
+    def __init__(self, lines: Iterable[OrderLine]) -> None:
+        self._by_sku: dict[str, list[OrderLine]] = {}
+        times = set()
+        first = last = None
+        for line in lines:
+            first = line.at_s if first is None else first
+            last = line.at_s
+            times.add(line.at_s)
+            self._by_sku.setdefault(line.sku, []).append(line)
+        self.first_s, self.last_s = first or 0.0, last or 0.0
+        """When the first and the last line were."""
+        self._span = max(DAY_S, self.last_s - self.first_s)
+        self._pace = bunching(list(times)) if times else 1.0
+
+    @property
+    def skus(self) -> int:
+        """How many SKUs were asked for."""
+        return len(self._by_sku)
+
+    def steps(self, plan: Plan, channels: Sequence[str]) -> Iterator[Tally]:
+        """Replay SKU by SKU; after each the sum so far (always the same object). Channels are in order of priority."""
+        whole = Tally()
+        for own in self._by_sku.values():
+            whole.add(_Sku(own, plan, channels, self.first_s, self._span, self._pace).run())
+            yield whole
+
+    def run(self, plan: Plan, channels: Sequence[str]) -> Tally:
+        """Return what the lines would have come to."""
+        whole = Tally()
+        for whole in self.steps(plan, channels):  # noqa: B007 (the last one is the sum)
+            pass
+        return whole
+
+
 def replay(lines: Iterable[OrderLine], plan: Plan, channels: Sequence[str]) -> Tally:
     """Return what these lines, in order of time, would have come to. Channels are in order of priority."""
-    by_sku: dict[str, list[OrderLine]] = {}
-    times = set()
-    first = last = None
-    for line in lines:
-        first = line.at_s if first is None else first
-        last = line.at_s
-        times.add(line.at_s)
-        by_sku.setdefault(line.sku, []).append(line)
-    whole = Tally()
-    if first is None or last is None:
-        return whole
-    span = max(DAY_S, last - first)
-    pace = bunching(list(times))
-    for own in by_sku.values():
-        whole.add(_Sku(own, plan, channels, first, span, pace).run())
-    return whole
+    return Replay(lines).run(plan, channels)
 
 
 @dataclass(slots=True)
@@ -150,9 +201,11 @@ class _Sku:
         self.tally = Tally()
         self.waiting: list[tuple[float, int, int, int, int]] = []
         self.counter = 0
-        self.fill = max(1, round(total / span * stocking.cover_days * DAY_S))
-        self.unit = max(1e-9, sum([line.units * line.price_minor for line in lines]) / total * plan.margin)
-        self.learned = _Rates([0.0] * many, start, self.fill / (stocking.cover_days * DAY_S))
+        usual = max(1, round(total / span * stocking.cover_days * DAY_S))
+        self.fill = min(usual, round(usual * plan.kept.get(lines[0].sku, 1.0)))
+        self.unit = max(1e-9, sum([line.units * plan.margin_of(line) for line in lines]) / total)
+        self.learned = _Rates([0.0] * many, start, usual / (stocking.cover_days * DAY_S))
+        self.selling = [plan.selling.get(channel, UNSET) for channel in channels]
         self.demands = self._learn()
         self.stateful = plan.policy.strategy == "risk"
         self.relearn_at = start + RELEARN_S
@@ -178,14 +231,16 @@ class _Sku:
         return self.tally
 
     def _ask(self, line: OrderLine, place: int) -> None:
-        tally, unit = self.tally, line.price_minor * self.plan.margin
+        tally, unit = self.tally, self.plan.margin_of(line)
         tally.asked += line.units
+        tally.asked_with_cost += line.units if line.margin_minor is not None else 0
         could = min(line.units, self.free)
         self.free -= could
         self.could += could
         self.all_asked += line.units
         tally.clairvoyant_sold += could
         tally.clairvoyant_margin_minor += could * unit
+        tally.clairvoyant_revenue_minor += could * line.price_minor
         sold = min(line.units, self.shows[place])
         if sold < line.units and self.real > sold:
             self.turned_away += min(line.units - sold, self.real - sold)
@@ -198,7 +253,9 @@ class _Sku:
         tally.sold += there
         tally.oversold += sold - there
         tally.oversold_lines += sold > there
-        tally.margin_minor += there * unit - (sold - there) * unit * self.plan.oversell_cost
+        tally.revenue_minor += there * line.price_minor
+        # What sells below its cost loses that too when it is oversold, never earns by it.
+        tally.margin_minor += there * unit - (sold - there) * abs(unit) * self.plan.oversell_cost
         self.counter += 1
         heapq.heappush(self.waiting, (line.at_s + self.plan.lag_s / 2, self.counter, 0, place, sold))
 
@@ -273,11 +330,14 @@ class _Sku:
         if pool in self.memo:
             return self.memo[pool]
         outlets = [
-            Outlet(where, where, channel, place, shown=Shown(max(0, most), max(0, heading)), demand=told)
-            for place, (where, channel, told, most, heading) in enumerate(
-                zip(LISTINGS, self.channels, self.demands, self.most, self.heading, strict=False)
+            Outlet(
+                where, where, channel, place, told_of.share, told_of.buffer,
+                shown=Shown(max(0, most), max(0, heading)), demand=told,
             )
-        ]
+            for place, (where, channel, told_of, told, most, heading) in enumerate(
+                zip(LISTINGS, self.channels, self.selling, self.demands, self.most, self.heading, strict=False)
+            )
+        ]  # fmt: skip
         found = [a.quantity for a in allot(self.plan.policy, pool, outlets)]
         # Where the risk rule does not show all, its answer depends on what is shown.
         if not self.stateful or min(found) == pool:

@@ -108,17 +108,24 @@ def performance(pool: int, outlets: Sequence[Outlet], parameters: Mapping[str, A
 def demand(pool: int, outlets: Sequence[Outlet], parameters: Mapping[str, Any], _: Situation) -> list[Allotment]:
     """Divide by the units expected to sell in 30 days: the forecast, else the rate, else the last 30 days; rounded down."""
     prior = float(parameters.get("prior_units", FORECAST_PRIOR))
-    return _by_weight(
-        pool, outlets, [_expected(o.demand) for o in outlets], prior, parameters, "units expected in 30 days"
-    )
+    told = [_expected(o.demand) for o in outlets]
+    figures, words = [figure for figure, _ in told], [word for _, word in told]
+    return _by_weight(pool, outlets, figures, prior, parameters, "units expected in 30 days", words)
 
 
-def _expected(figures: Demand) -> float | None:
+def _expected(figures: Demand) -> tuple[float | None, str]:
+    """Return the units expected in 30 days, and where that comes from."""
+    days = figures.history_days
     if figures.forecast is not None:
-        return max(0.0, figures.forecast)
+        units = max(0.0, figures.forecast)
+        return units, f"forecast: {units:.3g} units in 30 days" + (f", from {days} days of history" if days else "")
+    why = "no forecast yet" if days is None else f"{days} days of history are too few for a forecast"
     if figures.rate_s is not None:
-        return figures.rate_s * 30 * DAY_S
-    return figures.sold_30d
+        units = figures.rate_s * 30 * DAY_S
+        return units, f"{why}: {units:.3g} units in 30 days at the measured rate"
+    if figures.sold_30d is not None:
+        return figures.sold_30d, f"{why}: {figures.sold_30d} units sold in the last 30 days"
+    return None, f"{why}, no sales known: as the others"
 
 
 def _by_weight(
@@ -128,6 +135,7 @@ def _by_weight(
     prior: float,
     parameters: Mapping[str, Any],
     what: str,
+    words: Sequence[str] | None = None,
 ) -> list[Allotment]:
     if not outlets:
         return []
@@ -141,12 +149,12 @@ def _by_weight(
     parts = [int(max(0, pool) * kept * w / total) for w in weights]
     while sum(parts) > max(0, pool):  # a rounding error of the weights
         parts[parts.index(max(parts))] -= 1
-    said = [
+    said = words or [
         f"{f:.3g} of {sum(known):.3g} {what}" if f is not None else f"{what} not known: as the others" for f in figures
     ]
     return [
-        Allotment(o.listing_id, part, (f"{w * kept / total:.1%} of {pool}: {words}, evened by {prior:g}",))
-        for o, part, w, words in zip(outlets, parts, weights, said, strict=True)
+        Allotment(o.listing_id, part, (f"{w * kept / total:.1%} of {pool}: {why}, evened by {prior:g}",))
+        for o, part, w, why in zip(outlets, parts, weights, said, strict=True)
     ]
 
 

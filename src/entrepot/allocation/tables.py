@@ -2,7 +2,16 @@
 
 import sqlalchemy as sa
 
-from entrepot.database.schema import JSONB, UUID, metadata, reference, tenant_table, timestamp, updated_at
+from entrepot.database.schema import (
+    JSONB,
+    UUID,
+    created_at,
+    metadata,
+    reference,
+    tenant_table,
+    timestamp,
+    updated_at,
+)
 
 allocation_policy = tenant_table(
     "allocation_policy",
@@ -79,6 +88,72 @@ lag_count = tenant_table(
     reference("connection", "connection_id", on_delete="CASCADE"),
     sa.CheckConstraint("kind in ('heard', 'shown')", name="kind"),
     key=("connection_id", "kind", "hour", "bucket"),
+)
+# What is expected to sell, as of the morning of a day: by listing's connection for 30 days, by variant a day.
+listing_forecast = tenant_table(
+    "listing_forecast",
+    sa.Column("variant_id", UUID, nullable=False),
+    sa.Column("connection_id", UUID, nullable=False),
+    sa.Column("units_30d", sa.Double, nullable=False),
+    sa.Column("days", sa.Integer, nullable=False),
+    sa.Column("made_on", sa.Date, nullable=False),
+    reference("connection", "connection_id", on_delete="CASCADE"),
+    key=("variant_id", "connection_id"),
+)
+variant_forecast = tenant_table(
+    "variant_forecast",
+    sa.Column("variant_id", UUID, nullable=False),
+    sa.Column("units_a_day", sa.Double, nullable=False),
+    sa.Column("mean_a_day", sa.Double, nullable=False),
+    sa.Column("days", sa.Integer, nullable=False),
+    sa.Column("made_on", sa.Date, nullable=False),
+    reference("variant", "variant_id"),
+    key=("variant_id",),
+)
+# What all goods have in common: the weekdays, and how far such forecasts were off.
+forecast_model = tenant_table(
+    "forecast_model",
+    sa.Column("profile", JSONB, nullable=False),
+    sa.Column("scatters", JSONB, nullable=False),
+    sa.Column("variants", sa.Integer, nullable=False),
+    sa.Column("made_on", sa.Date, nullable=False),
+    updated_at(),
+    key=(),
+)
+
+# Files of past orders as they came (compressed), and what simulations made of them or of the hub's own orders.
+order_file = tenant_table(
+    "order_file",
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("form", sa.Text, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    created_at(),
+    sa.CheckConstraint("form in ('csv', 'parquet')", name="form"),
+)
+simulation = tenant_table(
+    "simulation",
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("job_id", UUID, nullable=False),
+    sa.Column("file_id", UUID),
+    sa.Column("settings", JSONB, nullable=False),
+    sa.Column("found", JSONB),
+    created_at(),
+    timestamp("finished_at"),
+    reference("order_file", "file_id"),
+)
+sa.Index("ix_simulation_file", simulation.c.organisation_id, simulation.c.file_id)
+simulation_result = tenant_table(
+    "simulation_result",
+    sa.Column("simulation_id", UUID, nullable=False),
+    sa.Column("position", sa.SmallInteger, nullable=False),
+    sa.Column("policy", sa.Text, nullable=False),
+    sa.Column("lag_s", sa.Double, nullable=False),
+    sa.Column("tally", JSONB, nullable=False),
+    reference("simulation", "simulation_id", on_delete="CASCADE"),
+    key=("simulation_id", "position"),
 )
 
 __all__ = ["metadata"]

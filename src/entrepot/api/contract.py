@@ -15,6 +15,7 @@ from entrepot.api.resources import (
     allocations,
     connections,
     files,
+    forecasts,
     health,
     imports,
     jobs,
@@ -28,6 +29,7 @@ from entrepot.api.resources import (
     queues,
     reservations,
     runs,
+    simulations,
 )
 from entrepot.identity.facade import Scope
 
@@ -101,6 +103,8 @@ RESOURCES: tuple[Path, ...] = (
       queues.Replenishment),
     P("PUT", "/v1/stock/{variant_id}/low-stock-threshold", queues.set_variant_threshold, _STOCK_WRITE, None, 204),
     P("PUT", "/v1/products/{product_id}/low-stock-threshold", queues.set_product_threshold, _STOCK_WRITE, None, 204),
+    P("GET", "/v1/stock/{variant_id}/forecast", forecasts.get_forecast, _STOCK_READ, forecasts.OneForecast),
+    P("POST", "/v1/forecasts", forecasts.start, _STOCK_WRITE, forecasts.ForecastStarted, 202),
     P("GET", "/v1/bundles/{variant_id}", queues.get_bundle, _STOCK_READ, queues.Bundle),
     P("PUT", "/v1/bundles/{variant_id}", queues.set_bundle, _STOCK_WRITE, queues.Bundle),
     P("GET", "/v1/movements", locations.list_ledger, _STOCK_READ, locations.LedgerLines),
@@ -150,6 +154,9 @@ RESOURCES: tuple[Path, ...] = (
     P("POST", "/v1/shortages/{shortage_id}/remedy", queues.remedy_shortage, _STOCK_WRITE, queues.Remedied),
     P("GET", "/v1/exports/{name}", files.export, _STOCK_READ, None),
     P("POST", "/v1/stock-files", files.take_in, _STOCK_WRITE, files.FileReport),
+    P("GET", "/v1/stock-files/{job_id}", files.get_file, _STOCK_READ, files.FileReport),
+    P("GET", "/v1/stock-files/{job_id}/problems", files.problems, _STOCK_READ, None),
+    P("POST", "/v1/stock-files/{job_id}/cancel", files.cancel_file, _STOCK_WRITE, files.FileReport),
     P("GET", "/v1/low-stock", queues.list_alerts, _STOCK_READ, queues.Alerts),
     P("POST", "/v1/low-stock/{alert_id}/seen", queues.see_alert, _STOCK_WRITE, None, 204),
     P("GET", "/v1/reorder-suggestions", queues.list_suggestions, _STOCK_READ, queues.Suggestions),
@@ -183,6 +190,15 @@ RESOURCES: tuple[Path, ...] = (
     P("PUT", "/v1/allocation-limits", policies.set_limit, _STOCK_WRITE, policies.LimitViews),
     P("GET", "/v1/channel-lags", policies.list_lags, _STOCK_READ, policies.Lags),
     P("GET", "/v1/sales-rates", policies.list_rates, _STOCK_READ, policies.Rates),
+
+    P("GET", "/v1/order-files", simulations.list_files, _STOCK_READ, simulations.OrderFiles),
+    P("POST", "/v1/order-files", simulations.keep_file, _STOCK_WRITE, simulations.OrderFiles, 201),
+    P("GET", "/v1/simulations", simulations.list_simulations, _STOCK_READ, simulations.Simulations),
+    P("POST", "/v1/simulations", simulations.start, _STOCK_WRITE, simulations.OneSimulation, 202),
+    P("GET", "/v1/simulations/{simulation_id}", simulations.get_simulation, _STOCK_READ, simulations.OneSimulation),
+    P("GET", "/v1/simulations/{simulation_id}/results", simulations.results, _STOCK_READ, None),
+    P("POST", "/v1/simulations/{simulation_id}/cancel", simulations.cancel, _STOCK_WRITE, simulations.OneSimulation),
+    P("DELETE", "/v1/simulations/{simulation_id}", simulations.delete, _STOCK_WRITE, None, 204),
 
     P("GET", "/v1/channels", connections.list_manifests, _CHANNELS_READ, connections.Manifests),
     P("GET", "/v1/connections", connections.list_connections, _CHANNELS_READ, connections.Connections),
@@ -287,5 +303,5 @@ ELSEWHERE = ("/api/multi-channel/webhooks/{channelType}", "/webhooks/shopify/{to
 """Deliveries of channels: bare handlers that verify, store and answer, mounted by app.py (entrepot.channels.inbox)."""
 
 PATHS = RESOURCES + ALIASES
-LARGER_BODIES = frozenset({"/products/bulk-import", "/v1/products/import", "/v1/stock-files"})
+LARGER_BODIES = frozenset({"/products/bulk-import", "/v1/products/import", "/v1/stock-files", "/v1/order-files"})
 """Paths that accept whole files."""

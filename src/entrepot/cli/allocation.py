@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from entrepot.allocation.order_file import Orders
     from entrepot.allocation.simulate import Tally
 
+T = TypeVar("T")
 commands = typer.Typer(no_args_is_help=True, help="How stock is divided over channels.")
-
-_UNITS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 @commands.callback()
@@ -46,6 +45,7 @@ def simulate(
     """Replay past orders under other policies: units oversold, lost and stranded, beside a clairvoyant."""
     from entrepot.allocation.order_file import read
     from entrepot.allocation.simulate import NAMED, Plan, Stocking, replay
+    from entrepot.allocation.simulations import lag_of, shares_of
     from entrepot.kernel.errors import InvalidInput
 
     names = [name.strip() for name in policies.split(",") if name.strip()]
@@ -57,8 +57,8 @@ def simulate(
             raise InvalidInput(f"{option} must be more than 0.")
     if not (0 < margin <= 1 and oversell_cost >= 0):
         raise InvalidInput("--margin must lie between 0 and 1, --oversell-cost must be 0 or more.")
-    lag_s = _seconds(lag)
-    orders = read(file, _shares(channels), seed=seed)
+    lag_s = _told("--lag", lag_of, lag)
+    orders = read(file, _told("--channels", shares_of, channels), seed=seed)
     found: dict[str, Tally] = {}
     for name in names:
         err.print(f"{name} ...")
@@ -69,25 +69,14 @@ def simulate(
         print_json(_as_json(orders, found, lag_s))
 
 
-def _seconds(text: str) -> float:
+def _told(option: str, read: Callable[[str], T], text: str) -> T:
+    """Return what an option says; what is wrong with it names the option."""
     from entrepot.kernel.errors import InvalidInput
 
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip())
-    if not match or match[2] not in _UNITS:
-        raise InvalidInput(f"--lag {text!r} is not a time: write 5s, 60s, 15min or 1h.")
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def _shares(text: str) -> dict[str, float]:
-    from entrepot.kernel.errors import InvalidInput
-
-    shares = {}
-    for part in text.split(","):
-        name, _, share = part.partition("=")
-        if not name.strip() or not re.fullmatch(r"\d*\.?\d+", share.strip()) or float(share) <= 0:
-            raise InvalidInput(f"--channels {part!r} is not a channel and its part: write shop=0.6,market=0.4.")
-        shares[name.strip()] = float(share)
-    return shares
+    try:
+        return read(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"{option}: {error.detail}") from None
 
 
 def _show(orders: Orders, found: dict[str, Tally], lag: str, cover_days: float, every_days: float) -> None:

@@ -11,6 +11,7 @@ from entrepot.kernel.clock import utc_now
 from entrepot.orders import store
 from entrepot.orders.contracts import Ingested, NothingToShip, OrderNotFound
 from entrepot.orders.ingest import ingest
+from entrepot.orders.past import past_lines
 from entrepot.orders.shipping import Parcel, ship, shipment_refused, shipment_told, shipments_to_tell
 from entrepot.stock import facade as stock
 from entrepot.stock.contracts import SaleClaim
@@ -22,6 +23,7 @@ __all__ = [
     "Parcel",
     "claims_changed",
     "ingest",
+    "past_lines",
     "settle_exceptions",
     "ship",
     "shipment_refused",

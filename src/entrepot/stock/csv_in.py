@@ -7,19 +7,32 @@ others are taken.
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 from entrepot.kernel.errors import InvalidInput
 from entrepot.stock.contracts import MAX_QUANTITY
 
-ROWS_MAX = 20_000
-
 
 class UnknownColumns(InvalidInput):
     """The file does not have the columns that it needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns that a file must have: all of `needed`, and one of `either` if any are named."""
+
+    needed: tuple[str, ...]
+    either: tuple[str, ...] = ()
+
+    def check(self, names: Sequence[str]) -> None:
+        """Raise UnknownColumns if one is missing."""
+        missing = [name for name in self.needed if name not in names]
+        if missing or (self.either and not any(name in names for name in self.either)):
+            wanted = ", ".join(self.needed) + (f", and one of {', '.join(self.either)}" if self.either else "")
+            there = ", ".join(names[:12]) or "none"
+            raise UnknownColumns(f"The file needs the columns {wanted}. Its columns are: {there}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,28 +124,30 @@ class Sheet:
         return good
 
 
-def read_rows(text: str, needed: tuple[str, ...], either: tuple[str, ...] = ()) -> Sheet:
-    """Read a file that must have the columns `needed`, and one of `either` if any are named. Raises UnknownColumns."""
-    text = text.removeprefix("\ufeff").replace("\x00", "")
-    sheet = Sheet()
+def read_rows(text: str, columns: Columns) -> Iterator[Row]:
+    """Read a file row by row; rows without anything in them are left out. Raises UnknownColumns, at the first row too."""
+    head = next(lines_of(text), "")
+    delimiter = max((",", ";", "\t"), key=head.count)
+    reader = csv.reader(lines_of(text), delimiter=delimiter)
+    number = 1
     try:
-        head = text.split("\n", 1)[0]
-        delimiter = max((",", ";", "\t"), key=head.count)
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         names = [name.strip().lower().replace(" ", "_") for name in next(reader, [])]
-        missing = [name for name in needed if name not in names]
-        if missing or (either and not any(name in names for name in either)):
-            wanted = ", ".join(needed) + (f", and one of {', '.join(either)}" if either else "")
-            there = ", ".join(names[:12]) or "none"
-            raise UnknownColumns(f"The file needs the columns {wanted}. Its columns are: {there}.")
+        columns.check(names)
         for number, cells in enumerate(reader, start=2):
-            if number > ROWS_MAX + 1:
-                raise UnknownColumns(f"The file has more than {ROWS_MAX:,} rows: send it in parts.")
             if any(cell.strip() for cell in cells):
-                sheet.rows.append(Row(number, {name: _plain(cell) for name, cell in zip(names, cells, strict=False)}))
+                yield Row(number, {name: _plain(cell) for name, cell in zip(names, cells, strict=False)})
     except csv.Error as error:
-        raise UnknownColumns(f"The file cannot be read as CSV: {error}.") from None
-    return sheet
+        raise UnknownColumns(f"The file cannot be read as CSV after row {number}: {error}.") from None
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """Return the lines one by one, with their ends, so that a large file is not held twice."""
+    end_of_line = "\n" if "\n" in text else "\r"
+    start = 1 if text.startswith("\ufeff") else 0
+    while start < len(text):
+        end = text.find(end_of_line, start) + 1 or len(text)
+        yield text[start:end].replace("\x00", "")
+        start = end
 
 
 def _plain(cell: str) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from entrepot.database.pool import Tx
 from entrepot.stock import store_balances
+from entrepot.stock.availability import days_without_stock
 from entrepot.stock.booking import BundleHasNoStock, LocationNotFound, LocationRests
 from entrepot.stock.buying import AUTOMATIC, NoSupplier, SuggestionNotOpen, buy_automatically, buy_suggested, dismiss
 from entrepot.stock.changes import StockChange, change_on_hand, set_damaged, set_safety_stock
@@ -44,7 +45,7 @@ from entrepot.stock.purchases import (
     receive_purchase,
 )
 from entrepot.stock.remedies import ShortageNotFound, buy_for, give_up, send_from_supplier, take_from_location
-from entrepot.stock.reordering import Advice, PointRule, Position, ReorderRule
+from entrepot.stock.reordering import Advice, PointRule, Position, ReorderRule, by_point, stock_words
 from entrepot.stock.sales import claim_sales, release_sales, ship_sales
 from entrepot.stock.store_claims import claims_of_lines
 from entrepot.stock.suppliers import (
@@ -66,18 +67,88 @@ from entrepot.stock.transfers import (
 from entrepot.stock.watch import StockWatch, see_alert, set_reorder_rule, set_threshold
 
 __all__ = [
-    "AUTOMATIC", "KINDS", "SHEET_MAX", "STOCK_CHANGED", "Advice", "BundleHasNoStock", "DocumentNotFound",
-    "HasStockOfItsOwn", "HoldGate", "HoldNotFound", "InvalidLocation", "LocationInUse", "LocationNameTaken",
-    "LocationNotFound", "LocationRests", "NoSupplier", "NotOnDocument", "Offer", "PointRule", "Position", "Receipt",
-    "ReorderRule", "ShortageNotFound", "StockChange", "StockWatch", "SuggestionNotOpen", "SupplierNameTaken",
-    "SupplierNotFound", "WrongState", "activate_location", "available_to_sell", "buy_automatically", "buy_for",
-    "buy_suggested", "cancel_count", "cancel_purchase", "cancel_transfer", "change_location", "change_on_hand",
-    "change_purchase", "change_supplier", "change_transfer", "claim_sales", "claims_of_lines", "confirm_count",
-    "create_location", "create_supplier", "deactivate_location", "dismiss", "draft_purchase", "draft_transfer",
-    "drop_offers", "end_holds", "expire_holds", "extend_hold", "give_up", "levels", "open_count", "order_locations",
-    "order_purchase", "place_holds", "pools", "put_offers", "receive_purchase", "receive_transfer", "record_counts",
-    "release_hold", "release_sales", "see_alert", "send_from_supplier", "set_bundle", "set_damaged",
-    "set_reorder_rule", "set_safety_stock", "set_threshold", "ship_sales", "ship_transfer", "take_from_location",
+    "AUTOMATIC",
+    "KINDS",
+    "SHEET_MAX",
+    "STOCK_CHANGED",
+    "Advice",
+    "BundleHasNoStock",
+    "DocumentNotFound",
+    "HasStockOfItsOwn",
+    "HoldGate",
+    "HoldNotFound",
+    "InvalidLocation",
+    "LocationInUse",
+    "LocationNameTaken",
+    "LocationNotFound",
+    "LocationRests",
+    "NoSupplier",
+    "NotOnDocument",
+    "Offer",
+    "PointRule",
+    "Position",
+    "Receipt",
+    "ReorderRule",
+    "ShortageNotFound",
+    "StockChange",
+    "StockWatch",
+    "SuggestionNotOpen",
+    "SupplierNameTaken",
+    "SupplierNotFound",
+    "WrongState",
+    "activate_location",
+    "available_to_sell",
+    "buy_automatically",
+    "buy_for",
+    "buy_suggested",
+    "by_point",
+    "cancel_count",
+    "cancel_purchase",
+    "cancel_transfer",
+    "change_location",
+    "change_on_hand",
+    "change_purchase",
+    "change_supplier",
+    "change_transfer",
+    "claim_sales",
+    "claims_of_lines",
+    "confirm_count",
+    "create_location",
+    "create_supplier",
+    "days_without_stock",
+    "deactivate_location",
+    "dismiss",
+    "draft_purchase",
+    "draft_transfer",
+    "drop_offers",
+    "end_holds",
+    "expire_holds",
+    "extend_hold",
+    "give_up",
+    "levels",
+    "open_count",
+    "order_locations",
+    "order_purchase",
+    "parts_without",
+    "place_holds",
+    "pools",
+    "put_offers",
+    "receive_purchase",
+    "receive_transfer",
+    "record_counts",
+    "release_hold",
+    "release_sales",
+    "see_alert",
+    "send_from_supplier",
+    "set_bundle",
+    "set_damaged",
+    "set_reorder_rule",
+    "set_safety_stock",
+    "set_threshold",
+    "ship_sales",
+    "ship_transfer",
+    "stock_words",
+    "take_from_location",
     "verify",
 ]  # fmt: skip
 
@@ -101,6 +172,13 @@ async def pools(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, Pool]:
         kept[row["variant_id"]].append(KeptBack(row["location"], row["units"], row["sku"]))
     found = await store_balances.available_to_sell(tx, variant_ids, less_buffers=True)
     return {v: Pool(units, tuple(kept[v])) for v, units in found.items()}
+
+
+async def parts_without(tx: Tx, location_ids: Sequence[UUID]) -> dict[str, float]:
+    """Return, by SKU, the part of its units that is at other locations than these; whole ones are left out."""
+    if not location_ids:
+        return {}
+    return {row["sku"]: row["part"] for row in await store_balances.parts_without(tx, location_ids)}
 
 
 async def verify(tx: Tx) -> list[Mismatch]:

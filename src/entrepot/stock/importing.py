@@ -1,36 +1,45 @@
-"""Stock files taken in: levels, a count, suppliers with what they sell, purchase orders. Rows with errors are reported.
+"""Some rows of a stock file taken in: levels, a count, suppliers with what they sell, purchase orders.
 
-Each file is one transaction; the rows that make no sense are left out, the others are all taken or none.
+Works in the caller's transaction; the rows that make no sense are reported, the others are all taken or none. A whole file is
+taken in by such parts (`files.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from entrepot.catalog import facade as catalog
-from entrepot.database.pool import Database, Tx
-from entrepot.kernel.errors import EntrepotError, InvalidInput
+from entrepot.database.pool import Tx
+from entrepot.kernel.errors import EntrepotError
 from entrepot.kernel.money import to_decimal, to_minor
 from entrepot.stock import reading_papers, reading_queues, store, store_supply
 from entrepot.stock.booking import open_books
 from entrepot.stock.changes import StockChange, change_on_hand
 from entrepot.stock.contracts import MAX_QUANTITY, InvalidQuantity
 from entrepot.stock.counts import record_counts
-from entrepot.stock.csv_in import Row, RowProblem, Sheet, read_rows
-from entrepot.stock.documents import LINES_MAX
-from entrepot.stock.purchases import draft_purchase
+from entrepot.stock.csv_in import Columns, Row, RowProblem, Sheet
+from entrepot.stock.purchases import add_to_draft, draft_purchase
 from entrepot.stock.suppliers import Offer, change_supplier, create_supplier, put_offers
 
 CHUNK = 500
 
 
+COLUMNS: Mapping[str, Columns] = {
+    "stock": Columns(("sku",), ("on_hand", "delta")),
+    "count": Columns(("sku", "counted")),
+    "suppliers": Columns(("name",)),
+    "purchase-orders": Columns(("supplier", "sku", "quantity")),
+}
+"""What each kind of file must have."""
+
+
 @dataclass(slots=True)
 class Report:
-    """What a file did. `done`: rows taken; `made`: documents that came of it."""
+    """What some rows did. `done`: rows taken; `made`: documents and suppliers that came of it."""
 
     rows: int
     done: int = 0
@@ -38,19 +47,9 @@ class Report:
     made: list[UUID] = field(default_factory=list)
 
 
-class Undo(Exception):
-    """Carries the report of a dry run out of the transaction that is rolled back."""
-
-    def __init__(self, report: Report) -> None:
-        self.report = report
-
-
-async def import_levels(tx: Tx, text: str, *, actor: str, reason: str = "stock file") -> Report:
-    """Set (`on_hand`) or adjust (`delta`) stock: columns sku, location (empty: the first), and one of both.
-
-    Raises UnknownColumns.
-    """
-    sheet = read_rows(text, ("sku",), ("on_hand", "delta"))
+async def import_levels(tx: Tx, rows: Sequence[Row], *, actor: str, reason: str = "stock file") -> Report:
+    """Set (`on_hand`) or adjust (`delta`) stock: columns sku, location (empty: the first), and one of both."""
+    sheet = Sheet(list(rows))
     total = len(sheet.rows)
     places = {row.name: row.id for row in await reading_queues.location_rows(tx) if row.active}
 
@@ -99,12 +98,12 @@ async def _apply(tx: Tx, sheet: Sheet, changes: Sequence[tuple[Row, StockChange]
     return len(changes)
 
 
-async def import_counts(tx: Tx, count_id: UUID, text: str, *, actor: str) -> Report:
+async def import_counts(tx: Tx, count_id: UUID, rows: Sequence[Row], *, actor: str) -> Report:
     """Write what was counted on a sheet: columns sku and counted; an empty cell is not counted.
 
-    Raises UnknownColumns, DocumentNotFound, WrongState.
+    Raises DocumentNotFound, WrongState, SheetTooLong.
     """
-    sheet = read_rows(text, ("sku", "counted"))
+    sheet = Sheet(list(rows))
     total = len(sheet.rows)
     good = await _known(tx, sheet, sheet.checked(lambda row: _ignore(row.units("counted"))))
     bundles = await catalog.parts_of(tx, [id for _, id in good])
@@ -120,13 +119,13 @@ def _ignore(value: object) -> None:
     """Reading the value was the check."""
 
 
-async def import_suppliers(tx: Tx, text: str, *, currency: str) -> Report:
+async def import_suppliers(tx: Tx, rows: Sequence[Row], *, currency: str) -> Report:
     """Make or change suppliers and what they sell: columns name, and any of email, currency, lead_time_days, note, sku,
     supplier_sku, cost, item_lead_time_days, pack_units, minimum_units, preferred.
 
-    `currency`: of new suppliers whose row names none. Raises UnknownColumns.
+    `currency`: of new suppliers whose row names none.
     """
-    sheet = read_rows(text, ("name",))
+    sheet = Sheet(list(rows))
     report = Report(len(sheet.rows))
 
     def check(row: Row) -> None:
@@ -204,11 +203,13 @@ def _check_cost(row: Row, *, currency: str) -> None:
     _minor(row, currency)
 
 
-async def import_purchases(tx: Tx, text: str, *, actor: str) -> Report:
+async def import_purchases(tx: Tx, rows: Sequence[Row], drafts: dict[str, str], *, actor: str) -> Report:
     """Draft purchase orders, one for each supplier and location: columns supplier, sku, quantity, and any of location
-    (empty: the first), cost. Raises UnknownColumns.
+    (empty: the first), cost.
+
+    `drafts`: the drafts of the rows before, by supplier and location; these rows are added to them as long as they fit.
     """
-    sheet = read_rows(text, ("supplier", "sku", "quantity"))
+    sheet = Sheet(list(rows))
     report = Report(len(sheet.rows))
     places = {row.name: row.id for row in await reading_queues.location_rows(tx) if row.active}
 
@@ -225,15 +226,21 @@ async def import_purchases(tx: Tx, text: str, *, actor: str) -> Report:
     for row, id in good:
         place = places.get(row.text("location"), default)
         grouped.setdefault((row.text("supplier"), place), []).append((row, id))
-    for (name, place), rows in sorted(grouped.items(), key=lambda pair: pair[0]):
-        for start in range(0, len(rows), LINES_MAX):
-            await _purchase(tx, sheet, report, name, place, rows[start : start + LINES_MAX], actor)
+    for (name, place), some in sorted(grouped.items(), key=lambda pair: pair[0]):
+        await _purchase(tx, sheet, report, name, place, some, actor, drafts)
     report.problems = sorted(sheet.problems, key=lambda problem: problem.row)
     return report
 
 
 async def _purchase(
-    tx: Tx, sheet: Sheet, report: Report, name: str, place: UUID, rows: Sequence[tuple[Row, UUID]], actor: str
+    tx: Tx,
+    sheet: Sheet,
+    report: Report,
+    name: str,
+    place: UUID,
+    rows: Sequence[tuple[Row, UUID]],
+    actor: str,
+    drafts: dict[str, str],
 ) -> None:
     supplier_id = await store_supply.supplier_named(tx, name)
     if supplier_id is None:
@@ -258,8 +265,12 @@ async def _purchase(
         costs[id] = cost
         taken += 1
     if units:
+        key = f"{supplier_id} {place}"
         try:
-            report.made.append(await draft_purchase(tx, supplier_id, place, units, costs=costs, actor=actor))
+            if key not in drafts or not await add_to_draft(tx, UUID(drafts[key]), units, costs=costs):
+                made = await draft_purchase(tx, supplier_id, place, units, costs=costs, actor=actor)
+                drafts[key] = str(made)
+                report.made.append(made)
             report.done += taken
         except EntrepotError as error:
             for row, _ in rows:
@@ -278,31 +289,3 @@ async def _known(tx: Tx, sheet: Sheet, rows: Sequence[Row], *, keep_rows: bool =
         else:
             good.append((row.number if keep_rows else row, found[row.sku]))
     return good
-
-
-Work = Callable[[Tx], Awaitable[Report]]
-
-
-async def try_out(database: Database, organisation_id: UUID, work: Work) -> Report:
-    """Return what the import of a file would do, having taken it back."""
-    try:
-        async with database.transaction(organisation_id) as tx:
-            raise Undo(await work(tx))
-    except Undo as undone:
-        return undone.report
-
-
-def importer(kind: str, text: str, *, currency: str, count_id: UUID | None, actor: str) -> Work:
-    """Return the work of taking a file in: `stock`, `suppliers`, `purchase-orders`, or `count` with its sheet.
-
-    Raises InvalidInput for another kind.
-    """
-    if kind == "stock":
-        return lambda tx: import_levels(tx, text, actor=actor)
-    if kind == "suppliers":
-        return lambda tx: import_suppliers(tx, text, currency=currency)
-    if kind == "purchase-orders":
-        return lambda tx: import_purchases(tx, text, actor=actor)
-    if kind == "count" and count_id is not None:
-        return lambda tx: import_counts(tx, count_id, text, actor=actor)
-    raise InvalidInput("A file is one of stock, suppliers, purchase-orders, or count with the id of its sheet.")

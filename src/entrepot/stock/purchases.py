@@ -15,8 +15,8 @@ from entrepot.kernel.errors import Conflict
 from entrepot.kernel.ids import new_id
 from entrepot.stock import store, store_documents, store_supply, store_watch
 from entrepot.stock.booking import close_books, open_books, use_locations
-from entrepot.stock.contracts import InvalidQuantity
-from entrepot.stock.documents import Receipt, locked, put_lines, state_after, take_in
+from entrepot.stock.contracts import MAX_QUANTITY, InvalidQuantity
+from entrepot.stock.documents import LINES_MAX, Receipt, locked, put_lines, state_after, take_in
 from entrepot.stock.store_documents import PURCHASES, Line
 from entrepot.stock.suppliers import SupplierNotFound
 
@@ -65,6 +65,31 @@ async def change_purchase(
     """Set the lines of a draft. Raises DocumentNotFound, WrongState, and what `draft_purchase` does."""
     await locked(tx, PURCHASES, id, "draft")
     await _put(tx, id, units, costs or {})
+
+
+async def add_to_draft(
+    tx: Tx, id: UUID, units: Mapping[UUID, int], *, costs: Mapping[UUID, int | None] | None = None
+) -> bool:
+    """Add units to a draft, whose variants exist and are no bundles; return False if it is none any more or would be too long.
+
+    `costs`: as in `draft_purchase`; where none is given a line that is there keeps its own.
+    """
+    row = await store_documents.lock_document(tx, PURCHASES, id)
+    if row is None or row["state"] != "draft":
+        return False
+    before = {line.variant_id: line.quantity for line in await store_documents.lines_of(tx, PURCHASES, id)}
+    if len(before.keys() | units.keys()) > LINES_MAX:
+        return False
+    if any(before.get(variant, 0) + more > MAX_QUANTITY for variant, more in units.items()):
+        raise InvalidQuantity(f"A line has at most {MAX_QUANTITY:,} units.")
+    await store_documents.add_lines(tx, PURCHASES, id, units)
+    told = costs or {}
+    await store_documents.put_costs(
+        tx,
+        id,
+        {variant: told.get(variant) for variant in units if variant not in before or told.get(variant) is not None},
+    )
+    return True
 
 
 async def _put(tx: Tx, id: UUID, units: Mapping[UUID, int], costs: Mapping[UUID, int | None]) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import NormalDist
 
 from entrepot.kernel.errors import InvalidInput
@@ -98,6 +98,32 @@ def tsb(daily: Daily, *, smoothing: float = SMOOTHING) -> float:
     return size * chance
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a variant sells: `units_a_day` as TSB expects it, `mean_a_day` over the `days` that are known."""
+
+    units_a_day: float
+    mean_a_day: float
+    days: int
+
+    @property
+    def is_short(self) -> bool:
+        """Whether its history is too short for a forecast."""
+        return self.days < SHORT_DAYS
+
+
+def pace_of(daily: Daily) -> Pace:
+    """Return how a variant sells by its days; those that nobody knows do not count."""
+    known = [units for units in daily if units is not None]
+    return Pace(tsb(daily), sum(known) / len(known) if known else 0.0, len(known))
+
+
+def weight(days: int, profile: Sequence[float] = (1.0,) * 7, next_weekday: int = 0) -> float:
+    """Return how many usual days' worth of sales the next days have."""
+    weeks, rest = divmod(days, 7)
+    return weeks * sum(profile) + sum([profile[(next_weekday + day) % 7] for day in range(rest)])
+
+
 def weekday_profile(histories: Iterable[Daily], first_weekday: int) -> tuple[float, ...]:
     """Return how many times the usual day each weekday (Monday first) sells, over all goods. Histories begin on one day."""
     sums, days = [0.0] * 7, [0] * 7
@@ -113,9 +139,7 @@ def weekday_profile(histories: Iterable[Daily], first_weekday: int) -> tuple[flo
 
 def expected(daily: Daily, days: int, profile: Sequence[float] = (1.0,) * 7, next_weekday: int = 0) -> float:
     """Return the units expected over the next days."""
-    weeks, rest = divmod(days, 7)
-    weight = weeks * sum(profile) + sum([profile[(next_weekday + day) % 7] for day in range(rest)])
-    return tsb(daily) * weight
+    return tsb(daily) * weight(days, profile, next_weekday)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +242,66 @@ def suggest(
     rounded = "" if whole == units else f", {whole} in packs of {terms.pack} and at least {terms.least_order}"
     steps.append(f"{position} are there or on their way: {units} are missing{rounded}")
     return Suggestion(whole, order_at, up_to, tuple(steps))
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What all goods have in common: the weekdays (Monday first), tomorrow's weekday, and how far forecasts were off, by days."""
+
+    profile: Sequence[float] = (1.0,) * 7
+    next_weekday: int = 0
+    scatters: Mapping[int, Scatter] = field(default_factory=dict)
+
+    def scatter_of(self, days: int) -> Scatter | None:
+        """Return how far forecasts over so many days were off: learned over the longest period that is not longer.
+
+        Longer periods scatter less, so this errs towards more stock.
+        """
+        known = [period for period in self.scatters if period <= days]
+        return self.scatters[max(known)] if known else None
+
+
+def need(pace: Pace, days: int, level: float, outlook: Outlook) -> tuple[float, int]:
+    """Return (units expected, units that are enough with this chance) over the next days.
+
+    With a short history, or nothing to learn from, sales count as scattering like chance around their mean.
+    """
+    off = outlook.scatter_of(days)
+    if pace.is_short or off is None:
+        told = pace.mean_a_day * days
+        enough = told + NormalDist().inv_cdf(level) * math.sqrt(told)
+    else:
+        told = pace.units_a_day * weight(days, outlook.profile, outlook.next_weekday)
+        enough = off.quantile(told, level)
+    return told, max(0, math.ceil(enough))
+
+
+def restock(position: int, pace: Pace, terms: Terms, outlook: Outlook) -> Suggestion:
+    """Return what to order where stock is watched all the time: (s, S).
+
+    It is due once no more is there than the lead time needs, and fills up to what lead and review time need, so that each
+    variant is ordered about once in a review time and not with every sale. Raises InvalidTerms.
+    """
+    check_terms(terms)
+    level, lead = terms.service_level, max(1, terms.lead_days)
+    told, order_at = need(pace, lead, level, outlook)
+    _, up_to = need(pace, lead + terms.review_days, level, outlook)
+    up_to = max(order_at, up_to)
+    if pace.is_short or outlook.scatter_of(lead) is None:
+        why = "too few for a forecast" if pace.is_short else "but too few goods to learn from how far forecasts are off"
+        first = (
+            f"{pace.days} days of history, {why}: {pace.mean_a_day:.2g} units a day on average, scattering like chance."
+        )
+    else:
+        first = f"Forecast: {pace.units_a_day:.2g} units a day, from {pace.days} days of history."
+    steps = (
+        first,
+        f"{told:.3g} are expected in the {lead} days of delivery; {order_at:,} are enough with a chance of {level * 100:.4g}%.",
+        f"At {order_at:,} or fewer it is bought, up to {up_to:,}: enough for delivery and the {terms.review_days} days until"
+        " the next order.",
+    )
+    units = up_to - position if position <= order_at and position < up_to else 0
+    return Suggestion(units, order_at, up_to, steps)
 
 
 def _lot(units_a_year: float, terms: Terms) -> int:

@@ -20,7 +20,8 @@ Place = tuple[UUID, UUID]
 class Position:
     """The stock of a variant at a location as buying sees it, its rule and its best supplier, if there are any.
 
-    `claimed`: reserved and held; `short`: sold without stock. `lead_time_days` is the supplier's for this variant.
+    `claimed`: reserved and held; `short`: sold without stock. `lead_time_days` is the supplier's for this variant. `first`: of
+    the places of our own that have the variant, stock is taken from this one first.
     """
 
     variant_id: UUID
@@ -37,6 +38,7 @@ class Position:
     lead_time_days: int | None = None
     pack_units: int = 1
     minimum_units: int = 1
+    first: bool = True
 
     @property
     def units(self) -> int:
@@ -79,7 +81,7 @@ def by_point(position: Position) -> Advice | None:
     point, units = position.reorder_point, position.units
     if point is None or units > point:
         return None
-    steps = [_stock(position), f"That is at or below the reorder point of {point:,}."]
+    steps = [stock_words(position), f"That is at or below the reorder point of {point:,}."]
     if position.max_level is not None:
         quantity = position.max_level - units
         steps.append(f"{quantity:,} fill it up to the highest level of {position.max_level:,}.")
@@ -93,7 +95,8 @@ def by_point(position: Position) -> Advice | None:
     return Advice(quantity, tuple(steps))
 
 
-def _stock(position: Position) -> str:
+def stock_words(position: Position) -> str:
+    """Return what is there to come by, in words."""
     less = [
         f"{value:,} {word}"
         for value, word in (

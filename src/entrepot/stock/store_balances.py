@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 from entrepot.database.pool import Tx
+from entrepot.kernel.ids import first_id_at
 
 
 async def read_levels(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
@@ -87,6 +89,54 @@ async def kept_back(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
         """,
         tx.organisation,
         variant_ids,
+    )
+
+
+async def unpromised(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
+    """Return (variant, units on hand that are not reserved, over all locations) of the variants that have a level."""
+    return await tx.fetch(
+        "select variant_id, sum(on_hand - reserved)::bigint as units from stock_level"
+        " where organisation_id = $1 and variant_id = any($2::uuid[]) group by 1",
+        tx.organisation,
+        list(variant_ids),
+    )
+
+
+async def changes_by_day(tx: Tx, variant_ids: Sequence[UUID], since: date) -> list[Any]:
+    """Return (variant, day, net, gained) by UTC day since a day: how what is not promised changed, and whether any was added."""
+    return await tx.fetch(
+        """
+        select i.id as variant_id, (m.at at time zone 'utc')::date as day,
+               sum(m.on_hand_delta - m.reserved_delta)::bigint as net,
+               bool_or(m.on_hand_delta > m.reserved_delta) as gained
+        from unnest($2::uuid[]) as i(id)
+        join location l on l.organisation_id = $1
+        cross join lateral (
+            select at, on_hand_delta, reserved_delta from stock_movement
+            where organisation_id = $1 and variant_id = i.id and location_id = l.id and id >= $3) m
+        where m.at >= $4::date
+        group by 1, 2
+        """,
+        tx.organisation,
+        list(variant_ids),
+        # Ids are made a little before the time that is written beside them.
+        first_id_at(datetime.combine(since, time(), UTC) - timedelta(hours=1)),
+        since,
+    )
+
+
+async def parts_without(tx: Tx, location_ids: Sequence[UUID]) -> list[Any]:
+    """Return (sku, part of its units on hand that is elsewhere) of the variants that have some at these locations."""
+    return await tx.fetch(
+        """
+        select v.sku,
+               (coalesce(sum(l.on_hand) filter (where l.location_id <> all($2::uuid[])), 0) / sum(l.on_hand))::float8 as part
+        from stock_level l join variant v on v.organisation_id = $1 and v.id = l.variant_id
+        where l.organisation_id = $1
+        group by v.sku having sum(l.on_hand) filter (where l.location_id = any($2::uuid[])) > 0
+        """,
+        tx.organisation,
+        list(location_ids),
     )
 
 

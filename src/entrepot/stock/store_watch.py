@@ -134,9 +134,13 @@ async def put_rule(
 POSITIONS = """
 select l.variant_id, l.location_id, l.on_hand, l.reserved + l.held as claimed, l.unavailable, l.incoming,
        case when l.first then coalesce(s.units, 0) else 0 end as short,
-       r.reorder_point, r.reorder_quantity, r.max_level
+       r.reorder_point, r.reorder_quantity, r.max_level, l.ours and l.place = 1 as is_first,
+       n.variant_id is not null as has_need
 from (
-    select k.*, row_number() over (partition by k.variant_id order by p.priority, p.id) = 1 as first
+    select k.*, row_number() over (partition by k.variant_id order by p.priority, p.id) = 1 as first,
+           p.kind not in ('supplier', 'dropship') as ours,
+           row_number() over (partition by k.variant_id
+                              order by p.kind in ('supplier', 'dropship'), p.priority, p.id) as place
     from stock_level k
     join location p on p.organisation_id = $1 and p.id = k.location_id and p.active
     where k.organisation_id = $1 and k.variant_id = any($2::uuid[])) l
@@ -144,9 +148,9 @@ left join reorder_rule r on r.organisation_id = $1 and r.variant_id = l.variant_
 left join (select variant_id, sum(quantity)::bigint as units from shortage
            where organisation_id = $1 and state = 'open' and variant_id = any($2::uuid[]) group by 1) s
        on s.variant_id = l.variant_id
-where $3 or r.variant_id is not null or exists (
-    select from reorder_suggestion n where n.organisation_id = $1 and n.variant_id = l.variant_id
-    and n.location_id = l.location_id and n.state in ('open', 'dismissed'))
+left join reorder_suggestion n on n.organisation_id = $1 and n.variant_id = l.variant_id
+    and n.location_id = l.location_id and n.state in ('open', 'dismissed')
+where $3 or r.variant_id is not null or n.variant_id is not null
 order by l.variant_id, l.location_id
 """
 

@@ -404,5 +404,15 @@ sa.Index(
     reorder_suggestion.c.purchase_order_id,
     postgresql_where=reorder_suggestion.c.state == "drafted",
 )
+# Rows of a stock file that were not taken, by the job that read it.
+stock_file_problem = tenant_table(
+    "stock_file_problem",
+    sa.Column("job_id", UUID, nullable=False),
+    sa.Column("row", sa.Integer, nullable=False),
+    sa.Column("sku", sa.Text, nullable=False),
+    sa.Column("problem", sa.Text, nullable=False),
+    reference("job", "job_id", on_delete="CASCADE"),
+    key=("job_id", "row"),
+)
 
 __all__ = ["metadata"]

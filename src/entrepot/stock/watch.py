@@ -50,10 +50,11 @@ class StockWatch:
         advice = await self._rule.advise(tx, places)
         wanted: list[store_watch.SuggestionRow] = []
         met = []
-        for place in places:
+        for row, place in zip(rows, places, strict=True):
             given = advice.get((place.variant_id, place.location_id))
             if given is None:
-                met.append((place.variant_id, place.location_id))
+                if row["has_need"]:
+                    met.append((place.variant_id, place.location_id))
                 continue
             quantity, steps = rounded_up(given, place)
             supplier = suppliers.get(place.variant_id)
@@ -68,7 +69,7 @@ def _position(row: Any, supplier: Any) -> Position:
         row["variant_id"], row["location_id"], row["on_hand"], row["claimed"], row["unavailable"], row["incoming"],
         row["short"], row["reorder_point"], row["reorder_quantity"], row["max_level"],
         supplier["name"] if supplier else None, supplier["lead_time_days"] if supplier else None,
-        supplier["pack_units"] if supplier else 1, supplier["minimum_units"] if supplier else 1,
+        supplier["pack_units"] if supplier else 1, supplier["minimum_units"] if supplier else 1, row["is_first"],
     )  # fmt: skip
 
 

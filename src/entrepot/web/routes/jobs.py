@@ -9,19 +9,25 @@ from uuid import UUID
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from entrepot.allocation.facade import SIMULATION
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Scope
 from entrepot.jobs import facade as jobs
 from entrepot.jobs.facade import JobState, JobView
 from entrepot.kernel.errors import InvalidInput
+from entrepot.stock.files import STOCK_FILE
 from entrepot.sync.importing import PRODUCT_IMPORT
 from entrepot.web.services import PageServices
 from entrepot.web.visit import Handler, Visit, page
 
 PAGE_SIZE = 50
 STATES = tuple(state.value for state in JobState)
-PAGES = {PRODUCT_IMPORT.name: "/products/import/"}
+PAGES = {
+    PRODUCT_IMPORT.name: "/products/import/",
+    STOCK_FILE.name: "/stock/files/",
+    SIMULATION.name: "/stock/simulations/job/",
+}
 """Where a job of a kind is shown with its report."""
 
 

@@ -1,4 +1,4 @@
-"""Suppliers and purchase orders; files taken in."""
+"""Suppliers and purchase orders."""
 
 from __future__ import annotations
 
@@ -12,21 +12,15 @@ from starlette.routing import BaseRoute, Route
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Scope
-from entrepot.kernel.errors import EntrepotError, InvalidInput
-from entrepot.stock import csv_out, importing, reading, reading_papers
+from entrepot.kernel.errors import InvalidInput
+from entrepot.stock import csv_out, reading, reading_papers
 from entrepot.stock import facade as stock
-from entrepot.web.routes.stock_papers import uploaded_text
 from entrepot.web.routes.stock_places import send_file
 from entrepot.web.services import PageServices
 from entrepot.web.stock_forms import Done, Typed, amount_typed, attempt, bought_typed, known_variants, receipts_typed
 from entrepot.web.visit import Handler, Visit, page, parse_id, whole_number
 
 PAGE_SIZE = 50
-FILES = {
-    "stock": "Stock levels: sku, location, and on_hand or delta",
-    "suppliers": "Suppliers: name, email, lead_time_days, sku, supplier_sku, cost, pack_units, preferred",
-    "purchase-orders": "Purchase orders: supplier, location, sku, quantity, cost",
-}
 
 
 def routes(services: PageServices) -> list[BaseRoute]:
@@ -49,8 +43,6 @@ def routes(services: PageServices) -> list[BaseRoute]:
             Route(f"/stock/purchase-orders/{{id}}/{verb}", page(services, _buying(verb), write), methods=["POST"])
             for verb in ("lines", "order", "receive", "cancel")
         ),
-        Route("/stock/files", page(services, files, write), methods=["GET"]),
-        Route("/stock/files", page(services, take_in, write), methods=["POST"]),
     ]
 
 
@@ -247,38 +239,3 @@ def _date(text: str) -> date | None:
         return date.fromisoformat(text) if text else None
     except ValueError:
         raise InvalidInput(f"{text!r} is not a date such as 2026-05-31.") from None
-
-
-# ---- files -----------------------------------------------------------------------------------------------
-
-
-async def files(visit: Visit) -> Response:
-    """The form."""
-    return await _files(visit)
-
-
-async def _files(visit: Visit, **context: Any) -> Response:
-    shown = {"error": "", "report": None, "tried": False, "chosen": visit.parameter("kind") or "stock", **context}
-    status = 422 if shown["error"] else 200
-    return await visit.page("stock_files.html", status=status, tab="files", kinds=FILES, **shown)
-
-
-async def take_in(visit: Visit) -> Response:
-    """Look at a file, or take it in."""
-    form = await visit.form()
-    kind, tried = form.get("kind", ""), form.get("do") != "import"
-    try:
-        work = importing.importer(
-            kind, await uploaded_text(visit), currency=visit.organisation.currency, count_id=None,
-            actor=visit.actor.name,
-        )  # fmt: skip
-        if tried:
-            report = await importing.try_out(visit.services.database, visit.organisation.id, work)
-        else:
-            async with visit.transaction() as tx:
-                report = await work(tx)
-                after = {"rows": report.rows, "done": report.done, "problems": len(report.problems)}
-                await identity.record(tx, visit.actor, f"stock-file.{kind}", "file", "", None, after)
-    except EntrepotError as error:
-        return await _files(visit, error=error.detail, chosen=kind)
-    return await _files(visit, report=report, tried=tried, chosen=kind)

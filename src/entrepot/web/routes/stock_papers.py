@@ -12,16 +12,17 @@ from starlette.routing import BaseRoute, Route
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Scope
-from entrepot.kernel.errors import InvalidInput
-from entrepot.stock import csv_out, importing, reading, reading_papers
+from entrepot.jobs.facade import JobState
+from entrepot.kernel.errors import EntrepotError, InvalidInput
+from entrepot.stock import csv_out, files, reading, reading_papers
 from entrepot.stock import facade as stock
+from entrepot.web.routes.stock_files import uploaded_text
 from entrepot.web.routes.stock_places import send_file
 from entrepot.web.services import PageServices
 from entrepot.web.stock_forms import Done, Typed, attempt, known_variants, receipts_typed, units_typed
-from entrepot.web.visit import Handler, Visit, page, parse_id, upload_of, whole_number
+from entrepot.web.visit import Handler, Visit, page, parse_id, whole_number
 
 PAGE_SIZE = 50
-FILE_BYTES_MAX = 20_000_000
 
 
 def routes(services: PageServices) -> list[BaseRoute]:
@@ -41,8 +42,9 @@ def routes(services: PageServices) -> list[BaseRoute]:
         Route("/stock/counts/{id}/lines.csv", page(services, count_file, read), methods=["GET"]),
         *(
             Route(f"/stock/counts/{{id}}/{verb}", page(services, _counting(verb), write), methods=["POST"])
-            for verb in ("record", "file", "confirm", "cancel")
+            for verb in ("record", "confirm", "cancel")
         ),
+        Route("/stock/counts/{id}/file", page(services, count_from_file, write), methods=["POST"]),
     ]
 
 
@@ -161,7 +163,7 @@ async def count(visit: Visit) -> Response:
     return await _count(visit)
 
 
-async def _count(visit: Visit, error: str = "", report: importing.Report | None = None) -> Response:
+async def _count(visit: Visit, error: str = "") -> Response:
     cursor = visit.parameter("cursor")
     async with visit.transaction() as tx:
         row = await reading_papers.count_sheet(tx, visit.id_of("id"))
@@ -169,7 +171,7 @@ async def _count(visit: Visit, error: str = "", report: importing.Report | None 
         lines = await reading_papers.count_lines(tx, row.id, only, cursor, PAGE_SIZE)
     return await visit.page(
         "stock_count.html", status=422 if error else 200, tab="counts", row=row, lines=lines, only=only, cursor=cursor,
-        error=error, report=report,
+        error=error,
     )  # fmt: skip
 
 
@@ -185,21 +187,30 @@ def _counting(verb: str) -> Handler:
     async def do(visit: Visit) -> Response:
         id = visit.id_of("id")
         form = await visit.form()
-        text = await uploaded_text(visit) if verb == "file" else ""
-        reports: list[importing.Report] = []
-
-        async def work(tx: Tx) -> Done:
-            if verb == "file":
-                reports.append(await importing.import_counts(tx, id, text, actor=visit.actor.name))
-                return f"/stock/counts/{id}", f"{reports[0].done:,} SKUs were counted."
-            return await _record(tx, verb, id, form, visit)
-
-        answer = await attempt(visit, work, lambda error: _count(visit, error))
-        if reports and reports[0].problems:
-            return await _count(visit, report=reports[0])
-        return answer
+        return await attempt(visit, lambda tx: _record(tx, verb, id, form, visit), lambda error: _count(visit, error))
 
     return do
+
+
+async def count_from_file(visit: Visit) -> Response:
+    """Write what was counted from a file; rows with a fault are named."""
+    id = visit.id_of("id")
+    try:
+        name, text = await uploaded_text(visit)
+        found = await files.take_in(
+            visit.services.database,
+            visit.actor,
+            "count",
+            text,
+            currency=visit.organisation.currency,
+            count_id=id,
+            name=name,
+        )
+    except EntrepotError as error:
+        return await _count(visit, error.detail)
+    if found.job.state is not JobState.DONE or found.problems:
+        return visit.go(f"/stock/files/{found.job.id}")
+    return visit.go(f"/stock/counts/{id}", f"{found.done:,} SKUs were counted.")
 
 
 async def _record(tx: Tx, verb: str, id: UUID, form: Any, visit: Visit) -> Done:
@@ -230,17 +241,3 @@ async def _counted(tx: Tx, form: Any) -> dict[UUID, int]:
     if not counted:
         raise InvalidInput("Write at least one count.")
     return counted
-
-
-async def uploaded_text(visit: Visit) -> str:
-    """Return the text of the uploaded file. Raises InvalidInput."""
-    upload = upload_of(await visit.files(), "file")
-    data = await upload.read(FILE_BYTES_MAX + 1)
-    if len(data) > FILE_BYTES_MAX:
-        raise InvalidInput(f"The file is larger than {FILE_BYTES_MAX // 1_000_000} MB: send it in parts.")
-    for encoding in ("utf-8-sig", "cp1252"):
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise InvalidInput("The file is not text in UTF-8. Save it as CSV UTF-8.")

@@ -8,6 +8,7 @@ from uuid import UUID
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from entrepot.allocation import facade as allocation
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Scope
@@ -37,6 +38,7 @@ def routes(services: PageServices) -> list[BaseRoute]:
         Route("/stock/shortages/{id}/remedy", page(services, remedy, write), methods=["POST"]),
         Route("/stock/reorder", page(services, reorder, read), methods=["GET"]),
         Route("/stock/reorder/buy", page(services, buy, write), methods=["POST"]),
+        Route("/stock/reorder/forecast", page(services, forecast, write), methods=["POST"]),
         Route("/stock/reorder/{id}/dismiss", page(services, dismiss, write), methods=["POST"]),
         Route("/stock/alerts/{id}/seen", page(services, seen, write), methods=["POST"]),
         *(
@@ -116,9 +118,10 @@ async def _reorder(visit: Visit, error: str = "") -> Response:
     async with visit.transaction() as tx:
         alerts = await reading_queues.list_alerts(tx, cursor if show == "low" else None, PAGE_SIZE)
         rows = await reading_queues.list_suggestions(tx, "open", cursor if show == "buy" else None, PAGE_SIZE)
+        told = await allocation.last_forecast(tx)
     return await visit.page(
         "stock_reorder.html", status=409 if error else 200, tab="reorder", rows=rows, alerts=alerts, show=show,
-        cursor=cursor, error=error, low_at=visit.services.low_stock_threshold,
+        cursor=cursor, error=error, low_at=visit.services.low_stock_threshold, told=told,
     )  # fmt: skip
 
 
@@ -138,6 +141,15 @@ async def buy(visit: Visit) -> Response:
         return "/stock/purchase-orders?state=draft", f"{len(made):,} purchase orders drafted."
 
     return await attempt(visit, work, lambda error: _reorder(visit, error))
+
+
+async def forecast(visit: Visit) -> Response:
+    """Forecast now what will sell; suggestions follow from it."""
+    async with visit.transaction() as tx:
+        job_id = await allocation.order_forecast(tx, visit.actor.name)
+        if job_id is not None:
+            await identity.record(tx, visit.actor, "forecast.start", "job", job_id)
+    return visit.go("/stock/reorder", "It goes on in the background." if job_id else "That goes on already.")
 
 
 async def dismiss(visit: Visit) -> Response:
