@@ -46,6 +46,7 @@ from entrepot.channels.contract.listings import (
     ListingImage,
     ListingRef,
     ListingStatus,
+    image_key,
 )
 from entrepot.channels.contract.manifest import (
     AuthKind,
@@ -180,5 +181,6 @@ __all__ = [
     "WebhookEvent",
     "check_listing",
     "completeness",
+    "image_key",
     "rules_of",
 ]

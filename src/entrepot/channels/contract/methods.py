@@ -179,7 +179,7 @@ class ReadsListings(Protocol):
     """Reads single products whole."""
 
     async def read_listings(self, api: Api, product_ids: Sequence[str]) -> tuple[ChannelListing, ...]:
-        """Return every listing of these products as they are now; products that are gone are left out."""
+        """Return every listing of these products as they are now, with all that the channel keeps; those gone are left out."""
 
 
 @runtime_checkable
