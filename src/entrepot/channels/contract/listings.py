@@ -92,7 +92,8 @@ class ChannelListing:
 
     `product_*`, `description`, `vendor`, `tags`, `images` and `seo_*` are the product's, the same for each of its
     variants. `description` is plain text; `description_html` is it as the channel keeps it, empty where it keeps plain
-    text only. `images`: the addresses may be of the channel's own copies; None: this reading does not tell them. `updated_at` is by the channel's clock.
+    text only. `images`: the addresses may be of the channel's own copies; None: this reading does not tell them.
+    `updated_at` is by the channel's clock.
     `product_version`: what the channel counts or stamps with every change of the product, empty where it has none.
     `managed_key`: the `key` of our draft that made it, where the channel remembers it.
     """
