@@ -132,7 +132,9 @@ class TestShopify(ConnectorContract):
         }
 
 
-@pytest.mark.parametrize("operation", (*queries.OPERATIONS, *listing_queries.OPERATIONS), ids=lambda operation: operation.name)
+@pytest.mark.parametrize(
+    "operation", (*queries.OPERATIONS, *listing_queries.OPERATIONS), ids=lambda operation: operation.name
+)
 def test_every_query_is_valid(operation: queries.Operation) -> None:
     assert graphql_errors(SPEC, operation.text) == ()
     items = {"orders_by_id": queries.ORDERS_A_PAGE, "quantities": queries.QUANTITIES_A_CALL}.get(operation.name, 1)
