@@ -133,7 +133,7 @@ class TestShopify(ConnectorContract):
 
 
 @pytest.mark.parametrize(
-    "operation", (*queries.OPERATIONS, *listing_queries.OPERATIONS), ids=lambda operation: operation.name
+    "operation", [*queries.OPERATIONS, *listing_queries.OPERATIONS], ids=lambda operation: operation.name
 )
 def test_every_query_is_valid(operation: queries.Operation) -> None:
     assert graphql_errors(SPEC, operation.text) == ()

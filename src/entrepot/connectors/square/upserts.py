@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from entrepot.channels.contract import Api, RateLimited, TemporarilyUnavailable
+from entrepot.channels.contract import Api, RateLimited, TemporarilyUnavailable, UnexpectedAnswer
 from entrepot.channels.in_turn import as_lost
 from entrepot.connectors.square import calls
 from entrepot.connectors.square.errors import SquareRejected
@@ -62,7 +62,7 @@ async def upsert(api: Api, key: str, names: Sequence[str], work: Work[R], round_
         return results | await _after_refusal(api, key, sent, work, error, round_number)
     except RateLimited:
         raise
-    except TemporarilyUnavailable as error:
+    except (TemporarilyUnavailable, UnexpectedAnswer) as error:
         raise as_lost(error) from error
     ids = {
         optional_text(each, "client_object_id"): optional_text(each, "object_id")
