@@ -184,6 +184,11 @@ class ListingsContract:
             await asyncio.sleep(0.02)
         raise AssertionError("it does not come to be so")
 
+    async def listed(self, channel: Simulated, draft: ListingDraft) -> dict[str, ChannelListing]:
+        """Return what is listed once all of the draft is."""
+        skus = {each.sku for each in draft.variants}
+        return await self.settled(channel, lambda all_: skus <= all_.keys())
+
     def as_written(self, listing: ChannelListing, draft: ListingDraft) -> dict[str, tuple[object, object]]:
         """Return the declared fields in which a listing differs from its draft: (theirs, ours)."""
         variant = next(each for each in draft.variants if each.sku == listing.sku)
@@ -266,7 +271,7 @@ class ListingsContract:
     async def test_a_change_is_written_to_the_same_product(self, channel: Simulated) -> None:
         draft = self.draft("one")
         (first,) = await self.push(channel, draft)
-        before = await self.settled(channel, lambda all_: draft.variants[0].sku in all_)
+        before = await self.listed(channel, draft)
         changed = replace(
             draft,
             external_id=first.external_id,
@@ -289,7 +294,7 @@ class ListingsContract:
         (later,) = await self.push(channel, draft, name="another key")
         assert first.outcome is again.outcome is later.outcome is PushOutcome.APPLIED
         assert first.external_id == again.external_id == later.external_id
-        listings = await self.settled(channel, lambda all_: draft.variants[0].sku in all_)
+        listings = await self.listed(channel, draft)
         assert len(listings) == 12 + len(draft.variants)
 
     async def test_a_lost_answer_is_healed_by_the_next_call(self, channel: Simulated) -> None:
@@ -304,7 +309,7 @@ class ListingsContract:
         assert channel.api.lost == 1
         (result,) = await self.push(channel, draft)
         assert result.outcome is PushOutcome.APPLIED, result
-        listings = await self.settled(channel, lambda all_: draft.variants[0].sku in all_)
+        listings = await self.listed(channel, draft)
         assert len(listings) == 12 + len(draft.variants)
 
     async def test_one_that_is_refused_spares_its_neighbours(self, channel: Simulated) -> None:
@@ -320,7 +325,7 @@ class ListingsContract:
         assert refused.reasons
         assert any(each.field == ListingField.TITLE for each in refused.reasons), refused
         assert all(len(each.detail) > 8 for each in refused.reasons)
-        listings = await self.settled(channel, lambda all_: fine.variants[0].sku in all_)
+        listings = await self.listed(channel, fine)
         assert not {each.sku for each in bad.variants} & listings.keys()
 
     async def test_our_check_agrees_with_the_channel(self, channel: Simulated) -> None:
@@ -331,7 +336,7 @@ class ListingsContract:
     async def test_quantities_are_left_alone(self, channel: Simulated) -> None:
         draft = self.draft("one")
         (first,) = await self.push(channel, draft)
-        listings = await self.settled(channel, lambda all_: draft.variants[0].sku in all_)
+        listings = await self.listed(channel, draft)
         sku = draft.variants[0].sku
         refs = [listings[sku].ref]
         shown = (await self.connector.read_quantities(channel.api, refs))[0].quantity
@@ -429,7 +434,7 @@ class ListingsContract:
         draft = self.draft("one")
         (result,) = await self.push(channel, draft)
         sku = draft.variants[0].sku
-        await self.settled(channel, lambda all_: sku in all_)
+        await self.listed(channel, draft)
         ending = ListingEnd("one", result.external_id, tuple(result.refs.values()), kind)
         for name in ("end", "end again"):
             receipt = await self.connector.end_listings(channel.api, EndBatch(name, (ending,), AT))

@@ -98,6 +98,8 @@ def patched(attributes: Mapping[str, Any], patches: Sequence[Any]) -> tuple[Json
         if not isinstance(path, str) or not path.startswith("/attributes/") or path.count("/") != 2:
             return {}, [issue("4000001", "The path must be /attributes/ and a name.", "path")]
         name, value = path.removeprefix("/attributes/"), patch.get("value")
+        if op == "delete" and name == ATTRIBUTE:
+            return {}, [issue("4000001", f"'{ATTRIBUTE}' cannot be deleted here.", name)]
         if op == "delete":
             result.pop(name, None)
             continue

@@ -266,17 +266,18 @@ def _measured(payload: Payload, units: Mapping[str, Decimal]) -> int | None:
 def further_of(attributes: Payload) -> dict[str, AttributeValue]:
     """Return the attributes that are none of the draft's own fields, by name, as a draft has them."""
     found: dict[str, AttributeValue] = {}
-    for name in attributes:
-        if name in OURS:
+    for name, written in attributes.items():
+        if name in OURS or not isinstance(written, list):
             continue
-        entries = objects(attributes, name)
+        entries = [each for each in written if isinstance(each, Mapping)]
         if name == "variation_theme":
             found[name] = next((optional_text(each, "name") for each in entries), "")
             continue
         leaves = [dict(_leaves(each, "")) for each in entries]
-        for path in dict.fromkeys(path for each in leaves for path in each):
+        paths = list(dict.fromkeys(path for each in leaves for path in each))
+        for path in paths:
             values = tuple(each[path] for each in leaves if path in each)
-            found[name if path == "value" else f"{name}.{path}"] = values if len(values) > 1 else values[0]
+            found[name if paths == ["value"] else f"{name}.{path}"] = values if len(values) > 1 else values[0]
     return found
 
 
