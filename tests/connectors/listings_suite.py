@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -47,7 +48,7 @@ from entrepot.channels.contract import (
     rules_of,
 )
 from entrepot.channels.html_text import plain_text
-from entrepot_sandbox.server import Config, running
+from entrepot_sandbox.server import Config, Running, running
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 ROUNDS_MAX = 400
@@ -75,6 +76,7 @@ class Simulated:
     api: LosingApi
     channel: str
     control: httpx.AsyncClient
+    sandbox: Running
 
     async def edit(self, **change: Any) -> None:
         """Change a product in the channel's own admin."""
@@ -106,6 +108,12 @@ class ListingsContract:
 
     @pytest.fixture
     async def channel(self) -> AsyncIterator[Simulated]:
+        async with self.simulated() as channel:
+            yield channel
+
+    @asynccontextmanager
+    async def simulated(self) -> AsyncIterator[Simulated]:
+        """Serve the channel with twelve listings, and connect to it."""
         async with running(Config(seed=7, products=12, channels=(self.key,), time_scale=200)) as sandbox:
             (account,) = sandbox.sandbox.markets[self.key].accounts()
             async with (
@@ -121,7 +129,7 @@ class ListingsContract:
                     token = await self.connector.refresh_token(api, api.credentials)
                     api.credentials["access_token"] = token.access_token
                 api.calls.clear()
-                yield Simulated(api, self.key, control)
+                yield Simulated(api, self.key, control, sandbox)
 
     def needs(self, capability: Capability) -> None:
         if capability not in self.connector.manifest.capabilities:
