@@ -37,10 +37,10 @@ class ListingDraft:
     """A product with its variants, whole, as the channel shall show it.
 
     `key` is ours and stable (the product's id on this connection): the same key never makes a second product on the
-    channel, whatever became of an earlier call. `handle`: the words of its address, where the channel has one.
-    `external_id`: the product on the channel, empty where it is not known. `description` is simple HTML; a channel that
-    takes plain text gets its text. `images` None: those on the channel stay as they are. `category`: the channel's own name
-    or id of a category (Amazon's product type).
+    channel, whatever became of an earlier call. `handle`: the words of its address, where the channel has one; it stays the
+    same until `external_id` is known, as a product may be found again by it. `external_id`: the product on the channel,
+    empty where it is not known. `description` is simple HTML; a channel that takes plain text gets its text. `images` None:
+    those on the channel stay as they are. `category`: the channel's own name or id of a category (Amazon's product type).
     `attributes`: by the channel's own names; a dot goes into a nested one (`item_weight.value`). `published` False: made or
     changed, but not shown. `expected_version`: the `ChannelListing.product_version` that the draft rests on; where
     the channel compares it and has another one by now, nothing is written and the outcome is STALE. Empty: not compared.

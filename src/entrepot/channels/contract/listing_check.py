@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -60,8 +60,9 @@ def check_listing(rules: ListingRules, draft: ListingDraft) -> tuple[ListingProb
 
 def completeness(rules: ListingRules, draft: ListingDraft) -> Completeness:
     """Return how complete the draft is: of the required (three points each) and wanted pieces, how many are there."""
-    required = [(str(name), _is_there(name, draft)) for name in _ordered(rules.required)]
-    wanted = [(str(name), _is_there(name, draft)) for name in _ordered(rules.wanted - rules.required)]
+    counted = {ListingField.IMAGES} if rules.images_min else set()
+    required = [(str(name), _is_there(name, draft)) for name in _ordered(rules.required - counted)]
+    wanted = [(str(name), _is_there(name, draft)) for name in _ordered(rules.wanted - rules.required - counted)]
     for rule in rules.attributes:
         (required if rule.required else wanted).append((rule.name, _has_attribute(rule, draft)))
     if rules.images_min:
@@ -99,7 +100,7 @@ _OF_VARIANT: dict[ListingField, Callable[[VariantDraft], bool]] = {
 }
 
 
-def _ordered(names: frozenset[ListingField]) -> list[ListingField]:
+def _ordered(names: Set[ListingField]) -> list[ListingField]:
     return [name for name in ListingField if name in names]
 
 

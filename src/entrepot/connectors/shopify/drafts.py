@@ -57,8 +57,13 @@ _WORDS = {
 
 
 def handles_of(draft: ListingDraft) -> tuple[str, str]:
-    """Return the address that the product is to have, and another of its own where somebody else has that."""
-    plain = unicodedata.normalize("NFKD", draft.handle or draft.title).encode("ascii", "ignore").decode().lower()
+    """Return the address that the product is to have, and another of its own where somebody else has that.
+
+    A new product is found again by it, so the title, which may change, is no part of it.
+    """
+    plain = (
+        unicodedata.normalize("NFKD", draft.handle or f"product-{draft.key}").encode("ascii", "ignore").decode().lower()
+    )
     words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_HANDLE_MAX].strip("-") or "product"
     own = re.sub(r"[^a-z0-9]", "", draft.key.lower())[-12:]
     return words, f"{words}-{own}"
