@@ -48,6 +48,7 @@ from entrepot.channels.contract import (
     rules_of,
 )
 from entrepot.channels.html_text import plain_text
+from entrepot_sandbox.faults import Level
 from entrepot_sandbox.server import Config, Running, running
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -366,6 +367,28 @@ class ListingsContract:
         if Capability.END_LISTINGS in self.connector.manifest.capabilities:
             assert (await self.connector.end_listings(channel.api, EndBatch("none", (), AT))).results == ()
         assert channel.api.calls == []
+
+    async def test_under_faults_every_product_is_made_once(self, channel: Simulated) -> None:
+        """Quotas, failures and lost answers: what is sent again until it is told as done is there once in the end."""
+        left = {draft.key: draft for draft in (self.draft(f"item{number}", 1) for number in range(6))}
+        skus = {each.sku for draft in left.values() for each in draft.variants}
+        channel.sandbox.sandbox.faults.use(Level.HARSH)
+        for _ in range(ROUNDS_MAX):
+            if not left:
+                break
+            try:
+                batch = ListingBatch("push", tuple(left.values()), AT)
+                results = await self.ended(channel, await self.connector.push_listings(channel.api, batch))
+            except TemporarilyUnavailable:
+                continue
+            assert not [each for each in results if each.outcome in (PushOutcome.REFUSED, PushOutcome.STALE)]
+            for result in results:
+                if result.outcome is PushOutcome.APPLIED:
+                    del left[result.key]
+        assert not left
+        channel.sandbox.sandbox.faults.use(Level.NONE)
+        listings = await self.settled(channel, lambda all_: skus <= all_.keys())
+        assert len(listings) == 12 + 6
 
     # ---- prices ----------------------------------------------------------------------------------------
 
