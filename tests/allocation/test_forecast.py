@@ -32,6 +32,7 @@ from entrepot.allocation.forecast import (
 )
 from entrepot.allocation.strategies import demand
 from entrepot.catalog import facade as catalog
+from entrepot.channels.facade import Vault, new_vault_key
 from entrepot.database.pool import Database
 from entrepot.jobs import facade as jobs
 from entrepot.kernel.clock import utc_now
@@ -290,7 +291,7 @@ async def test_listings_get_what_is_expected_of_them(database: Database, organis
 
 
 async def test_every_organisation_is_forecast_each_night(database: Database, organisation_id: UUID) -> None:
-    assert "forecast" in {schedule.name for schedule in upkeep.schedules(database)}
+    assert "forecast" in {schedule.name for schedule in upkeep.schedules(database, Vault({"k": new_vault_key()}, "k"))}
     assert await upkeep.order_forecasts(database) >= 1
     async with database.transaction(organisation_id) as tx:
         counts = (await jobs.counts(tx))[FORECAST.name]

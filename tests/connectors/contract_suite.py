@@ -99,6 +99,24 @@ class ConnectorContract(ContractBase):
             assert header == header.lower()
             assert setting in public
 
+    def test_says_what_it_takes_of_listings(self) -> None:
+        manifest, has = self.connector.manifest, self.connector.manifest.capabilities.__contains__
+        assert bool(manifest.listing_rules) == bool(manifest.listing_fields) == has(Capability.PUSH_LISTINGS)
+        assert bool(manifest.listing_ends) == has(Capability.END_LISTINGS)
+        assert manifest.listing_batch_max >= 1
+        assert manifest.price_batch_max >= 1
+        if has(Capability.PUSH_LISTINGS):
+            # What is written must be read again, whole.
+            assert has(Capability.READ_LISTINGS)
+            assert has(Capability.PULL_LISTINGS)
+        if not has(Capability.PUSH_PRICES):
+            assert not has(Capability.FOLLOW_PRICES)
+            assert not manifest.price_compared
+        if not has(Capability.PUSH_LISTINGS):
+            assert not has(Capability.FOLLOW_LISTINGS)
+            assert not has(Capability.PREVIEW_LISTINGS)
+            assert not manifest.listing_version_compared
+
     def test_declares_its_rate_limits(self) -> None:
         limits = self.connector.manifest.rate_limits
         assert limits

@@ -137,3 +137,30 @@ async def test_the_command_says_when_it_is_ready_and_stops_cleanly() -> None:
     process.terminate()
     _, complaints = await process.communicate()
     assert (process.returncode, complaints) == (0, b"")
+
+
+async def test_a_product_is_edited_on_the_channel(client: httpx.AsyncClient) -> None:
+    async with running(Config(seed=1, products=3, channels=("square", "shopify", "amazon"))) as serving:
+        sku = next(iter(serving.sandbox.world.products))
+        for channel, shop in serving.sandbox.world.shops.items():
+            shop.write_quantity(shop.by_sku[sku], 4, kind=WriteKind.ABSOLUTE, request_id="r")
+            before = shop.by_sku[sku].updated_at
+            edit = {"channel": channel, "sku": sku, "title": "Edited there", "price": "43.21"}
+            assert await control(client, serving, "POST", "/edit", edit) == {"edited": True}
+            listing = shop.by_sku[sku]
+            assert listing.sheet is not None
+            assert (listing.sheet.title, str(listing.product.price)) == ("Edited there", "43.21")
+            assert listing.updated_at >= before
+            assert shop.shown(sku) == 4
+            await control(client, serving, "POST", "/edit", {"channel": channel, "sku": sku, "shown": False})
+            assert shop.shown(sku) == 0, "what is not shown cannot be bought"
+            await control(client, serving, "POST", "/edit", {"channel": channel, "sku": sku, "shown": True})
+            assert shop.shown(sku) == 4
+            await control(client, serving, "POST", "/edit", {"channel": channel, "sku": sku, "deleted": True})
+            assert sku not in shop.by_sku
+        for wrong in (
+            {"channel": "square", "sku": sku},
+            {"channel": "nowhere", "sku": sku},
+            {"channel": "square", "sku": sku, "colour": "red"},
+        ):
+            assert "error" in await control(client, serving, "POST", "/edit", wrong, status=422)
