@@ -201,7 +201,7 @@ async def find_variants(tx: Tx, text: str, limit: int = 8) -> tuple[Hit, ...]:
            join product p on p.organisation_id = v.organisation_id and p.id = v.product_id
            where v.organisation_id = $1 and v.id in (
                select f.id from unnest($2::text[]) s cross join lateral (
-                   select id from variant where organisation_id = $1 and sku ~>=~ s and sku ~<~ s || $4
+                   select id from variant where organisation_id = $1 and sku ~>=~ s and sku ~<~ (s || $4)
                    order by sku using ~<~ limit $3) f)
            order by v.sku limit $3""",
         tx.organisation,

@@ -1,14 +1,16 @@
 """Find products: which statement is quick depends on what is asked for, so the rarest condition is looked for first.
 
-Conditions that an index finds (words, tags, collections, categories, prices, listings) are counted up to a limit. Where
-one of them, or all together, leave few products, those are read and sorted; where all leave many, the list is read in
-its order until a page is full. Only operators that tell nothing of other organisations' rows may use an index under row
-security, so words are rows of `product_term` that are compared by their bytes, not a tsvector (decision 0020).
+Conditions that an index finds (words, tags, collections, categories, prices, listings) are counted, up to a limit. Where
+one of them, or all together, leave few products, those are read and sorted. Else the list is read along its index until
+a page is full, and what a condition finds is hashed beforehand, so that passing by a product costs next to nothing: words
+go together with the order of titles, and there may be many to pass by. Only what most products meet is looked up one by
+one. Words are rows of `product_term`, compared by their bytes: under row security no other index may be used (decision 0020).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,8 +21,10 @@ from entrepot.catalog.reading import LAST, PRODUCT_ROW, PRODUCT_VARIANTS, Produc
 from entrepot.database.pool import Tx
 from entrepot.kernel.paging import Counted, Slice, bounded, counted, decode_cursor, slice_of
 
-FEW = 2_000
+FEW = 5_000
 """So many products are read and sorted at once; of more the list is read in its order."""
+MANY = 100_000
+"""So many products that meet a condition are hashed; of more each product is looked up."""
 WORDS_MAX = 8
 
 _ORDERS: dict[str, tuple[str, str, tuple[type, ...]]] = {
@@ -33,13 +37,29 @@ _ORDERS: dict[str, tuple[str, str, tuple[type, ...]]] = {
 
 
 @dataclass(slots=True)
+class _Condition:
+    """A condition that an index finds. `source`: selects its products; `each`: whether product p meets it."""
+
+    source: str
+    each: str
+    is_word: bool = False
+    most: int = FEW
+    """How far it is worth counting: MANY for what is hashed cheaply."""
+
+    @property
+    def hashed(self) -> str:
+        """Return the condition such that its products are found once. (The `or` keeps it from becoming a join.)"""
+        return f"(p.id in ({self.source}) or false)"
+
+
+@dataclass(slots=True)
 class _Question:
-    """A filter as SQL. `sources`: statements that find products by an index; `where`: what each product must meet."""
+    """A filter as SQL. `where`: what each product must meet besides the conditions."""
 
     organisation: UUID
     args: list[Any] = field(default_factory=list)
     where: list[str] = field(default_factory=list)
-    sources: list[str] = field(default_factory=list)
+    conditions: list[_Condition] = field(default_factory=list)
     by_code: list[UUID] = field(default_factory=list)
     """Products found by a SKU or barcode: they need not have the words."""
 
@@ -59,10 +79,17 @@ class _Question:
         text = re.sub(r"\$(\d+)", lambda found: f"${places[int(found[1])]}", sql)
         return text, *(self.args[number - 1] for number in named)
 
-    def add(self, source: str, condition: str) -> None:
-        """Add a condition that an index finds. `source` selects product_id."""
-        self.sources.append(source)
-        self.where.append(condition)
+    def add(self, source: str, each: str, most: int = FEW) -> None:
+        """Add a condition."""
+        self.conditions.append(_Condition(source, each, most=most))
+
+    def settle(self, written: Sequence[tuple[_Condition, str]]) -> None:
+        """Take the conditions over into `where`, each as it is to be written."""
+        words = [text for condition, text in written if condition.is_word]
+        self.where += [text for condition, text in written if not condition.is_word]
+        if words:
+            also = f" or p.id = any({self.give(self.by_code)}::uuid[])" if self.by_code else ""
+            self.where.append(f"({' and '.join(words)}{also})")
 
 
 async def list_products(tx: Tx, chosen: ProductFilter, cursor: str | None = None, limit: int = 50) -> Slice[ProductRow]:
@@ -78,8 +105,9 @@ async def list_products(tx: Tx, chosen: ProductFilter, cursor: str | None = None
     rows = await tx.fetch(
         *question.statement(
             f"""with page as materialized (
-                    select p.* from product p where {" and ".join(question.where)} order by {order} limit {most})
-                select {PRODUCT_ROW} from page p {PRODUCT_VARIANTS} order by {order}"""
+                    select p.id from product p where {" and ".join(question.where)} order by {order} limit {most})
+                select {PRODUCT_ROW} from page join product p on p.organisation_id = $1 and p.id = page.id
+                {PRODUCT_VARIANTS} order by {order}"""
         )
     )
     items = [product_row(row) for row in rows]
@@ -132,7 +160,7 @@ async def _question(tx: Tx, chosen: ProductFilter) -> _Question:
     if chosen.search:
         await _words(tx, asked, chosen.search)
     if chosen.tag:
-        _term(asked, "tag", f"t.term = {asked.give(chosen.tag)}")
+        asked.conditions.append(_term("tag", f"t.term = {asked.give(chosen.tag)}"))
     if chosen.collection_id:
         _collection(asked, chosen.collection_id)
     if chosen.category_id:
@@ -152,33 +180,28 @@ async def _words(tx: Tx, asked: _Question, text: str) -> None:
     if not words:
         asked.where.append(f"p.id = any({asked.give(asked.by_code)}::uuid[])")
         return
-    conditions = []
     for word in words:
-        low, high = asked.give(word), asked.give(word + LAST)
-        conditions.append(_has_term("word", f"t.term >= {low} and t.term < {high}"))
-        asked.sources.append(_with_term("word", f"t.term >= {low} and t.term < {high}"))
-    asked.where.append(f"(({' and '.join(conditions)}) or p.id = any({asked.give(asked.by_code)}::uuid[]))")
+        compared = f"t.term >= {asked.give(word)} and t.term < {asked.give(word + LAST)}"
+        condition = _term("word", compared)
+        condition.is_word = True
+        asked.conditions.append(condition)
 
 
-def _with_term(kind: str, compared: str) -> str:
-    return f"select t.product_id from product_term t where t.organisation_id = $1 and t.kind = '{kind}' and {compared}"
-
-
-def _has_term(kind: str, compared: str) -> str:
-    return (
+def _term(kind: str, compared: str) -> _Condition:
+    source = (
+        f"select t.product_id from product_term t where t.organisation_id = $1 and t.kind = '{kind}' and {compared}"
+    )
+    each = (
         "exists (select 1 from product_term t where t.organisation_id = $1 and t.product_id = p.id"
         f" and t.kind = '{kind}' and {compared})"
     )
-
-
-def _term(asked: _Question, kind: str, compared: str) -> None:
-    asked.add(_with_term(kind, compared), _has_term(kind, compared))
+    return _Condition(source, each, most=MANY)
 
 
 def _collection(asked: _Question, collection_id: UUID) -> None:
     id = asked.give(collection_id)
     source = f"select c.product_id from collection_product c where c.organisation_id = $1 and c.collection_id = {id}"
-    asked.add(source, f"exists ({source} and c.product_id = p.id)")
+    asked.add(source, f"exists ({source} and c.product_id = p.id)", MANY)
 
 
 async def _category(tx: Tx, asked: _Question, category_id: UUID) -> None:
@@ -223,24 +246,27 @@ def _listed(asked: _Question, chosen: ProductFilter) -> None:
 
 
 async def _narrow(tx: Tx, asked: _Question) -> None:
-    """If the conditions leave few products, name those in the question."""
-    if not asked.sources:
+    """Write the conditions as suits how many products meet them; where few meet all, name those."""
+    if not asked.conditions:
         return
-    limit = f"limit {FEW + 1}"
-    columns = (f"(select count(*) from ({source} {limit}) s)" for source in asked.sources)
+    columns = (f"(select count(*) from ({c.source} limit {c.most + 1}) s)" for c in asked.conditions)
     counts = await tx.fetch_row(*asked.statement("select " + ", ".join(columns)))
     assert counts is not None
-    ordered = sorted(zip(list(counts), asked.sources, strict=True), key=lambda each: each[0])
-    if ordered[0][0] > FEW and len(ordered) == 1:
-        return
-    found, *others = (source for _, source in ordered)
-    if ordered[0][0] > FEW:
-        also = " and ".join(f"product_id in ({source})" for source in others)
-        found = f"select product_id from ({found}) s where {also}"
-    rows = await tx.fetch(*asked.statement(f"select distinct product_id from ({found} {limit}) s"))
-    if len(rows) <= FEW:
-        ids = {row["product_id"] for row in rows} | set(asked.by_code)
-        asked.where.append(f"p.id = any({asked.give(list(ids))}::uuid[])")
+    ordered = sorted(zip(list(counts), asked.conditions, strict=True), key=lambda each: each[0])
+    found = ordered[0][1].source
+    # Few may meet several conditions that many meet each. What nearly all meet leaves nothing out worth the reading.
+    others = [c.source for count, c in ordered[1:] if count <= c.most]
+    if ordered[0][0] <= FEW or others:
+        if ordered[0][0] > FEW:
+            also = " and ".join(f"product_id in ({source})" for source in others)
+            found = f"select product_id from ({found}) s where {also}"
+        rows = await tx.fetch(*asked.statement(f"select distinct product_id from ({found} limit {FEW + 1}) s"))
+        if len(rows) <= FEW:
+            ids = {row["product_id"] for row in rows} | set(asked.by_code)
+            asked.settle([(condition, condition.each) for _, condition in ordered])
+            asked.where.append(f"p.id = any({asked.give(list(ids))}::uuid[])")
+            return
+    asked.settle([(c, c.hashed if count <= c.most and c.most == MANY else c.each) for count, c in ordered])
 
 
 async def products_by_code(tx: Tx, text: str) -> list[UUID]:
@@ -249,7 +275,7 @@ async def products_by_code(tx: Tx, text: str) -> list[UUID]:
     rows = await tx.fetch(
         """select v.product_id from unnest($2::text[]) as s cross join lateral (
                select product_id from variant
-               where organisation_id = $1 and sku ~>=~ s and sku ~<~ s || $3 order by sku using ~<~ limit 500) v
+               where organisation_id = $1 and sku ~>=~ s and sku ~<~ (s || $3) order by sku using ~<~ limit 500) v
            union select product_id from variant where organisation_id = $1 and barcode <> '' and barcode = $4
            limit 500""",
         tx.organisation,

@@ -73,7 +73,13 @@ product_term = tenant_table(
     sa.CheckConstraint("kind in ('word', 'tag')", name="kind"),
     key=("kind", "term", "product_id"),
 )
-sa.Index("ix_product_term_product", product_term.c.organisation_id, product_term.c.product_id)
+sa.Index(
+    "ix_product_term_product",
+    product_term.c.organisation_id,
+    product_term.c.product_id,
+    product_term.c.kind,
+    product_term.c.term,
+)
 variant = tenant_table(
     "variant",
     sa.Column("product_id", UUID, nullable=False),

@@ -133,7 +133,7 @@ create index ix_product_vendor on product (organisation_id, vendor, title, id);
 create index ix_product_type on product (organisation_id, product_type, title, id);
 create index ix_product_updated on product (organisation_id, updated_at, id);
 create index ix_product_without_image on product (organisation_id, title, id) where images = '[]';
-create index ix_product_term_product on product_term (organisation_id, product_id);
+create index ix_product_term_product on product_term (organisation_id, product_id, kind, term);
 create index ix_bulk_edit_item_state on bulk_edit_item (organisation_id, bulk_edit_id, state, product_id);
 create index ix_price_list_price_variant on price_list_price (organisation_id, variant_id);
 """
