@@ -23,6 +23,7 @@ from entrepot import upkeep
 from entrepot.allocation import facade as allocation
 from entrepot.api import build_api
 from entrepot.api.dependencies import Services
+from entrepot.catalog.bulk import BULK_EDIT, BULK_UNDO, apply_bulk_edit, undo_bulk_edit
 from entrepot.channels import facade as channels
 from entrepot.channels.contract import Api, ConnectorError, HandlesWebhooks
 from entrepot.channels.contracts import Connection, ConnectionDefaults
@@ -243,7 +244,7 @@ def job_runner(core: Core) -> JobRunner:
     settings = core.settings
     return JobRunner(
         core.database,
-        {PRODUCT_IMPORT: import_products},
+        {PRODUCT_IMPORT: import_products, BULK_EDIT: apply_bulk_edit, BULK_UNDO: undo_bulk_edit},
         upkeep.schedules(core.database, auto_reorder=settings.inventory.auto_reorder),
         JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),
     )

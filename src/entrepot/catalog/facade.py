@@ -12,6 +12,7 @@ from entrepot.catalog import store
 from entrepot.catalog.bundles import InvalidBundle, Part, Parts, PartView, bundles_with, part_views, parts_of, put_parts
 from entrepot.catalog.categories import ancestors_of, ensure_categories
 from entrepot.catalog.contracts import InvalidProduct, NewProduct, SkuTaken
+from entrepot.catalog.price_lists import ChannelPrice, channel_prices
 from entrepot.channels.contract import ChannelListing
 from entrepot.database.pool import Tx
 from entrepot.jobs import facade as jobs
@@ -19,6 +20,7 @@ from entrepot.kernel.ids import new_id
 
 __all__ = [
     "LISTINGS_MATCHED",
+    "ChannelPrice",
     "InvalidBundle",
     "Part",
     "PartView",
@@ -26,6 +28,7 @@ __all__ = [
     "Resolved",
     "ancestors_of",
     "bundles_with",
+    "channel_prices",
     "create_product",
     "known_skus",
     "part_views",

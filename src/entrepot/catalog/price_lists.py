@@ -145,8 +145,7 @@ async def _write(tx: Tx, sql: str, id: UUID, given: PriceListInput) -> None:
     ):
         raise InvalidPriceList("There is no such connection.")
     try:
-        async with tx.connection.transaction():
-            await tx.execute(sql, tx.organisation, id, *values)
+        await tx.execute(sql, tx.organisation, id, *values)
     except UniqueViolationError:
         raise PriceListExists from None
 
