@@ -66,12 +66,13 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What would become of a product. `problem`: why it would stay as it is."""
+    """What would become of a product. `problem`: why it would stay as it is. Amounts in minor units of `currency`."""
 
     product_id: UUID
     title: str
     changes: tuple[FieldChange, ...]
     problem: str
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +118,18 @@ async def preview(tx: Tx, chosen: Selection, changes: Sequence[Change]) -> Previ
             else:
                 unchanged += 1
     shown = (*problems[:SHOWN_MAX], *rows)[:SHOWN_MAX]
-    return Preview(await _total(tx, chosen), looked, changed, unchanged, len(problems), shown)
+    return Preview(await count_selected(tx, chosen), looked, changed, unchanged, len(problems), shown)
 
 
 def _look(id: UUID, fields: Flat, changes: Sequence[Change]) -> Looked:
+    currency = next((value for name, value in fields.items() if name.endswith(".currency")), "")
     try:
         before, after = bulk_rules.apply(fields, changes)
     except Problem as problem:
-        return Looked(id, fields["title"], (), str(problem))
+        return Looked(id, fields["title"], (), str(problem), currency)
     skus = {name.split(".")[1]: value for name, value in fields.items() if name.endswith(".sku")}
     told = (FieldChange(bulk_rules.described(name, skus), before[name], after[name]) for name in before)
-    return Looked(id, fields["title"], tuple(told), "")
+    return Looked(id, fields["title"], tuple(told), "", currency)
 
 
 async def _steps(tx: Tx, chosen: Selection, after: UUID | None, most: int) -> AsyncIterator[list[UUID]]:
@@ -147,7 +149,8 @@ async def _next(tx: Tx, chosen: Selection, after: UUID | None, limit: int) -> li
     return await matching_ids(tx, filter_of(chosen.parameters, chosen.currency), after, chosen.until, limit)
 
 
-async def _total(tx: Tx, chosen: Selection) -> Counted:
+async def count_selected(tx: Tx, chosen: Selection) -> Counted:
+    """Return how many products are meant."""
     if chosen.parameters is None:
         return Counted(len(chosen.products))
     return await count_matching(tx, filter_of(chosen.parameters, chosen.currency), COUNT_MAX)
@@ -165,7 +168,7 @@ async def _check(tx: Tx, changes: Sequence[Change]) -> None:
 async def take_on(database: Database, actor: Actor, chosen: Selection, changes: Sequence[Change]) -> UUID:
     """Start a bulk edit; a small one is done before this returns. Return its id. Raises InvalidBulkEdit."""
     async with database.transaction(actor.organisation_id) as tx:
-        total = await _total(tx, chosen)
+        total = await count_selected(tx, chosen)
         here = total.count <= HERE_MAX
         bulk_edit_id, job_id = await start(tx, actor, chosen, changes, after=HERE_FOR if here else timedelta(0))
     if here:
@@ -197,7 +200,7 @@ async def apply_bulk_edit(run: JobRun[BulkPayload]) -> Mapping[str, Any]:
     id = run.payload.bulk_edit_id
     async with run.database.transaction(run.organisation_id) as tx:
         row = await bulk_store.get(tx, id)
-        total = await _total(tx, _selection(row.selection))
+        total = await count_selected(tx, _selection(row.selection))
     chosen, changes = _selection(row.selection), [Change(**each) for each in row.changes]
     last = UUID(run.checkpoint["after"]) if run.checkpoint else None
     more = True

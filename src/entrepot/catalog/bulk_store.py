@@ -178,3 +178,15 @@ async def begin_undo(tx: Tx, id: UUID, job_id: UUID) -> None:
         id,
         job_id,
     )
+
+
+async def of_job(tx: Tx, job_id: UUID) -> UUID:
+    """Return the bulk edit that a job does or undoes. Raises BulkEditNotFound."""
+    found: UUID | None = await tx.fetch_value(
+        "select id from bulk_edit where organisation_id = $1 and (job_id = $2 or undo_job_id = $2)",
+        tx.organisation,
+        job_id,
+    )
+    if found is None:
+        raise BulkEditNotFound
+    return found

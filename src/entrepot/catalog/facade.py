@@ -9,7 +9,17 @@ from typing import Any
 from uuid import UUID
 
 from entrepot.catalog import store
-from entrepot.catalog.bundles import InvalidBundle, Part, Parts, PartView, bundles_with, part_views, parts_of, put_parts
+from entrepot.catalog.bundles import (
+    PARTS_MAX,
+    InvalidBundle,
+    Part,
+    Parts,
+    PartView,
+    bundles_with,
+    part_views,
+    parts_of,
+    put_parts,
+)
 from entrepot.catalog.categories import ancestors_of, ensure_categories
 from entrepot.catalog.contracts import InvalidProduct, NewProduct, SkuTaken
 from entrepot.catalog.price_lists import ChannelPrice, channel_prices
@@ -20,6 +30,7 @@ from entrepot.kernel.ids import new_id
 
 __all__ = [
     "LISTINGS_MATCHED",
+    "PARTS_MAX",
     "ChannelPrice",
     "InvalidBundle",
     "Part",

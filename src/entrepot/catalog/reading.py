@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from entrepot.catalog.contracts import Image
+from entrepot.catalog.contracts import Image, VariantNotFound
 from entrepot.database.pool import Tx
 from entrepot.kernel.errors import NotFound
 
@@ -217,3 +217,17 @@ async def has_products(tx: Tx) -> bool:
     return bool(
         await tx.fetch_value("select exists (select 1 from product where organisation_id = $1)", tx.organisation)
     )
+
+
+async def variant_hit(tx: Tx, variant_id: UUID) -> Hit:
+    """Return a variant with its product's title. Raises VariantNotFound."""
+    row = await tx.fetch_row(
+        """select v.id as variant_id, v.product_id, v.sku, p.title from variant v
+           join product p on p.organisation_id = v.organisation_id and p.id = v.product_id
+           where v.organisation_id = $1 and v.id = $2""",
+        tx.organisation,
+        variant_id,
+    )
+    if row is None:
+        raise VariantNotFound
+    return Hit(**dict(row))

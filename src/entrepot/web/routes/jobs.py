@@ -9,6 +9,7 @@ from uuid import UUID
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from entrepot.catalog.bulk import BULK_EDIT, BULK_UNDO
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Scope
@@ -21,7 +22,11 @@ from entrepot.web.visit import Handler, Visit, page
 
 PAGE_SIZE = 50
 STATES = tuple(state.value for state in JobState)
-PAGES = {PRODUCT_IMPORT.name: "/products/import/"}
+PAGES = {
+    PRODUCT_IMPORT.name: "/products/import/",
+    BULK_EDIT.name: "/products/bulk/job/",
+    BULK_UNDO.name: "/products/bulk/job/",
+}
 """Where a job of a kind is shown with its report."""
 
 
