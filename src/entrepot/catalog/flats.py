@@ -76,11 +76,10 @@ async def _set_column(tx: Tx, table: str, column: str, values: Mapping[UUID, Any
 
 async def _set_tags(tx: Tx, values: Mapping[UUID, Sequence[str]]) -> None:
     await tx.execute(
-        """update product p set tags = array(select jsonb_array_elements_text(i.tags)), updated_at = now()
-           from unnest($2::uuid[], $3::jsonb[]) as i(id, tags) where p.organisation_id = $1 and p.id = i.id""",
+        """update product p set tags = array(select jsonb_array_elements_text(i->1)), updated_at = now()
+           from jsonb_array_elements($2::jsonb) i where p.organisation_id = $1 and p.id = (i->>0)::uuid""",
         tx.organisation,
-        list(values),
-        [list(tags) for tags in values.values()],
+        [[str(id), list(tags)] for id, tags in values.items()],
     )
 
 

@@ -104,6 +104,11 @@ class ProductDetail:
         """The variants in use."""
         return tuple(variant for variant in self.variants if variant.is_active)
 
+    @property
+    def archived(self) -> tuple[VariantView, ...]:
+        """The variants out of use."""
+        return tuple(variant for variant in self.variants if not variant.is_active)
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:

@@ -45,8 +45,8 @@ def flat(product: ProductDetail) -> Flat:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it."""
-    return msgspec.to_builtins(value)
+    """Return a value as JSON has it: tuples are lists, ids are text."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def version_of(fields: Mapping[str, Any]) -> str:

@@ -58,6 +58,9 @@ WORDS = {
     "store": "Store",
     "supplier": "Supplier",
     "dropship": "Dropship",
+    "undoing": "Being undone",
+    "problem": "Not changed",
+    "left": "Left alone",
 }
 TONES = {
     "open": "info", "pending": "warn", "partly_shipped": "info", "shipped": "ok", "cancelled": "muted",
@@ -66,6 +69,7 @@ TONES = {
     "queued": "muted", "running": "info", "done": "ok", "failed": "bad", "held": "bad", "dismissed": "muted",
     "active": "ok", "draft": "muted", "archived": "muted",
     "in_transit": "info", "ordered": "info", "partly_received": "warn", "received": "ok", "confirmed": "ok",
+    "undoing": "info", "undone": "muted", "changed": "ok", "problem": "bad", "left": "warn",
 }  # fmt: skip
 
 

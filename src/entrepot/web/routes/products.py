@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from entrepot.catalog import category_tree, collections, filters, search, views
 from entrepot.catalog import reading as catalog
 from entrepot.catalog.filters import filter_of, parameters_of
+from entrepot.catalog.snapshot import Flat, flat
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
-from entrepot.identity.facade import ActorKind, Scope
+from entrepot.identity.facade import ActorKind, AuditEntry, Scope
 from entrepot.kernel.errors import EntrepotError, NotAllowed
 from entrepot.stock import reading as stock
 from entrepot.sync import reading as sync
 from entrepot.web.live import patches
+from entrepot.web.product_forms import label
 from entrepot.web.services import PageServices
 from entrepot.web.templating import query
 from entrepot.web.visit import Visit, page, parse_id
@@ -46,24 +46,25 @@ async def _listing(visit: Visit, error: str = "") -> Response:
     cursor = visit.parameter("cursor")
     async with visit.transaction() as tx:
         products = await search.list_products(tx, chosen, cursor, PAGE_SIZE)
-        choices = await _choices(tx)
+        options = await _options(tx)
         saved = await views.list_views(tx, visit.actor)
         has_products = bool(len(products)) or await catalog.has_products(tx)
     return await visit.page(
         "products.html", status=422 if error else 200, products=products, chosen=chosen, cursor=cursor, error=error,
-        parameters=told, views=saved, has_products=has_products, statuses=filters.STATUSES, sorts=filters.SORTS,
-        **choices,
+        parameters=told, views=saved, has_products=has_products, sorts=filters.SORTS, options=options,
     )  # fmt: skip
 
 
-async def _choices(tx: Tx) -> dict[str, Any]:
-    """Return what filters and forms of products offer."""
+async def _options(tx: Tx) -> dict[str, list[tuple[str, str]]]:
+    """Return what each filter offers: (value, words)."""
     found = await search.facets(tx)
     return {
-        "facets": found,
-        "categories": await category_tree.list_categories(tx),
-        "collections": await collections.list_collections(tx),
-        "channels": await sync.connection_names(tx),
+        "vendor": [(each, each) for each in found.vendors],
+        "type": [(each, each) for each in found.types],
+        "tag": [(each, each) for each in found.tags],
+        "category": [(str(each.id), each.label) for each in await category_tree.list_categories(tx)],
+        "collection": [(str(each.id), each.title) for each in await collections.list_collections(tx)],
+        "channel": [(str(id), name) for id, name in (await sync.connection_names(tx)).items()],
     }
 
 
@@ -104,5 +105,11 @@ async def detail(visit: Visit) -> Response:
             history = await identity.list_audit(tx, limit=10, subject_kind="product", subject_id=str(product.row.id))
     return await visit.page(
         "product.html", product=product, levels=levels, cells=cells, cell_text=patches.cell_text, category=category,
-        groups=groups, history=history,
+        groups=groups, history=history, told=lambda entry: _told(entry, flat(product)),
     )  # fmt: skip
+
+
+def _told(entry: AuditEntry, now: Flat) -> list[str]:
+    """Return which fields a line of the audit log names."""
+    names = entry.after if isinstance(entry.after, dict) else {}
+    return [label(name, now) for name in names][:6]
