@@ -107,7 +107,8 @@ async def save(
         raise ProductNotFound
     present = await reading.product_detail(tx, product_id)
     now = flat(present)
-    _refuse_if_changed(now, edit, version, base)
+    require_version(present, version)
+    _refuse_if_changed(now, edit, base)
     wanted = {name: plain(value) for name, value in edit.fields.items()}
     variants = _variants_after(present, now, edit)
     product = {name: value for name, value in now.items() if "." not in name} | wanted
@@ -122,17 +123,21 @@ async def save(
     )  # fmt: skip
 
 
-def _refuse_if_changed(now: Flat, edit: ProductEdit, version: str | None, base: Mapping[str, Any] | None) -> None:
-    present = version_of(now)
+def require_version(product: ProductDetail, version: str | None) -> None:
+    """Raise ProductChanged unless the product is still of this version; None is content with any."""
+    present = version_of(flat(product))
     if version is not None and version != present:
         raise ProductChanged((), present)
+
+
+def _refuse_if_changed(now: Flat, edit: ProductEdit, base: Mapping[str, Any] | None) -> None:
     if base is not None:
         mine = {name: plain(value) for name, value in edit.fields.items()}
         for variant in edit.variants:
             mine |= {f"variants.{variant.id}.{name}": plain(value) for name, value in variant.fields.items()}
         theirs = collisions(base, now, mine)
         if theirs:
-            raise ProductChanged(theirs, present)
+            raise ProductChanged(theirs, version_of(now))
 
 
 def _variants_after(product: ProductDetail, now: Flat, edit: ProductEdit) -> list[tuple[str, dict[str, Any]]]:

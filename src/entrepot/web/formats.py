@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from entrepot.kernel.money import exponent, to_decimal
@@ -114,6 +115,12 @@ def rhythm(cron: str) -> str:
 def plain_amount(minor: int, currency: str) -> str:
     """Return an amount as it is typed: `1234.50`."""
     return str(to_decimal(minor, currency))
+
+
+def short(value: Decimal) -> str:
+    """Return a number without zeros at its end: `1.08`, `10`."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def ago(at: datetime | None, now: datetime) -> str:

@@ -252,6 +252,8 @@ async def update_product(product_id: UUID, body: ProductPatch, call: CallDep) ->
     """Change a product in part; with `version`, only if it is still the one that was read."""
     async with call.transaction() as tx:
         before = await catalog.product_detail(tx, product_id)
+        # First of all: what was renamed since could not be found any more.
+        editing.require_version(before, body.version)
         saved = await editing.save(tx, product_id, edit_of(before, body), version=body.version)
         await orders.settle_exceptions(tx, dict(saved.made))
         if saved.after:
