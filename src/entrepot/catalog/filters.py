@@ -22,8 +22,8 @@ NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class ProductFilter:
-    """Which products, in which order: every field narrows. `search`: starts of words of title, vendor, type and tags,
-    or the start of a SKU, or a barcode. `category_id`: with the categories below it. `listed`: on the connection
+    """Which products, in which order: every field narrows. `search`: starts of words of title, vendor and type, or
+    the start of a SKU, or a barcode. `category_id`: with the categories below it. `listed`: on the connection
     `connection_id`, or on any. Prices in minor units of `currency`: of any variant.
     """
 

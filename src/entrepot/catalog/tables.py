@@ -62,14 +62,14 @@ sa.Index(
     product.c.id,
     postgresql_where=sa.text("images = '[]'"),
 )
-# What a product is found by: the words of its title, vendor, type and tags, and its tags as they are. Two triggers of
-# the database keep it (migration 0010): an index over a tsvector is no use under row security (decision 0020).
+# What a product is found by: the words of its title, vendor and type, and its tags as they are. Three triggers of the
+# database keep it, so there is no foreign key (migration 0010): an index over a tsvector is no use under row security
+# (decision 0020).
 product_term = tenant_table(
     "product_term",
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("term", sa.Text(collation="C"), nullable=False),
     sa.Column("product_id", UUID, nullable=False),
-    reference("product", "product_id", on_delete="CASCADE"),
     sa.CheckConstraint("kind in ('word', 'tag')", name="kind"),
     key=("kind", "term", "product_id"),
 )
