@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -272,3 +273,31 @@ async def test_selections_that_are_none_are_refused(database: Database, organisa
     async with database.transaction(organisation_id) as tx:
         assert len(await bulk_store.list_bulk_edits(tx)) == 0
     assert bulk_rules.described("variants.x.price_minor", {"x": "CUP"}) == "Price of CUP"
+
+
+async def test_a_category_that_goes_while_products_are_put_into_it(database: Database, organisation_id: UUID) -> None:
+    """Merges, edits of people and bulk edits at once: all end, nothing hangs, nobody's product is in a category that is gone."""
+    ids = [await make(database, organisation_id, f"Cup {n}") for n in range(6)]
+    async with database.transaction(organisation_id) as tx:
+        stays, goes = [await category_tree.create_category(tx, name) for name in ("Stays", "Goes")]
+
+    async def person(id: UUID) -> None:
+        with suppress(CategoryNotFound):
+            async with database.transaction(organisation_id) as tx:
+                await editing.save(tx, id, ProductEdit({"category_id": str(goes)}))
+
+    async def merge() -> None:
+        async with database.transaction(organisation_id) as tx:
+            await category_tree.merge_category(tx, goes, stays)
+
+    async def in_bulk() -> None:
+        with suppress(CategoryNotFound):
+            asked = [Change("category_id", "set", str(goes))]
+            await bulk.take_on(database, actor(organisation_id), bulk.selection(ids), asked)
+
+    await asyncio.gather(
+        in_bulk(), *(person(id) for id in ids[:3]), merge(), *(person(id) for id in ids[3:]), in_bulk()
+    )
+    async with database.transaction(organisation_id) as tx:
+        found = await tx.fetch("select distinct category_id from product where category_id is not null")
+    assert {row[0] for row in found} <= {stays}

@@ -278,9 +278,10 @@ async def undo_bulk_edit(run: JobRun[BulkPayload]) -> Mapping[str, Any]:
 
 
 async def _undo_step(tx: Tx, id: UUID, items: Sequence[bulk_store.Item]) -> None:
+    # Categories are held before products, everywhere.
+    gone = await store.missing_categories(tx, {b for item in items if (b := item.before.get("category_id"))})
     await store.lock_products(tx, [item.product_id for item in items])
     flats = await flats_of(tx, [item.product_id for item in items])
-    gone = await store.missing_categories(tx, {b for item in items if (b := item.before.get("category_id"))})
     written: dict[UUID, Flat] = {}
     told: list[tuple[UUID, str, str]] = []
     for item in items:

@@ -126,7 +126,7 @@ async def merge_category(tx: Tx, category_id: UUID, into_id: UUID) -> int:
     Where both have a category of the same name, those are merged too. Raises CategoryNotFound, CategoryInItself,
     InvalidCategory.
     """
-    tree = await _locked(tx)
+    tree = await _locked(tx, going=True)
     if category_id in tree.above(into_id):
         raise CategoryInItself
     if tree.depth(into_id) + tree.height(category_id) > DEPTH_MAX:
@@ -163,7 +163,7 @@ async def _merge(tx: Tx, tree: _Tree, category_id: UUID, into_id: UUID) -> int:
 
 async def delete_category(tx: Tx, category_id: UUID) -> None:
     """Delete an empty category. Raises CategoryNotFound, CategoryNotEmpty."""
-    tree = await _locked(tx)
+    tree = await _locked(tx, going=True)
     tree.require(category_id)
     used = await tx.fetch_value(
         "select 1 from product where organisation_id = $1 and category_id = $2 limit 1", tx.organisation, category_id
@@ -220,7 +220,14 @@ class _Tree:
                 raise CategoryExists(f"There is a category {name!r} in that place.")
 
 
-async def _locked(tx: Tx) -> _Tree:
+async def _locked(tx: Tx, *, going: bool = False) -> _Tree:
+    """Return the tree as it stays until the end. With `going` nobody gives a product one of its categories meanwhile.
+
+    Whoever does holds the category before the product, as it is done here, so that two never wait for one another.
+    """
     await lock_tree(tx)
-    rows = await tx.fetch("select id, parent_id, name from category where organisation_id = $1", tx.organisation)
+    rows = await tx.fetch(
+        f"select id, parent_id, name from category where organisation_id = $1 order by id{' for update' if going else ''}",
+        tx.organisation,
+    )
     return _Tree([(row["id"], row["parent_id"], row["name"]) for row in rows])

@@ -103,6 +103,10 @@ async def save(
     editor saw them; only a field that both changed refuses it, so that two who change different fields both have their
     way. Raises ProductChanged, ProductNotFound, VariantNotFound, SkuTaken, HandleTaken, InvalidFields.
     """
+    # Categories are held before products, everywhere.
+    category_id = edit.fields.get("category_id")
+    if category_id:
+        await store.require_category(tx, UUID(str(category_id)))
     if not await store.lock_products(tx, [product_id]):
         raise ProductNotFound
     present = await reading.product_detail(tx, product_id)
@@ -169,17 +173,15 @@ async def _write(
     tx: Tx, product_id: UUID, now: Flat, wanted: Flat, variants: Sequence[tuple[str, dict[str, Any]]]
 ) -> dict[str, UUID]:
     changed = {name: value for name, value in wanted.items() if value != now[name]}
-    if "handle" in changed:
-        await tx.execute(_LOCK, f"{tx.organisation}/handle/{changed['handle']}")
-        if await store.product_by_handle(tx, changed["handle"]) is not None:
-            raise HandleTaken(f"The handle {changed['handle']!r} is taken.", handle=changed["handle"])
     skus = {values["sku"]: key for key, values in variants if values["sku"] != now.get(f"variants.{key}.sku")}
     await _lock_skus(tx, list(skus))
     taken = await store.existing_skus(tx, list(skus))
     if taken:
         raise SkuTaken(f"The SKU {next(iter(taken))} exists already.", sku=next(iter(taken)))
-    if changed.get("category_id"):
-        await store.require_category(tx, UUID(changed["category_id"]))
+    if "handle" in changed:
+        await tx.execute(_LOCK, f"{tx.organisation}/handle/{changed['handle']}")
+        if await store.product_by_handle(tx, changed["handle"]) is not None:
+            raise HandleTaken(f"The handle {changed['handle']!r} is taken.", handle=changed["handle"])
     collections = changed.pop("collections", None)
     if collections is not None:
         await store.set_collections(tx, product_id, [UUID(each) for each in collections])
