@@ -49,9 +49,9 @@ select $1, ('00000000-0000-7000-8003-' || lpad(to_hex(n * 4 + v), 12, '0'))::uui
        array['Size ' || v], 100 + (n * 7 + v) % 50000, 'EUR', v
 from generate_series($2::bigint, $3::bigint) n cross join generate_series(1, 4) v where v <= (array[1, 2, 3, 4])[1 + n % 4]
 """
-COLLECTION = f"""
+COLLECTION = """
 insert into collection_product (organisation_id, collection_id, product_id)
-select $1, $2, {ID.format("8002")} from generate_series(1, {PRODUCTS}, 100) n
+select $1, $2, id from product where organisation_id = $1 and right(handle, 2) = '01'
 """
 LISTINGS = """
 insert into listing (organisation_id, id, connection_id, variant_id, external_id, sku, seen_at)
