@@ -23,6 +23,7 @@ from entrepot import upkeep
 from entrepot.allocation import facade as allocation
 from entrepot.api import build_api
 from entrepot.api.dependencies import Services
+from entrepot.catalog.bulk import BULK_EDIT, BULK_UNDO, apply_bulk_edit, undo_bulk_edit
 from entrepot.channels import facade as channels
 from entrepot.channels.client import TransportSettings
 from entrepot.channels.contract import Api, ConnectorError, HandlesWebhooks
@@ -255,6 +256,8 @@ def job_runner(core: Core) -> JobRunner:
             allocation.SIMULATION: allocation.simulator(orders.past_lines),
             allocation.FORECAST: allocation.forecast,
             STOCK_FILE: take_file_in,
+            BULK_EDIT: apply_bulk_edit,
+            BULK_UNDO: undo_bulk_edit,
         },
         upkeep.schedules(core.database, core.vault, auto_reorder=settings.inventory.auto_reorder),
         JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -71,3 +72,8 @@ def test_schedules_read_as_words() -> None:
     assert formats.rhythm("*/5 * * * *") == "every 5 minutes"
     assert formats.rhythm("7 * * * *") == "every hour, 7 min past"
     assert formats.rhythm("0 3 * * 1") == "0 3 * * 1"
+
+
+@pytest.mark.parametrize(("value", "text"), [("10.0000", "10"), ("1.0800", "1.08"), ("100", "100"), ("-2.5", "-2.5")])
+def test_numbers_without_zeros_at_their_end(value: str, text: str) -> None:
+    assert formats.short(Decimal(value)) == text

@@ -9,6 +9,8 @@ import pytest
 from tests.web.fill import Filled, change_stock, fill
 
 from entrepot.catalog import reading as catalog
+from entrepot.catalog import search
+from entrepot.catalog.filters import ProductFilter
 from entrepot.database.pool import Database
 from entrepot.kernel.clock import utc_now
 from entrepot.kernel.errors import NotFound
@@ -166,7 +168,7 @@ async def test_runs_and_products(database: Database, organisation_id: UUID, fill
         running = await sync.running_runs(tx)
         first = await sync.list_runs(tx, limit=3)
         rest = await sync.list_runs(tx, cursor=first.next_cursor, limit=3)
-        products = await catalog.list_products(tx, catalog.ProductFilter(search="SKU-00001"))
+        products = await search.list_products(tx, ProductFilter(search="SKU-00001"))
         detail = await catalog.product_detail(tx, filled.products[1])
         hits = await catalog.find_variants(tx, "sku-0000", 3)
         newest = await orders.orders_since(tx, earliest_id(utc_now().replace(year=2020)), 2)

@@ -387,3 +387,44 @@ def test_a_rule_is_written_tried_and_mended_by_keyboard(page: Page, site: Site) 
     page.keyboard.press("g")
     page.keyboard.press("a")
     expect(page.get_by_role("heading", name="Allocation", level=1)).to_be_visible()
+
+
+def test_products_are_chosen_by_keyboard_and_edited_in_bulk(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/products")
+    live(page)
+    expect(page.get_by_role("button", name="Edit selected")).to_be_disabled()
+    for key in ("j", "x", "j", "x"):
+        page.keyboard.press(key)
+    expect(page.locator("[data-selected-count]")).to_have_text("2")
+    page.get_by_role("button", name="Edit selected").click()
+    expect(page.get_by_role("heading", name="2 products")).to_be_visible()
+    page.get_by_label("Change 1").select_option("tags:add")
+    page.get_by_label("Value").first.fill("chosen")
+    page.get_by_role("button", name="Look first").click()
+    expect(page.get_by_text("2 would change")).to_be_visible()
+    page.get_by_role("button", name="Change 2 products").click()
+    expect(page.get_by_text("2 changed")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("2 set back")).to_be_visible()
+    page.goto(f"{site.url}/products")
+    page.get_by_label("Select all on this page").check()
+    expect(page.locator("tbody input:checked")).to_have_count(page.locator("tbody input[type=checkbox]").count())
+
+
+def test_who_leaves_an_unsaved_form_is_asked(page: Page, site: Site, filled: Filled) -> None:
+    page.goto(f"{site.url}/products/{filled.products[0]}/edit")
+    live(page)
+    asked: list[str] = []
+
+    def stay(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    page.get_by_label("Vendor").fill("Somebody")
+    page.evaluate("location.href = '/products'")
+    expect(page.get_by_label("Vendor")).to_have_value("Somebody")
+    assert asked == ["beforeunload"]
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Somebody").first).to_be_visible()
+    assert asked == ["beforeunload"]

@@ -27,7 +27,7 @@ async def ensure_categories(tx: Tx, paths: Sequence[Path]) -> Mapping[Path, UUID
                 f"A category has at most {DEPTH_MAX} levels, each with a name of 1 to 200 characters: {' > '.join(path)!r}."
             )
     # Two that make the same branch: the second finds the first's.
-    await tx.execute(_LOCK, f"{tx.organisation}/categories")
+    await lock_tree(tx)
     found: dict[Path, UUID] = {}
     for depth in range(1, max(map(len, wanted)) + 1):
         level = sorted(path for path in wanted if len(path) == depth)
@@ -35,6 +35,11 @@ async def ensure_categories(tx: Tx, paths: Sequence[Path]) -> Mapping[Path, UUID
         rows = await _ensure_level(tx, parents, [path[-1] for path in level])
         found |= {path: rows[parent, path[-1]] for path, parent in zip(level, parents, strict=True)}
     return found
+
+
+async def lock_tree(tx: Tx) -> None:
+    """Let nobody else change the tree of categories until the end."""
+    await tx.execute(_LOCK, f"{tx.organisation}/categories")
 
 
 async def _ensure_level(tx: Tx, parents: Sequence[UUID | None], names: Sequence[str]) -> dict[tuple[Any, str], UUID]:

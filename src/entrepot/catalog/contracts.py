@@ -85,3 +85,11 @@ class ProductNotFound(NotFound):
 
 class InvalidProduct(InvalidInput):
     """The product is not valid."""
+
+
+class CategoryNotFound(NotFound):
+    """There is no such category."""
+
+
+class CollectionNotFound(NotFound):
+    """There is no such collection."""

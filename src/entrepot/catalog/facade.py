@@ -9,9 +9,20 @@ from typing import Any
 from uuid import UUID
 
 from entrepot.catalog import store
-from entrepot.catalog.bundles import InvalidBundle, Part, Parts, PartView, bundles_with, part_views, parts_of, put_parts
+from entrepot.catalog.bundles import (
+    PARTS_MAX,
+    InvalidBundle,
+    Part,
+    Parts,
+    PartView,
+    bundles_with,
+    part_views,
+    parts_of,
+    put_parts,
+)
 from entrepot.catalog.categories import ancestors_of, ensure_categories
 from entrepot.catalog.contracts import InvalidProduct, NewProduct, SkuTaken
+from entrepot.catalog.price_lists import ChannelPrice, channel_prices
 from entrepot.channels.contract import ChannelListing
 from entrepot.database.pool import Tx
 from entrepot.jobs import facade as jobs
@@ -19,7 +30,9 @@ from entrepot.kernel.ids import new_id
 
 __all__ = [
     "LISTINGS_MATCHED",
+    "PARTS_MAX",
     "PRODUCTS_FILED",
+    "ChannelPrice",
     "InvalidBundle",
     "Part",
     "PartView",
@@ -27,6 +40,7 @@ __all__ = [
     "Resolved",
     "ancestors_of",
     "bundles_with",
+    "channel_prices",
     "create_product",
     "known_skus",
     "part_views",

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 
+from entrepot.catalog.contracts import Image, VariantNotFound
 from entrepot.database.pool import Tx
 from entrepot.kernel.errors import NotFound
-from entrepot.kernel.paging import Slice, bounded, decode_cursor, slice_of
-
-STATUSES = ("active", "draft", "archived")
-
-
-@dataclass(frozen=True, slots=True)
-class ProductFilter:
-    """Which products: every field narrows. `search`: start of a SKU or part of the title."""
-
-    search: str = ""
-    status: str | None = None
-    product_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +51,16 @@ class VariantView:
     currency: str
     weight_g: int | None
     position: int
+    length_mm: int | None = None
+    width_mm: int | None = None
+    height_mm: int | None = None
+    image_url: str = ""
+    state: str = "active"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is in use."""
+        return self.state == "active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,24 @@ class ProductDetail:
     tags: tuple[str, ...]
     option_names: tuple[str, ...]
     variants: tuple[VariantView, ...]
+    """In use and archived."""
     listings: tuple[ListingView, ...]
+    images: tuple[Image, ...] = ()
+    category_id: UUID | None = None
+    collections: tuple[UUID, ...] = ()
+    seo_title: str = ""
+    seo_description: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def active(self) -> tuple[VariantView, ...]:
+        """The variants in use."""
+        return tuple(variant for variant in self.variants if variant.is_active)
+
+    @property
+    def archived(self) -> tuple[VariantView, ...]:
+        """The variants out of use."""
+        return tuple(variant for variant in self.variants if not variant.is_active)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,69 +120,37 @@ class Hit:
     title: str
 
 
-_ROW = """
+LAST = "\U0010ffff"
+"""Sorts after every character: what starts with a text is not less than it and less than it + LAST."""
+
+PRODUCT_ROW = """
     p.id, p.handle, p.title, p.vendor, p.product_type, p.status, p.created_at, p.updated_at,
     coalesce(p.images->0->>'url', '') as image_url,
     v.variants, v.first_sku, v.price_min_minor, v.price_max_minor, v.currency,
     (select count(*) from variant w join listing l on l.organisation_id = w.organisation_id and l.variant_id = w.id
      where w.organisation_id = p.organisation_id and w.product_id = p.id) as listings
 """
-_VARIANTS = """
+PRODUCT_VARIANTS = """
     cross join lateral (
         select count(*) as variants, min(sku) as first_sku, min(price_minor) as price_min_minor,
                max(price_minor) as price_max_minor, min(currency) as currency
-        from variant w where w.organisation_id = p.organisation_id and w.product_id = p.id) v
+        from variant w where w.organisation_id = p.organisation_id and w.product_id = p.id and w.state = 'active') v
 """
 
 
-def _row(record: asyncpg.Record) -> ProductRow:
+def product_row(record: asyncpg.Record) -> ProductRow:
+    """Return a row of PRODUCT_ROW as a value."""
     return ProductRow(**{name: record[name] for name in ProductRow.__slots__})
-
-
-async def list_products(tx: Tx, chosen: ProductFilter, cursor: str | None = None, limit: int = 50) -> Slice[ProductRow]:
-    """Return products by title. Raises InvalidCursor."""
-    limit = bounded(limit)
-    after = decode_cursor(cursor, str, UUID)
-    args: list[Any] = [tx.organisation]
-    where = ["p.organisation_id = $1"]
-    for column, value in (("p.status", chosen.status), ("p.product_type", chosen.product_type)):
-        if value is not None:
-            args.append(value)
-            where.append(f"{column} = ${len(args)}")
-    if chosen.search.strip():
-        args += [chosen.search.strip().lower(), await _products_by_sku(tx, chosen.search.strip())]
-        where.append(f"(position(${len(args) - 1} in lower(p.title)) > 0 or p.id = any(${len(args)}))")
-    if after:
-        args += after
-        where.append(f"(p.title, p.id) > (${len(args) - 1}, ${len(args)})")
-    args.append(limit + 1)
-    rows = await tx.fetch(
-        f"""with page as materialized (
-                select * from product p where {" and ".join(where)} order by p.title, p.id limit ${len(args)})
-            select {_ROW} from page p {_VARIANTS} order by p.title, p.id""",
-        *args,
-    )
-    items = [_row(row) for row in rows]
-    last = items[limit - 1] if len(items) > limit else None
-    return slice_of(items, limit, (last.title, last.id) if last else None)
-
-
-async def _products_by_sku(tx: Tx, text: str) -> list[UUID]:
-    """Return the products of the variants whose SKU starts with the text."""
-    rows = await tx.fetch(
-        """select distinct product_id from variant
-           where organisation_id = $1 and (sku ^@ $2 or sku ^@ $3 or (barcode <> '' and barcode = $2)) limit 500""",
-        tx.organisation,
-        text,
-        text.upper(),
-    )
-    return [row["product_id"] for row in rows]
 
 
 async def product_detail(tx: Tx, product_id: UUID) -> ProductDetail:
     """Return one product with its variants (by position) and their listings. Raises NotFound."""
     record = await tx.fetch_row(
-        f"""select {_ROW}, p.description, p.tags, p.option_names from product p {_VARIANTS}
+        f"""select {PRODUCT_ROW}, p.description, p.tags, p.option_names, p.images, p.category_id, p.seo_title,
+                p.seo_description, p.attributes,
+                array(select c.collection_id from collection_product c
+                      where c.organisation_id = $1 and c.product_id = p.id order by c.collection_id) as collections
+            from product p {PRODUCT_VARIANTS}
             where p.organisation_id = $1 and p.id = $2""",
         tx.organisation,
         product_id,
@@ -176,12 +159,18 @@ async def product_detail(tx: Tx, product_id: UUID) -> ProductDetail:
         raise NotFound("There is no such product.")
     variants = await variants_of(tx, [product_id])
     return ProductDetail(
-        row=_row(record),
+        row=product_row(record),
         description=record["description"],
         tags=tuple(record["tags"]),
         option_names=tuple(record["option_names"]),
         variants=variants,
         listings=await listings_of(tx, [variant.id for variant in variants]),
+        images=tuple(Image(each["url"], each.get("alt", "")) for each in record["images"]),
+        category_id=record["category_id"],
+        collections=tuple(record["collections"]),
+        seo_title=record["seo_title"],
+        seo_description=record["seo_description"],
+        attributes=record["attributes"],
     )
 
 
@@ -189,7 +178,7 @@ async def variants_of(tx: Tx, product_ids: Sequence[UUID]) -> tuple[VariantView,
     """Return the variants of these products, by product and position."""
     rows = await tx.fetch(
         """select id, product_id, sku, barcode, title, option_values, price_minor, compare_at_minor, cost_minor,
-                  currency, weight_g, position
+                  currency, weight_g, position, length_mm, width_mm, height_mm, image_url, state
            from variant where organisation_id = $1 and product_id = any($2) order by product_id, position, sku""",
         tx.organisation,
         list(product_ids),
@@ -215,11 +204,15 @@ async def find_variants(tx: Tx, text: str, limit: int = 8) -> tuple[Hit, ...]:
     rows = await tx.fetch(
         """select v.id as variant_id, v.product_id, v.sku, p.title from variant v
            join product p on p.organisation_id = v.organisation_id and p.id = v.product_id
-           where v.organisation_id = $1 and (v.sku ^@ $2 or v.sku ^@ $3) order by v.sku limit $4""",
+           where v.organisation_id = $1 and v.id in (
+               select f.id from unnest($2::text[]) s cross join lateral (
+                   select id from variant where organisation_id = $1 and sku ~>=~ s and sku ~<~ (s || $4)
+                   order by sku using ~<~ limit $3) f)
+           order by v.sku limit $3""",
         tx.organisation,
-        text,
-        text.upper(),
+        sorted({text, text.upper()}),
         limit,
+        LAST,
     )
     return tuple(Hit(**dict(row)) for row in rows)
 
@@ -229,3 +222,17 @@ async def has_products(tx: Tx) -> bool:
     return bool(
         await tx.fetch_value("select exists (select 1 from product where organisation_id = $1)", tx.organisation)
     )
+
+
+async def variant_hit(tx: Tx, variant_id: UUID) -> Hit:
+    """Return a variant with its product's title. Raises VariantNotFound."""
+    row = await tx.fetch_row(
+        """select v.id as variant_id, v.product_id, v.sku, p.title from variant v
+           join product p on p.organisation_id = v.organisation_id and p.id = v.product_id
+           where v.organisation_id = $1 and v.id = $2""",
+        tx.organisation,
+        variant_id,
+    )
+    if row is None:
+        raise VariantNotFound
+    return Hit(**dict(row))

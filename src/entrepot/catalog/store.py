@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from entrepot.catalog.contracts import CategoryNotFound, CollectionNotFound
 from entrepot.channels.contract import ChannelListing
 from entrepot.database.pool import Tx
 from entrepot.kernel.ids import new_id
@@ -183,3 +184,102 @@ async def upsert_variants(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> dict[str, 
 async def existing_skus(tx: Tx, skus: Sequence[str]) -> Mapping[str, UUID]:
     """Return the SKUs that exist already, with their variant."""
     return await variants_by_sku(tx, skus)
+
+
+async def product_by_handle(tx: Tx, handle: str) -> UUID | None:
+    """Return the product with this handle."""
+    found: UUID | None = await tx.fetch_value(
+        "select id from product where organisation_id = $1 and handle = $2", tx.organisation, handle
+    )
+    return found
+
+
+async def lock_products(tx: Tx, product_ids: Sequence[UUID]) -> list[UUID]:
+    """Let nobody else edit these products until the end, in the order of their ids; return those that exist.
+
+    Rows that refer to them may be written meanwhile.
+    """
+    rows = await tx.fetch(
+        "select id from product where organisation_id = $1 and id = any($2::uuid[]) order by id for no key update",
+        tx.organisation,
+        list(product_ids),
+    )
+    return [row["id"] for row in rows]
+
+
+async def set_fields(tx: Tx, table: str, identifier: UUID, values: Mapping[str, Any], *, touch: bool = False) -> None:
+    """Set columns of one product or variant; their names are those of catalog.snapshot. Nothing to set: nothing done,
+    unless `touch` asks for the time of change."""
+    if not values and not touch:
+        return
+    columns = [f"{name} = ${number}" for number, name in enumerate(values, start=3)]
+    await tx.execute(
+        f"update {table} set {', '.join([*columns, 'updated_at = now()'])} where organisation_id = $1 and id = $2",
+        tx.organisation,
+        identifier,
+        *values.values(),
+    )
+
+
+async def insert_variant(tx: Tx, product_id: UUID, identifier: UUID, values: Mapping[str, Any]) -> None:
+    """Add a variant to a product."""
+    columns = ", ".join(values)
+    places = ", ".join(f"${number}" for number in range(4, 4 + len(values)))
+    await tx.execute(
+        f"insert into variant (organisation_id, id, product_id, {columns}) values ($1, $2, $3, {places})",
+        tx.organisation,
+        identifier,
+        product_id,
+        *values.values(),
+    )
+
+
+async def require_category(tx: Tx, category_id: UUID) -> None:
+    """Raise CategoryNotFound unless there is this category."""
+    if not await tx.fetch_value(
+        "select 1 from category where organisation_id = $1 and id = $2 for key share", tx.organisation, category_id
+    ):
+        raise CategoryNotFound
+
+
+async def set_collections(tx: Tx, product_id: UUID, collection_ids: Sequence[UUID]) -> None:
+    """Let a product be in these collections only; in those that are new to it it comes last. Raises CollectionNotFound."""
+    await require_collections(tx, collection_ids)
+    await tx.execute(
+        "delete from collection_product where organisation_id = $1 and product_id = $2"
+        " and not collection_id = any($3::uuid[])",
+        tx.organisation,
+        product_id,
+        list(collection_ids),
+    )
+    await tx.execute(
+        """insert into collection_product (organisation_id, collection_id, product_id, position)
+           select $1, c.id, $2, 1 + coalesce((select max(o.position) from collection_product o
+                                              where o.organisation_id = $1 and o.collection_id = c.id), 0)
+           from unnest($3::uuid[]) as c(id)
+           on conflict (organisation_id, collection_id, product_id) do nothing""",
+        tx.organisation,
+        product_id,
+        list(collection_ids),
+    )
+
+
+async def require_collections(tx: Tx, collection_ids: Sequence[UUID]) -> None:
+    """Raise CollectionNotFound unless there are all of these collections."""
+    known = await tx.fetch(
+        "select id from collection where organisation_id = $1 and id = any($2::uuid[]) order by id for key share",
+        tx.organisation,
+        list(collection_ids),
+    )
+    if len(known) < len(set(collection_ids)):
+        raise CollectionNotFound
+
+
+async def missing_categories(tx: Tx, category_ids: Set[str]) -> set[str]:
+    """Return those of these categories that are gone."""
+    rows = await tx.fetch(
+        "select id from category where organisation_id = $1 and id = any($2::uuid[]) order by id for key share",
+        tx.organisation,
+        sorted(category_ids),
+    )
+    return set(category_ids) - {str(row["id"]) for row in rows}

@@ -51,6 +51,35 @@ product = tenant_table(
 )
 sa.Index("ix_product_title", product.c.organisation_id, product.c.title, product.c.id)
 sa.Index("ix_product_category", product.c.organisation_id, product.c.category_id)
+sa.Index("ix_product_status", product.c.organisation_id, product.c.status, product.c.title, product.c.id)
+sa.Index("ix_product_vendor", product.c.organisation_id, product.c.vendor, product.c.title, product.c.id)
+sa.Index("ix_product_type", product.c.organisation_id, product.c.product_type, product.c.title, product.c.id)
+sa.Index("ix_product_updated", product.c.organisation_id, product.c.updated_at, product.c.id)
+sa.Index(
+    "ix_product_without_image",
+    product.c.organisation_id,
+    product.c.title,
+    product.c.id,
+    postgresql_where=sa.text("images = '[]'"),
+)
+# What a product is found by: the words of its title, vendor and type, and its tags as they are. Three triggers of the
+# database keep it, so there is no foreign key (migration 0010): an index over a tsvector is no use under row security
+# (decision 0023).
+product_term = tenant_table(
+    "product_term",
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("term", sa.Text(collation="C"), nullable=False),
+    sa.Column("product_id", UUID, nullable=False),
+    sa.CheckConstraint("kind in ('word', 'tag')", name="kind"),
+    key=("kind", "term", "product_id"),
+)
+sa.Index(
+    "ix_product_term_product",
+    product_term.c.organisation_id,
+    product_term.c.product_id,
+    product_term.c.kind,
+    product_term.c.term,
+)
 variant = tenant_table(
     "variant",
     sa.Column("product_id", UUID, nullable=False),
@@ -71,9 +100,21 @@ variant = tenant_table(
     sa.Column("height_mm", sa.Integer),
     # Of this variant alone; empty: the product's main one.
     sa.Column("image_url", sa.Text, nullable=False, server_default=""),
+    # An archived one is out of use; its stock, orders and history stay, so it is never deleted.
+    sa.Column("state", sa.Text, nullable=False, server_default="active"),
     reference("product", "product_id"),
     sa.UniqueConstraint("organisation_id", "sku"),
     sa.CheckConstraint("price_minor >= 0", name="price"),
+    sa.CheckConstraint("state in ('active', 'archived')", name="state"),
+)
+# In the order of its bytes, so that the start of a SKU is a range whatever the database's language.
+sa.Index("ix_variant_sku", variant.c.organisation_id, variant.c.sku, postgresql_ops={"sku": "text_pattern_ops"})
+sa.Index(
+    "ix_variant_price",
+    variant.c.organisation_id,
+    variant.c.currency,
+    variant.c.price_minor,
+    variant.c.product_id,
 )
 sa.Index("ix_variant_product", variant.c.organisation_id, variant.c.product_id)
 sa.Index(
@@ -133,5 +174,103 @@ listing = tenant_table(
 sa.Index("ix_listing_variant", listing.c.organisation_id, listing.c.variant_id)
 sa.Index("ix_listing_sku", listing.c.organisation_id, listing.c.connection_id, listing.c.sku)
 sa.Index("ix_listing_keys", listing.c["keys"], postgresql_using="gin", postgresql_ops={"keys": "jsonb_path_ops"})
+exchange_rate = tenant_table(
+    "exchange_rate",
+    # One unit of `base` is `rate` units of `quote`, on that day, says `source`.
+    sa.Column("base", sa.CHAR(3), nullable=False),
+    sa.Column("quote", sa.CHAR(3), nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("rate", sa.Numeric(20, 10), nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    created_at(),
+    sa.CheckConstraint("rate > 0", name="rate"),
+    sa.CheckConstraint("base <> quote", name="pair"),
+    key=("base", "quote", "day"),
+)
+price_list = tenant_table(
+    "price_list",
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("currency", sa.CHAR(3), nullable=False),
+    # Of one connection, or of all of a channel; neither: not in use anywhere yet.
+    sa.Column("connection_id", UUID),
+    sa.Column("channel", sa.Text),
+    sa.Column("markup_percent", sa.Numeric(9, 4), nullable=False, server_default="0"),
+    # A price is a multiple of `step_minor` plus `end_minor`: 100 and 99 make prices end in .99.
+    sa.Column("step_minor", sa.BigInteger, nullable=False, server_default="1"),
+    sa.Column("end_minor", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("rounding", sa.Text, nullable=False, server_default="nearest"),
+    sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
+    created_at(),
+    updated_at(),
+    reference("connection", "connection_id", on_delete="CASCADE"),
+    sa.UniqueConstraint("organisation_id", "name"),
+    sa.UniqueConstraint("organisation_id", "connection_id"),
+    sa.UniqueConstraint("organisation_id", "channel"),
+    sa.CheckConstraint("num_nonnulls(connection_id, channel) <= 1", name="place"),
+    sa.CheckConstraint("step_minor >= 1 and end_minor >= 0 and end_minor < step_minor", name="ends"),
+    sa.CheckConstraint("rounding in ('nearest', 'up', 'down')", name="rounding"),
+    sa.CheckConstraint("markup_percent > -100", name="markup"),
+)
+price_list_price = tenant_table(
+    "price_list_price",
+    sa.Column("price_list_id", UUID, nullable=False),
+    sa.Column("variant_id", UUID, nullable=False),
+    sa.Column("price_minor", sa.BigInteger, nullable=False),
+    sa.Column("compare_at_minor", sa.BigInteger),
+    updated_at(),
+    reference("price_list", "price_list_id", on_delete="CASCADE"),
+    reference("variant", "variant_id", on_delete="CASCADE"),
+    sa.CheckConstraint("price_minor >= 0 and compare_at_minor >= 0", name="price"),
+    key=("price_list_id", "variant_id"),
+)
+sa.Index("ix_price_list_price_variant", price_list_price.c.organisation_id, price_list_price.c.variant_id)
+saved_view = tenant_table(
+    "saved_view",
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("shared", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("parameters", JSONB, nullable=False),
+    created_at(),
+    sa.UniqueConstraint("organisation_id", "owner", "name"),
+    sa.CheckConstraint("name <> ''", name="name"),
+)
+bulk_edit = tenant_table(
+    "bulk_edit",
+    sa.Column("actor", sa.Text, nullable=False),
+    # {"products": [id]} or {"filter": {...}, "until": id}; see bulk.py.
+    sa.Column("selection", JSONB, nullable=False),
+    sa.Column("changes", JSONB, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, server_default="running"),
+    sa.Column("changed", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("unchanged", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("problems", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("undone", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("left_alone", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("job_id", UUID),
+    sa.Column("undo_job_id", UUID),
+    created_at(),
+    sa.CheckConstraint("state in ('running', 'done', 'undoing', 'undone')", name="state"),
+)
+bulk_edit_item = tenant_table(
+    "bulk_edit_item",
+    sa.Column("bulk_edit_id", UUID, nullable=False),
+    sa.Column("product_id", UUID, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("before", JSONB, nullable=False),
+    sa.Column("after", JSONB, nullable=False),
+    sa.Column("note", sa.Text, nullable=False, server_default=""),
+    reference("bulk_edit", "bulk_edit_id", on_delete="CASCADE"),
+    reference("product", "product_id", on_delete="CASCADE"),
+    sa.CheckConstraint("state in ('changed', 'problem', 'undone', 'left')", name="state"),
+    key=("bulk_edit_id", "product_id"),
+)
+sa.Index(
+    "ix_bulk_edit_item_state",
+    bulk_edit_item.c.organisation_id,
+    bulk_edit_item.c.bulk_edit_id,
+    bulk_edit_item.c.state,
+    bulk_edit_item.c.product_id,
+)
 
 __all__ = ["metadata"]

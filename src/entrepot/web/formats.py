@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from entrepot.kernel.money import exponent, to_decimal
@@ -58,6 +59,9 @@ WORDS = {
     "store": "Store",
     "supplier": "Supplier",
     "dropship": "Dropship",
+    "undoing": "Being undone",
+    "problem": "Not changed",
+    "left": "Left alone",
 }
 TONES = {
     "open": "info", "pending": "warn", "partly_shipped": "info", "shipped": "ok", "cancelled": "muted",
@@ -66,6 +70,7 @@ TONES = {
     "queued": "muted", "running": "info", "done": "ok", "failed": "bad", "held": "bad", "dismissed": "muted",
     "active": "ok", "draft": "muted", "archived": "muted",
     "in_transit": "info", "ordered": "info", "partly_received": "warn", "received": "ok", "confirmed": "ok",
+    "undoing": "info", "undone": "muted", "changed": "ok", "problem": "bad", "left": "warn",
 }  # fmt: skip
 
 
@@ -110,6 +115,12 @@ def rhythm(cron: str) -> str:
 def plain_amount(minor: int, currency: str) -> str:
     """Return an amount as it is typed: `1234.50`."""
     return str(to_decimal(minor, currency))
+
+
+def short(value: Decimal) -> str:
+    """Return a number without zeros at its end: `1.08`, `10`."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def ago(at: datetime | None, now: datetime) -> str:

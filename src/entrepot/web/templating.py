@@ -31,6 +31,7 @@ def environment() -> jinja2.Environment:
         signed=formats.signed,
         money=formats.money,
         plain_amount=formats.plain_amount,
+        short=formats.short,
         word=formats.word,
         tone=formats.tone,
         every=formats.every,

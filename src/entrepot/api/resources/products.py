@@ -14,19 +14,21 @@ from entrepot.api.amounts import Amount, Currency, SkuText, Text10k, Text255, mi
 from entrepot.api.answers import Answer, Input, Resource, answer, empty, once, respond
 from entrepot.api.dependencies import CallDep
 from entrepot.api.paging import PagingDep
+from entrepot.api.resources.product_edits import ProductPatch, Status, edit_of
 from entrepot.catalog import editing
 from entrepot.catalog import reading as catalog
+from entrepot.catalog import search as finding
 from entrepot.catalog.contracts import Image, NewProduct, NewVariant
+from entrepot.catalog.filters import filter_of
+from entrepot.catalog.snapshot import flat, version_of
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Actor, Scope
-from entrepot.kernel.errors import InvalidInput
 from entrepot.orders import facade as orders
 from entrepot.stock import facade as stock
 from entrepot.stock import reading as stock_reading
 from entrepot.stock.facade import StockChange
 
-Status = Literal["active", "draft", "archived"]
 Units = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
@@ -61,7 +63,7 @@ class VariantStock(Resource):
 
 
 class VariantView(Resource):
-    """A sellable form of a product."""
+    """A sellable form of a product. `state`: active or archived; sizes in millimetres."""
 
     id: UUID
     sku: str
@@ -73,6 +75,12 @@ class VariantView(Resource):
     cost: str | None
     currency: str
     weight_g: int | None
+    length_mm: int | None
+    width_mm: int | None
+    height_mm: int | None
+    image_url: str
+    position: int
+    state: str
     stock: VariantStock | None
 
 
@@ -88,12 +96,26 @@ class ListingView(Resource):
     active: bool
 
 
+class ImageView(Resource):
+    """A picture of a product."""
+
+    url: str
+    alt: str
+
+
 class ProductWhole(ProductView):
-    """A product with its variants and listings."""
+    """A product with its variants (archived ones too) and listings. `version` is another one after every change."""
 
     description: str
     tags: list[str]
     option_names: list[str]
+    images: list[ImageView]
+    category_id: UUID | None
+    collection_ids: list[UUID]
+    seo_title: str
+    seo_description: str
+    attributes: dict[str, str]
+    version: str
     variants: list[VariantView]
     listings: list[ListingView]
 
@@ -163,44 +185,49 @@ class ProductInput(Input):
         return [VariantInput(sku=self.sku, price=self.price, barcode=self.barcode, stock=self.stock)]
 
 
-class VariantPatch(Input):
-    """What to change of the variant with this SKU; what is absent stays."""
-
-    sku: SkuText
-    title: Text255 | None = None
-    barcode: Text255 | None = None
-    price: Amount | None = None
-    compare_at_price: Amount | None = None
-    cost: Amount | None = None
-    weight_g: Annotated[int | None, Field(ge=0, le=10_000_000)] = None
-
-
-class ProductPatch(Input):
-    """What to change of a product; what is absent stays. `price` is that of a product with one variant."""
-
-    title: Annotated[Text255 | None, Field(min_length=1)] = None
-    description: Text10k | None = None
-    vendor: Text255 | None = None
-    product_type: Text255 | None = None
-    tags: Annotated[list[Text255] | None, Field(max_length=100)] = None
-    image_url: Annotated[Text255 | None, Field(max_length=2000)] = None
-    status: Status | None = None
-    price: Amount | None = None
-    variants: Annotated[tuple[VariantPatch, ...], Field(max_length=500)] = ()
-
-
 async def list_products(
     call: CallDep,
     paging: PagingDep,
     status: Annotated[Status | None, Query()] = None,
-    category: Annotated[str | None, Query(max_length=255, description="Product type")] = None,
-    search: Annotated[str, Query(max_length=200, description="Start of a SKU, or part of the title")] = "",
+    category: Annotated[str | None, Query(max_length=255, description="Id of a category, or a product type")] = None,
+    search: Annotated[
+        str, Query(max_length=200, description="Starts of words, or the start of a SKU, or a barcode")
+    ] = "",
+    product_type: Annotated[str, Query(alias="type", max_length=255)] = "",
+    vendor: Annotated[str, Query(max_length=255)] = "",
+    tag: Annotated[str, Query(max_length=200)] = "",
+    collection: Annotated[UUID | None, Query(description="Id of a collection")] = None,
+    connection: Annotated[UUID | None, Query(description="Id of a connection: listed there, or not")] = None,
+    listed: Annotated[bool | None, Query(description="Listed on the connection, or on any")] = None,
+    price_min: Annotated[Amount | None, Query(alias="priceMin")] = None,
+    price_max: Annotated[Amount | None, Query(alias="priceMax")] = None,
+    image: Annotated[bool | None, Query(description="With or without an image")] = None,
+    sort: Annotated[Literal["title", "-title", "updated", "created"], Query()] = "title",
 ) -> Response:
-    """Return products by title."""
-    chosen = catalog.ProductFilter(search.replace("\x00", ""), status, _no_nul(category))
+    """Return products, by title if not told otherwise. Prices are of the organisation's currency."""
+    kind, category_id = category or product_type, _maybe_id(category)
+    told: dict[str, Any] = {
+        "q": search, "status": status, "type": "" if category_id else kind, "vendor": vendor, "tag": tag,
+        "category": category_id, "collection": collection, "channel": connection, "listed": _yes_no(listed),
+        "price_min": price_min, "price_max": price_max, "image": _yes_no(image), "sort": sort,
+    }  # fmt: skip
+    parameters = {name: str(value) for name, value in told.items() if value not in (None, "")}
+    currency = (await identity.get_organisation(call.services.database, call.actor.organisation_id)).currency
+    chosen = filter_of(parameters, currency)
     async with call.transaction() as tx:
-        found = await paging.read(lambda cursor, limit: catalog.list_products(tx, chosen, cursor, limit))
+        found = await paging.read(lambda cursor, limit: finding.list_products(tx, chosen, cursor, limit))
     return respond(Products(products=[ProductView(**_row(row)) for row in found], next_cursor=found.next_cursor))
+
+
+def _maybe_id(text_or_id: str | None) -> UUID | None:
+    try:
+        return UUID(text_or_id or "")
+    except ValueError:
+        return None
+
+
+def _yes_no(value: bool | None) -> str:
+    return "" if value is None else "yes" if value else "no"
 
 
 async def get_product(product_id: UUID, call: CallDep) -> Response:
@@ -222,25 +249,23 @@ async def create_product(body: ProductInput, call: CallDep) -> Response:
 
 
 async def update_product(product_id: UUID, body: ProductPatch, call: CallDep) -> Response:
-    """Change a product in part."""
+    """Change a product in part; with `version`, only if it is still the one that was read."""
     async with call.transaction() as tx:
         before = await catalog.product_detail(tx, product_id)
-        await editing.update(tx, product_id, _changes(before, body))
-        shown = body.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        earlier = {"title": before.row.title, "status": before.row.status}
-        await identity.record(tx, call.actor, "product.update", "product", product_id, earlier, shown)
+        # First of all: what was renamed since could not be found any more.
+        editing.require_version(before, body.version)
+        saved = await editing.save(tx, product_id, edit_of(before, body), version=body.version)
+        await orders.settle_exceptions(tx, dict(saved.made))
+        if saved.after:
+            await identity.record(tx, call.actor, "product.update", "product", product_id, saved.before, saved.after)
         return respond(await _whole(tx, product_id))
 
 
 async def archive_product(product_id: UUID, call: CallDep) -> Response:
     """Archive a product: it leaves the lists of active ones; stock, orders and history stay."""
     async with call.transaction() as tx:
-        before = await catalog.product_detail(tx, product_id)
-        await editing.archive(tx, product_id)
-        await identity.record(
-            tx, call.actor, "product.archive", "product", product_id, {"status": before.row.status},
-            {"status": "archived"},
-        )  # fmt: skip
+        saved = await editing.archive(tx, product_id)
+        await identity.record(tx, call.actor, "product.archive", "product", product_id, saved.before, saved.after)
     return empty()
 
 
@@ -290,30 +315,6 @@ def _new_product(body: ProductInput, inputs: list[VariantInput], currency: str) 
     )
 
 
-def _changes(before: catalog.ProductDetail, body: ProductPatch) -> editing.ProductChanges:
-    patches = list(body.variants)
-    if body.price is not None:
-        if len(before.variants) != 1:
-            raise InvalidInput("This product has several variants: send their prices in `variants`.")
-        patches.append(VariantPatch(sku=before.variants[0].sku, price=body.price))
-    currency_of = {variant.sku: variant.currency for variant in before.variants}
-    variants = []
-    for each in patches:
-        currency = currency_of.get(each.sku, "EUR")
-        variants.append(
-            editing.VariantChanges(
-                each.sku, each.title, each.barcode, optional_minor(each.price, currency),
-                optional_minor(each.compare_at_price, currency), optional_minor(each.cost, currency), each.weight_g,
-            )
-        )  # fmt: skip
-    return editing.ProductChanges(
-        title=body.title, description=body.description, vendor=body.vendor, product_type=body.product_type,
-        tags=None if body.tags is None else tuple(body.tags), status=body.status,
-        images=None if body.image_url is None else (Image(body.image_url),) if body.image_url else (),
-        variants=tuple(variants),
-    )  # fmt: skip
-
-
 async def _whole(tx: Tx, product_id: UUID) -> OneProduct:
     detail = await catalog.product_detail(tx, product_id)
     rows = await stock_reading.stock_rows(tx, [variant.id for variant in detail.variants])
@@ -323,6 +324,13 @@ async def _whole(tx: Tx, product_id: UUID) -> OneProduct:
         description=detail.description,
         tags=list(detail.tags),
         option_names=list(detail.option_names),
+        images=[ImageView.model_validate(image) for image in detail.images],
+        category_id=detail.category_id,
+        collection_ids=list(detail.collections),
+        seo_title=detail.seo_title,
+        seo_description=detail.seo_description,
+        attributes=dict(detail.attributes),
+        version=version_of(flat(detail)),
         variants=[_variant(variant, stock_of.get(variant.id)) for variant in detail.variants],
         listings=[
             ListingView(
@@ -367,13 +375,15 @@ def _variant(variant: catalog.VariantView, row: stock_reading.StockRow | None) -
         cost=text(variant.cost_minor, variant.currency),
         currency=variant.currency,
         weight_g=variant.weight_g,
+        length_mm=variant.length_mm,
+        width_mm=variant.width_mm,
+        height_mm=variant.height_mm,
+        image_url=variant.image_url,
+        position=variant.position,
+        state=variant.state,
         stock=None
         if row is None
         else VariantStock(
             on_hand=row.on_hand, reserved=row.reserved, held=row.held, available=row.ats, shortage=row.shortage
         ),
     )
-
-
-def _no_nul(value: str | None) -> str | None:
-    return None if value is None else value.replace("\x00", "")

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from entrepot.allocation.facade import SIMULATION
+from entrepot.catalog.bulk import BULK_EDIT, BULK_UNDO
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Scope
@@ -27,6 +28,8 @@ PAGES = {
     PRODUCT_IMPORT.name: "/products/import/",
     STOCK_FILE.name: "/stock/files/",
     SIMULATION.name: "/stock/simulations/job/",
+    BULK_EDIT.name: "/products/bulk/job/",
+    BULK_UNDO.name: "/products/bulk/job/",
 }
 """Where a job of a kind is shown with its report."""
 

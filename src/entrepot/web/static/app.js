@@ -156,7 +156,7 @@
     var data = message.data;
     if (data.at) skew = Math.max(-86400000, Date.parse(data.at) - Date.now());
     setLive(true);
-    if (data.stale && !typing()) return location.reload();
+    if (data.stale && !typing() && !unsaved) return location.reload();
     if (data.patch) patch(data.patch);
     insertItems("orders", data.orders);
     insertItems("movements", data.movements);
@@ -447,6 +447,9 @@
   });
 
   doc.addEventListener("change", function (event) {
+    if (event.target.matches("[data-select-all]")) {
+      $$("tbody[data-rows] input[type=checkbox]").forEach(function (box) { box.checked = event.target.checked; });
+    }
     if (event.target.closest("[data-autosubmit]") && event.target.matches("select, input[type=checkbox]")) {
       event.target.form.requestSubmit();
     }
@@ -454,12 +457,25 @@
   });
 
   function countSelected() {
+    var count = $("[data-selected-count]");
+    if (!count) return;
+    var boxes = $$("tbody[data-rows] input[type=checkbox]");
+    var chosen = boxes.filter(function (box) { return box.checked; }).length;
+    count.textContent = chosen;
     var bar = $("[data-selected]");
-    if (!bar) return;
-    var count = $$("tbody[data-rows] input[type=checkbox]:checked").length;
-    bar.hidden = count === 0;
-    $("[data-selected-count]", bar).textContent = count;
+    if (bar) bar.hidden = chosen === 0;
+    var all = $("[data-select-all]");
+    if (all) { all.checked = chosen > 0 && chosen === boxes.length; all.indeterminate = chosen > 0 && chosen < boxes.length; }
+    $$("[data-needs-selected]").forEach(function (button) { button.disabled = chosen === 0; });
   }
+
+  // ---- forms that are not to be left by mistake ---------------------------------------------------------------------
+
+  var unsaved = false;
+
+  doc.addEventListener("input", function (event) { if (event.target.closest("form[data-leave]")) unsaved = true; });
+  doc.addEventListener("submit", function () { unsaved = false; });
+  addEventListener("beforeunload", function (event) { if (unsaved) event.preventDefault(); });
 
   doc.addEventListener("DOMContentLoaded", function () {
     themeLabel();
@@ -467,6 +483,8 @@
     times();
     setInterval(times, 1000);
     $$("[data-needs-script]").forEach(function (node) { node.hidden = false; });
+    unsaved = $("form[data-changed]") !== null;
+    countSelected();
     connect();
   });
 })();
