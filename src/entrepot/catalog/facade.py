@@ -12,6 +12,8 @@ from entrepot.catalog import store
 from entrepot.catalog.bundles import InvalidBundle, Part, Parts, PartView, bundles_with, part_views, parts_of, put_parts
 from entrepot.catalog.categories import ancestors_of, ensure_categories
 from entrepot.catalog.contracts import InvalidProduct, NewProduct, SkuTaken
+from entrepot.catalog.intake import Taken, TakenMeanwhile, find, take
+from entrepot.catalog.intake_store import currencies, skus_of
 from entrepot.channels.contract import ChannelListing
 from entrepot.database.pool import Tx
 from entrepot.jobs import facade as jobs
@@ -24,9 +26,13 @@ __all__ = [
     "PartView",
     "Parts",
     "Resolved",
+    "Taken",
+    "TakenMeanwhile",
     "ancestors_of",
     "bundles_with",
     "create_product",
+    "currencies",
+    "find",
     "known_skus",
     "part_views",
     "parts_of",
@@ -34,6 +40,8 @@ __all__ = [
     "resolve",
     "save_listings",
     "save_products",
+    "skus_of",
+    "take",
     "tell_matched",
 ]
 

@@ -46,6 +46,13 @@ from entrepot.stock.remedies import ShortageNotFound, buy_for, give_up, send_fro
 from entrepot.stock.reordering import Advice, PointRule, Position, ReorderRule
 from entrepot.stock.sales import claim_sales, release_sales, ship_sales
 from entrepot.stock.store import claims_of_lines
+from entrepot.stock.store_offers import (
+    offers_for,
+    on_hand_at_first,
+    preferred_elsewhere,
+    supplier_currency,
+    variants_by_supplier_sku,
+)
 from entrepot.stock.suppliers import (
     Offer,
     SupplierNameTaken,
@@ -73,11 +80,11 @@ __all__ = [
     "buy_suggested", "cancel_count", "cancel_purchase", "cancel_transfer", "change_location", "change_on_hand",
     "change_purchase", "change_supplier", "change_transfer", "claim_sales", "claims_of_lines", "confirm_count",
     "create_location", "create_supplier", "deactivate_location", "dismiss", "draft_purchase", "draft_transfer",
-    "drop_offers", "end_holds", "expire_holds", "extend_hold", "give_up", "levels", "open_count", "order_locations",
-    "order_purchase", "place_holds", "put_offers", "receive_purchase", "receive_transfer", "record_counts",
-    "release_hold", "release_sales", "see_alert", "send_from_supplier", "set_bundle", "set_damaged",
-    "set_reorder_rule", "set_safety_stock", "set_threshold", "ship_sales", "ship_transfer", "take_from_location",
-    "verify",
+    "drop_offers", "end_holds", "expire_holds", "extend_hold", "give_up", "levels", "offers_for", "on_hand_at_first",
+    "open_count", "order_locations", "order_purchase", "place_holds", "preferred_elsewhere", "put_offers",
+    "receive_purchase", "receive_transfer", "record_counts", "release_hold", "release_sales", "see_alert",
+    "send_from_supplier", "set_bundle", "set_damaged", "set_reorder_rule", "set_safety_stock", "set_threshold",
+    "ship_sales", "ship_transfer", "supplier_currency", "take_from_location", "variants_by_supplier_sku", "verify",
 ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from entrepot.catalog.files.cells import BadCell, slug
-from entrepot.catalog.files.contracts import SKU_MAX, FileProduct, FileVariant, ReadOptions, RowCounts, RowProblem
+from entrepot.catalog.files.contracts import SKU_MAX, FileProduct, ReadOptions, RowCounts, RowProblem
 
 TWICE = "A SKU names one variant: give this row a SKU of its own, or delete it."
 
@@ -77,5 +77,3 @@ def merge(first: FileProduct, more: FileProduct) -> None:
 def variant_title(options: Sequence[str]) -> str:
     """Return what a variant is called after its options."""
     return " / ".join(options)
-
-

@@ -15,7 +15,8 @@ TEXT_MAX = 100_000
 
 Fields = dict[str, Any]
 """Only what a file tells: a name that is missing stays as it is, None or an empty value is emptied. JSON values;
-amounts of money as decimal text in major units."""
+amounts of money as decimal text in major units. Of a product besides: `images_more` (added to those there),
+`handle_wish` (the handle of a new one)."""
 
 
 class UnknownFormat(InvalidInput):

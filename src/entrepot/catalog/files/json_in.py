@@ -78,7 +78,9 @@ class JsonReader:
                 raise UnknownFormat(f"The file has more than {ROWS_MAX:,} products: import it in parts.")
             self.book.counts.rows += 1
             if not isinstance(value, dict):
-                self.book.refuse(number, "", "This is no product.", 'Write an object such as {"sku": "A", "title": "Cup"}.')
+                self.book.refuse(
+                    number, "", "This is no product.", 'Write an object such as {"sku": "A", "title": "Cup"}.'
+                )
                 continue
             found = self._product(number, {_name(key): each for key, each in value.items()})
             if found is not None:
@@ -161,7 +163,9 @@ def _images(value: Any) -> list[dict[str, str]]:
         if isinstance(each, str) and each.strip():
             found.append({"url": each.strip(), "alt": ""})
         elif isinstance(each, dict) and isinstance(each.get("url") or each.get("src"), str):
-            found.append({"url": str(each.get("url") or each.get("src")).strip(), "alt": str(each.get("alt") or "").strip()})
+            found.append(
+                {"url": str(each.get("url") or each.get("src")).strip(), "alt": str(each.get("alt") or "").strip()}
+            )
     return list({image["url"]: image for image in reversed(found)}.values())[::-1]
 
 

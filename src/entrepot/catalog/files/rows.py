@@ -9,7 +9,7 @@ import codecs
 import csv
 import io
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, BinaryIO
@@ -32,7 +32,6 @@ class Table:
     rows: Iterator[Row]
     encoding: str = ""
     separator: str = ""
-    close: Callable[[], None] = lambda: None
 
 
 def kind_of(stream: BinaryIO) -> str:
@@ -74,10 +73,35 @@ def encoding_of(stream: BinaryIO) -> str:
     return "utf-8"
 
 
+class _Lent(io.RawIOBase):
+    """A file that stays open when what reads it is done."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
 def open_text(stream: BinaryIO, encoding: str) -> io.TextIOWrapper:
     """Return a file as text; bytes that the encoding does not have become a mark."""
     stream.seek(0)
-    return io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
+    lent = io.BufferedReader(_Lent(stream), _PIECE)
+    return io.TextIOWrapper(lent, encoding=encoding, errors="replace", newline="")
 
 
 def open_csv(stream: BinaryIO) -> Table:
@@ -101,13 +125,7 @@ def open_csv(stream: BinaryIO) -> Table:
     except csv.Error as error:
         raise UnknownFormat(f"The file cannot be read as CSV: {error}.") from None
     heads = _heads(heads)
-    return Table(heads, _csv_rows(reader), encoding, _SEPARATORS[separator], lambda: _let_go(text))
-
-
-def _let_go(text: io.TextIOWrapper) -> None:
-    """Leave the file itself open for whoever gave it."""
-    if not text.closed:
-        text.detach()
+    return Table(heads, _csv_rows(reader), encoding, _SEPARATORS[separator])
 
 
 def _csv_rows(reader: Iterator[list[str]]) -> Iterator[Row]:
@@ -138,13 +156,15 @@ def open_excel(stream: BinaryIO) -> Table:
             for number, values in enumerate(rows, start=1):
                 cells = [_text(value) for value in values[:COLUMNS_MAX]]
                 if any(cells):
-                    return Table(_heads(cells), _excel_rows(rows, number), "", "", book.close)
+                    return Table(_heads(cells), _excel_rows(rows, number))
                 if number > 100:
                     break
     except UnknownFormat:
         raise
     except Exception as error:  # A broken file makes openpyxl raise nearly anything.
-        raise UnknownFormat(f"The Excel file cannot be read ({type(error).__name__}). Save it again, or as CSV.") from None
+        raise UnknownFormat(
+            f"The Excel file cannot be read ({type(error).__name__}). Save it again, or as CSV."
+        ) from None
     raise UnknownFormat("The Excel file has no row with heads.")
 
 

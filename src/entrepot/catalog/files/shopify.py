@@ -57,7 +57,15 @@ SETTINGS = {
 }
 """Settings of a shop that are kept as attributes of the product where they are not what is usual (the last word)."""
 _BELONGING = frozenset(
-    ("body html", "url handle", "variant sku", "variant price", "variant inventory qty", "image src", "product image url")
+    (
+        "body html",
+        "url handle",
+        "variant sku",
+        "variant price",
+        "variant inventory qty",
+        "image src",
+        "product image url",
+    )
 )
 _METAFIELD = re.compile(r"\(product\.metafields\.([^.)]+)\.(.+)\)$")
 _GOOGLE = re.compile(r"google shopping / (.+)", re.IGNORECASE)
@@ -198,7 +206,12 @@ class ShopifyReader:
                 del fields["price"]  # A variant always has one; there is none to take.
             if "weight_g" in at:
                 grams = cells.whole(
-                    "weight", self._cell(row, "weight_g"), -cells.WHOLE_MAX, cells.WHOLE_MAX, "a number of grams", decimal
+                    "weight",
+                    self._cell(row, "weight_g"),
+                    -cells.WHOLE_MAX,
+                    cells.WHOLE_MAX,
+                    "a number of grams",
+                    decimal,
                 )
                 fields["weight_g"] = None if grams is None else max(0, grams)
         except BadCell as bad:

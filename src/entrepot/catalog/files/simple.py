@@ -190,5 +190,3 @@ class SimpleReader:
         last = rows.last()
         if last is not None:
             yield last
-
-

@@ -1,0 +1,98 @@
+"""A supplier's price list taken in: whose SKU is whose, what the supplier asks now, and what our variants cost then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from entrepot.catalog import facade as catalog
+from entrepot.catalog.files.contracts import FileProduct, FileVariant, RowProblem
+from entrepot.catalog.intake_rules import Change, Finding, Outcome
+from entrepot.database.pool import Tx
+from entrepot.kernel.money import to_decimal, to_minor
+from entrepot.stock import facade as stock
+from entrepot.stock.facade import Offer
+
+
+async def resolve(
+    tx: Tx, supplier_id: UUID, products: Sequence[FileProduct]
+) -> tuple[list[FileProduct], Mapping[int, RowProblem]]:
+    """Return the products with our SKU where the list has the supplier's only, and what could not be found by place.
+
+    The cost is told to the catalog only where currencies agree and no other supplier is preferred.
+    """
+    variants = [product.variants[0] for product in products]
+    wanted = [v.fields["supplier_sku"] for v in variants if not v.sku]
+    by_theirs = await stock.variants_by_supplier_sku(tx, supplier_id, wanted)
+    ours = await catalog.skus_of(tx, list(by_theirs.values()))
+    skus = [v.sku or ours.get(by_theirs.get(v.fields["supplier_sku"], supplier_id), "") for v in variants]
+    facts = await catalog.currencies(tx, [sku for sku in skus if sku])
+    currency = await stock.supplier_currency(tx, supplier_id)
+    elsewhere = await stock.preferred_elsewhere(tx, supplier_id, [id for id, _ in facts.values()])
+    found, refused = [], {}
+    for at, (product, variant, sku) in enumerate(zip(products, variants, skus, strict=True)):
+        fields = dict(variant.fields)
+        if not sku:
+            theirs = fields["supplier_sku"]
+            refused[at] = RowProblem(
+                variant.row, theirs, "The supplier sells nothing under this SKU that we know.", "supplier_sku", theirs,
+                "Add a column sku with ours: it is remembered.",
+            )  # fmt: skip
+        elif sku in facts and (facts[sku][1] != currency or facts[sku][0] in elsewhere):
+            fields["offer_cost"] = fields.pop("cost")
+        found.append(FileProduct("", product.row, {}, [FileVariant(sku, variant.row, fields)]))
+    return found, refused
+
+
+async def take_offers(
+    tx: Tx, supplier_id: UUID, products: Sequence[FileProduct], findings: Sequence[Finding], *, apply: bool
+) -> list[Finding]:
+    """Compare what the supplier asks with what it asked, and write it if `apply`; return the findings with it."""
+    facts = await catalog.currencies(tx, [product.variants[0].sku for product in products])
+    currency = await stock.supplier_currency(tx, supplier_id)
+    there = await stock.offers_for(tx, supplier_id, [id for id, _ in facts.values()])
+    offers, result = [], []
+    for product, finding in zip(products, findings, strict=True):
+        variant = product.variants[0]
+        if variant.sku not in facts or finding.outcome is Outcome.REFUSED:
+            result.append(finding)
+            continue
+        id = facts[variant.sku][0]
+        old = there.get(id)
+        new = _offer(old or Offer(id), variant, currency)
+        if new == old:
+            result.append(finding)
+            continue
+        offers.append(new)
+        changes: list[Change] = [
+            (variant.sku, f"supplier's {name}", _shown(getattr(old, field, None), field, currency),
+             _shown(getattr(new, field), field, currency))
+            for name, field in (("cost", "cost_minor"), ("SKU", "supplier_sku"), ("lead time", "lead_time_days"),
+                                ("pack", "pack_units"), ("least order", "minimum_units"))
+            if getattr(new, field) != getattr(old, field, None)
+        ]  # fmt: skip
+        outcome = Outcome.CHANGED if finding.outcome is Outcome.UNCHANGED else finding.outcome
+        result.append(replace(finding, outcome=outcome, changes=(*finding.changes, *changes)))
+    if apply and offers:
+        await stock.put_offers(tx, supplier_id, offers)
+    return result
+
+
+def _offer(old: Offer, variant: FileVariant, currency: str) -> Offer:
+    told = variant.fields
+    cost = told.get("cost") or told.get("offer_cost")
+    return replace(
+        old,
+        supplier_sku=told.get("supplier_sku", old.supplier_sku),
+        cost_minor=to_minor(cost, currency) if cost is not None else old.cost_minor,
+        lead_time_days=told.get("lead_time_days", old.lead_time_days),
+        pack_units=told.get("pack_units", old.pack_units),
+        minimum_units=told.get("minimum_units", old.minimum_units),
+    )
+
+
+def _shown(value: object, field: str, currency: str) -> str:
+    if value is None:
+        return ""
+    return f"{to_decimal(int(str(value)), currency)} {currency}" if field == "cost_minor" else str(value)
