@@ -43,7 +43,7 @@ from entrepot.settings import PlatformSettings, Settings, load
 from entrepot.stock.facade import HoldGate, StockWatch
 from entrepot.sync import facade as sync
 from entrepot.sync.desk import ChannelDesk
-from entrepot.sync.importing import PRODUCT_IMPORT, import_products
+from entrepot.sync.importing import PRODUCT_IMPORT, ChannelListings, import_products
 from entrepot.web.live.hub import LiveHub
 from entrepot.web.live.stopping import on_stop_signal
 from entrepot.web.pages import build_pages
@@ -241,9 +241,10 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
 def job_runner(core: Core) -> JobRunner:
     """Return what runs the queued jobs and the schedule of this worker."""
     settings = core.settings
+    pages = ChannelListings(core.database, core.transport, registry.connector_of)
     return JobRunner(
         core.database,
-        {PRODUCT_IMPORT: import_products},
+        {PRODUCT_IMPORT: partial(import_products, pages=pages)},
         upkeep.schedules(core.database, auto_reorder=settings.inventory.auto_reorder),
         JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),
     )

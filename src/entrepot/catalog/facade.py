@@ -13,7 +13,7 @@ from entrepot.catalog.bundles import InvalidBundle, Part, Parts, PartView, bundl
 from entrepot.catalog.categories import ancestors_of, ensure_categories
 from entrepot.catalog.contracts import InvalidProduct, NewProduct, SkuTaken
 from entrepot.catalog.intake import Taken, TakenMeanwhile, find, take
-from entrepot.catalog.intake_store import currencies, skus_of
+from entrepot.catalog.intake_store import attribute_names, currencies, read_full, skus_of
 from entrepot.channels.contract import ChannelListing
 from entrepot.database.pool import Tx
 from entrepot.jobs import facade as jobs
@@ -29,6 +29,7 @@ __all__ = [
     "Taken",
     "TakenMeanwhile",
     "ancestors_of",
+    "attribute_names",
     "bundles_with",
     "create_product",
     "currencies",
@@ -37,6 +38,7 @@ __all__ = [
     "part_views",
     "parts_of",
     "put_parts",
+    "read_full",
     "resolve",
     "save_listings",
     "save_products",

@@ -261,6 +261,7 @@ def _made_variant(told: FileVariant, product: ProductState, state: State, curren
     variant = VariantState(
         new_id(), product.id, told.sku, to_minor(told.fields["price"], currency), currency, position=last + 1, new=True
     )
+    variant.title = told.fields.get("title_wish", "")
     for name in VARIANT_FIELDS:
         if told.fields.get(name) is not None:
             setattr(variant, name, told.fields[name])
@@ -293,9 +294,12 @@ def _compare_variant(
             if minor != old:
                 changes.append((sku, name.replace("_", "-"), _money(old, currency), _money(minor, currency)))
                 setattr(variant, column, minor)
+    values = variant.option_values
     for name in VARIANT_FIELDS:
         if name in told.fields:
             _set(variant, name, told.fields[name], sku, changes)
+    if variant.option_values is not values and "title" not in told.fields and "title_wish" in told.fields:
+        _set(variant, "title", told.fields["title_wish"], sku, changes)
     variant.changed = variant.changed or (len(changes) > before and not variant.new)
 
 

@@ -47,6 +47,10 @@ async def read_state(tx: Tx, handles: Sequence[str], skus: Sequence[str], *, loc
         handles,
         skus,
     )
+    return await _with_variants(tx, products, skus, " for no key update" if lock else "")
+
+
+async def _with_variants(tx: Tx, products: Sequence[Any], skus: Sequence[str], locking: str) -> State:
     state = State()
     paths = await category_paths(tx, list({row["category_id"] for row in products if row["category_id"]}))
     for row in products:
@@ -55,7 +59,7 @@ async def read_state(tx: Tx, handles: Sequence[str], skus: Sequence[str], *, loc
             found.category = list(paths[found.category_id])
         state.add_product(found)
     ids = [row["id"] for row in products]
-    for row in await _variants(tx, ids, skus, " for no key update" if lock else ""):
+    for row in await _variants(tx, ids, skus, locking):
         state.add_variant(VariantState(**dict(row)))
     for product_id, titles in (await _collections(tx, ids)).items():
         state.by_id[product_id].collections = titles
@@ -109,6 +113,27 @@ async def category_paths(tx: Tx, category_ids: Sequence[UUID]) -> Mapping[UUID, 
         category_ids,
     )
     return {row["of"]: tuple(row["names"]) for row in rows}
+
+
+async def read_full(tx: Tx, product_ids: Sequence[UUID]) -> State:
+    """Return these products with all their variants; nothing is locked."""
+    rows = await tx.fetch(
+        f"select {', '.join(_PRODUCT)} from product where organisation_id = $1 and id = any($2::uuid[])",
+        tx.organisation,
+        product_ids,
+    )
+    return await _with_variants(tx, rows, (), "")
+
+
+async def attribute_names(tx: Tx, limit: int) -> list[str]:
+    """Return the names of all attributes of products, at most so many."""
+    rows = await tx.fetch(
+        "select distinct name from product p, jsonb_object_keys(p.attributes) name where p.organisation_id = $1"
+        " order by name limit $2",
+        tx.organisation,
+        limit,
+    )
+    return [row["name"] for row in rows]
 
 
 async def write_products(tx: Tx, products: Sequence[ProductState]) -> bool:

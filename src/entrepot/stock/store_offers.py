@@ -20,6 +20,14 @@ async def supplier_currency(tx: Tx, supplier_id: UUID) -> str:
     return found
 
 
+async def suppliers_named(tx: Tx, names: Sequence[str]) -> dict[str, UUID]:
+    """Return the suppliers with these names."""
+    rows = await tx.fetch(
+        "select name, id from supplier where organisation_id = $1 and name = any($2::text[])", tx.organisation, names
+    )
+    return {row["name"]: row["id"] for row in rows}
+
+
 async def variants_by_supplier_sku(tx: Tx, supplier_id: UUID, supplier_skus: Sequence[str]) -> dict[str, UUID]:
     """Return the variants that a supplier sells under these SKUs of its own; one SKU for several variants names none."""
     rows = await tx.fetch(

@@ -16,7 +16,7 @@ TEXT_MAX = 100_000
 Fields = dict[str, Any]
 """Only what a file tells: a name that is missing stays as it is, None or an empty value is emptied. JSON values;
 amounts of money as decimal text in major units. Of a product besides: `images_more` (added to those there),
-`handle_wish` (the handle of a new one)."""
+`handle_wish` (the handle of a new one); of a variant `title_wish` (its title if it is new or its options change)."""
 
 
 class UnknownFormat(InvalidInput):

@@ -73,7 +73,8 @@ class JsonReader:
 
     def products(self) -> Iterator[FileProduct]:
         """Yield the products. Raises UnknownFormat where the file cannot be read on."""
-        for number, value in enumerate(objects(self.text), start=1):
+        for number, found_value in enumerate(objects(self.text), start=1):
+            value = _clean(found_value)
             if number > ROWS_MAX:
                 raise UnknownFormat(f"The file has more than {ROWS_MAX:,} products: import it in parts.")
             self.book.counts.rows += 1
@@ -101,7 +102,9 @@ class JsonReader:
         handle = str(value.get("handle") or "").strip()[:200]
         variants = []
         for each in listed:
-            named = each if each is value else {_name(key): v for key, v in each.items()}
+            named: Mapping[str, Any] = value
+            if each is not value:
+                named = {"variant_title" if key == "title" else _name(key): v for key, v in each.items()}
             variant = self._variant(number, handle, named)
             if variant is not None:
                 variants.append(variant)
@@ -121,7 +124,7 @@ class JsonReader:
         cell = {name: _cell(each) for key, each in value.items() if (name := _column(key)) and name != "sku"}
         variant = read_variant(self.book, number, sku, cell)
         if variant is not None and chosen is not None:
-            variant.fields["option_values"], variant.fields["title"] = chosen, variant_title(chosen)
+            variant.fields["option_values"], variant.fields["title_wish"] = chosen, variant_title(chosen)
         return variant
 
 
@@ -169,6 +172,18 @@ def _images(value: Any) -> list[dict[str, str]]:
     return list({image["url"]: image for image in reversed(found)}.values())[::-1]
 
 
+def _clean(value: Any) -> Any:
+    """Return a value without what PostgreSQL's text cannot hold: NUL, halves of characters."""
+    if isinstance(value, str):
+        value = value.replace("\x00", "")
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_clean(each) for each in value]
+    if isinstance(value, dict):
+        return {_clean(key): _clean(each) for key, each in value.items()}
+    return value
+
+
 def _name(key: str) -> str:
     """Return a name as columns have it: compareAtPrice is compare_at_price."""
     return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()).strip("_")
@@ -184,7 +199,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return value.replace("\x00", "")
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)[:TEXT_MAX] if isinstance(value, int | float) else ""

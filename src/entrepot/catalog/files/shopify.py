@@ -224,7 +224,7 @@ class ShopifyReader:
         if "variant_image" in at:
             fields["image_url"] = self._cell(row, "variant_image")
         if "option1_value" in at:
-            fields["option_values"], fields["title"] = chosen, variant_title(chosen)
+            fields["option_values"], fields["title_wish"] = chosen, variant_title(chosen)
         stock = None
         try:
             stock = cells.whole("stock", self._cell(row, "stock"), 0, cells.UNITS_MAX, "a number of units", decimal)

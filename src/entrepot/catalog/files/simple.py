@@ -99,8 +99,8 @@ def variant_fields(cell: Mapping[str, str], decimal: str) -> dict[str, Any]:
         told["image_url"] = cells.plain(cell["variant_image"])
     if "option1_value" in cell:
         told["option_values"] = [value for n in (1, 2, 3) if (value := cells.plain(cell.get(f"option{n}_value", "")))]
-        told["title"] = variant_title(told["option_values"])
-    if cell.get("variant_title"):
+        told["title_wish"] = variant_title(told["option_values"])
+    if "variant_title" in cell:
         told["title"] = cells.plain(cell["variant_title"])[:1000]
     return told
 

@@ -18,9 +18,11 @@ from entrepot.sync.importing.contracts import (
     Source,
     Stage,
 )
+from entrepot.sync.importing.exporting import FORMATS, UnknownExport, export_products, file_name
 from entrepot.sync.importing.reading import (
     changed_products,
     changes_csv,
+    check_rows,
     import_detail,
     list_imports,
     problems_csv,
@@ -40,8 +42,9 @@ from entrepot.sync.importing.receiving import (
 from entrepot.sync.importing.working import import_products
 
 __all__ = [
-    "BYTES_MAX", "PRODUCT_IMPORT", "SMALL", "ChangedProduct", "ChannelListings", "Counts", "FileIsGone", "ImportDetail",
-    "ImportIsBusy", "ImportIsOver", "ImportNotFound", "ImportOptions", "Source", "Stage", "changed_products",
-    "changes_csv", "forget", "go_on", "import_detail", "import_products", "list_imports", "problems_csv", "problems_of",
-    "rows_csv", "spooled", "stop", "take_from_channel", "take_in",
+    "BYTES_MAX", "FORMATS", "PRODUCT_IMPORT", "SMALL", "ChangedProduct", "ChannelListings", "Counts", "FileIsGone",
+    "ImportDetail", "ImportIsBusy", "ImportIsOver", "ImportNotFound", "ImportOptions", "Source", "Stage",
+    "UnknownExport", "changed_products", "changes_csv", "check_rows", "export_products", "file_name", "forget", "go_on",
+    "import_detail", "import_products", "list_imports", "problems_csv", "problems_of", "rows_csv", "spooled", "stop",
+    "take_from_channel", "take_in",
 ]  # fmt: skip

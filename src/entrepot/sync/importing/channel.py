@@ -85,5 +85,5 @@ def _variant(listing: ChannelListing) -> dict[str, Any]:
         fields["barcode"] = listing.barcode[:200]
     if listing.options:
         fields["option_values"] = [value for _, value in listing.options]
-        fields["title"] = " / ".join(fields["option_values"])
+        fields["title_wish"] = " / ".join(fields["option_values"])
     return fields

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import UUID
 
 from entrepot.catalog import facade as catalog
@@ -13,37 +13,19 @@ from entrepot.database.pool import Tx
 from entrepot.orders import facade as orders
 from entrepot.stock import facade as stock
 from entrepot.sync.importing import supplying
-from entrepot.sync.importing.contracts import ImportDetail
+from entrepot.sync.importing.contracts import Compared, ImportDetail
 
 OPENING = "opening stock"
 COUNTED = "product file"
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What a part of an import comes to, product by product."""
-
-    findings: tuple[Finding, ...]
-    stock_set: int = 0
-    listings_matched: int = 0
-
-
 async def compare_part(tx: Tx, found: ImportDetail, products: Sequence[FileProduct], *, apply: bool) -> Compared:
     """Say what these products change, and change it if `apply`. Raises TakenMeanwhile."""
-    options = found.options
-    refused: Mapping[int, RowProblem] = {}
-    only_known = found.source == "supplier"
-    if only_known:
-        assert options.supplier_id is not None
-        products, refused = await supplying.resolve(tx, options.supplier_id, products)
+    if found.source == "supplier":
+        return await supplying.compare_list(tx, found.options, products, apply=apply)
     work = catalog.take if apply else catalog.find
-    taken = await work(tx, products, options.currency, only_known=only_known)
+    taken = await work(tx, products, found.options.currency)
     findings = list(taken.findings)
-    if only_known:
-        assert options.supplier_id is not None
-        findings = await supplying.take_offers(tx, options.supplier_id, products, findings, apply=apply)
-    for at, problem in refused.items():
-        findings[at] = replace(findings[at], outcome=Outcome.REFUSED, problems=(problem,))
     findings, stock_set = await _stock(tx, found, findings, taken.new_variants, apply=apply)
     if apply:
         await catalog.tell_matched(tx, taken.matched_listings)

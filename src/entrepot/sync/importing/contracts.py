@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from entrepot.catalog.files.contracts import Look
+from entrepot.catalog.intake_rules import Finding
 from entrepot.jobs.facade import JobKind, JobState, JobView
 from entrepot.kernel.errors import Conflict, NotFound
 
@@ -29,6 +30,10 @@ class ImportIsOver(Conflict):
 
 class FileIsGone(Conflict):
     """The file of this import is deleted already: send it again."""
+
+
+class NotATable(Conflict):
+    """What was sent is no table with rows: mend it where it comes from; the list of problems says what."""
 
 
 class Stage(StrEnum):
@@ -131,6 +136,22 @@ class ImportDetail:
         return self.job is not None and self.job.is_open
 
     @property
+    def state(self) -> str:
+        """The state of its job while that is open or held, else `done`, `looked`, `refused` or `stopped`."""
+        if self.job is not None and (self.job.is_open or self.job.state is JobState.HELD):
+            return self.job.state.value
+        ends = {Stage.APPLIED: "done", Stage.LOOKED: "looked", Stage.REFUSED: "refused"}
+        return ends.get(self.stage, "stopped")
+
+    @property
+    def state_words(self) -> str:
+        """The state in words."""
+        return {
+            "queued": "Waits", "running": "At work", "held": "Failed", "done": "Imported", "looked": "Only looked at",
+            "refused": "Not readable",
+        }.get(self.state, "Stopped")  # fmt: skip
+
+    @property
     def may_apply(self) -> bool:
         """Whether it can be begun or gone on with."""
         held = self.job is not None and self.job.state is JobState.HELD
@@ -147,3 +168,12 @@ class ChangedProduct:
     handle: str
     title: str
     changes: tuple[tuple[str, str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a part of an import comes to, product by product."""
+
+    findings: tuple[Finding, ...]
+    stock_set: int = 0
+    listings_matched: int = 0

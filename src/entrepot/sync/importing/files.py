@@ -34,7 +34,9 @@ class Readable(Protocol):
 def open_file(stream: BinaryIO, options: ImportOptions, source: Source) -> Readable:
     """Return an open file. Raises UnknownFormat."""
     read_options = ReadOptions(options.currency, options.decimal)
-    return PriceList(stream, read_options) if source == "supplier" else ProductFile(stream, read_options)
+    if source == "supplier":
+        return PriceList(stream, read_options, named=options.supplier_id is not None)
+    return ProductFile(stream, read_options)
 
 
 async def stored_file(database: Database, organisation_id: UUID, import_id: UUID) -> BinaryIO:

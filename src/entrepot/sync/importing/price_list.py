@@ -15,6 +15,7 @@ from entrepot.catalog.files.reading import Part, open_table
 from entrepot.catalog.files.rows import Table, kind_of
 
 NAMES = {
+    "supplier": ("supplier", "supplier_name", "vendor"),
     "sku": ("sku", "our_sku", "variant_sku"),
     "supplier_sku": ("supplier_sku", "their_sku", "article", "article_number", "item", "item_number", "part_number"),
     "cost": ("cost", "price", "unit_price", "cost_per_item", "net_price"),
@@ -25,9 +26,12 @@ NAMES = {
 
 
 class PriceList:
-    """Reads a price list; each row is a product with one variant that has to be there. Raises UnknownFormat."""
+    """Reads a price list; each row is a product with one variant that has to be there. Raises UnknownFormat.
 
-    def __init__(self, stream: BinaryIO, options: ReadOptions) -> None:
+    `named`: it is known whose it is; else a column has to say.
+    """
+
+    def __init__(self, stream: BinaryIO, options: ReadOptions, *, named: bool) -> None:
         if kind_of(stream) == "json":
             raise UnknownFormat("A price list is a CSV or Excel file.")
         table = open_table(stream)
@@ -42,6 +46,9 @@ class PriceList:
                 "A price list needs the columns cost, and sku or supplier_sku. Its columns are:"
                 f" {', '.join(table.heads[:12]) or 'none'}."
             )
+        if not named and "supplier" not in self._at:
+            raise UnknownFormat("Say whose price list it is, or add a column supplier with the names.")
+        self._named = named
         self._book = Book(options)
         meaning = {at: name.replace("_", " ") for name, at in self._at.items()}
         columns = tuple((head, meaning.get(at, "")) for at, head in enumerate(table.heads))
@@ -79,6 +86,8 @@ class PriceList:
                 continue
             if theirs:
                 fields["supplier_sku"] = theirs
+            if not self._named:
+                fields["supplier"] = cells.plain(cell["supplier"])
             book.counts.variants += 1
             yield FileProduct("", number, {}, [FileVariant(sku, number, fields)])
 

@@ -19,7 +19,16 @@ from entrepot.jobs import facade as jobs
 from entrepot.jobs.facade import JobNotFound, JobView
 from entrepot.kernel.paging import Slice, bounded, decode_cursor, slice_of
 from entrepot.sync.importing import store
-from entrepot.sync.importing.contracts import ChangedProduct, Counts, ImportDetail, ImportNotFound, ImportOptions, Stage
+from entrepot.sync.importing.contracts import (
+    ChangedProduct,
+    Counts,
+    FileIsGone,
+    ImportDetail,
+    ImportNotFound,
+    ImportOptions,
+    NotATable,
+    Stage,
+)
 from entrepot.sync.importing.files import stored_file
 
 PAGE = 1_000
@@ -54,9 +63,17 @@ async def list_imports(tx: Tx, cursor: str | None = None, limit: int = 20) -> Sl
     """Return imports, the newest first. Raises InvalidCursor."""
     limit = bounded(limit)
     after = decode_cursor(cursor, UUID)
-    rows = await store.latest(tx, after[0] if after else None, limit + 1)
+    rows = await store.latest(tx, UUID(str(after[0])) if after else None, limit + 1)
     items = [await detail_of(tx, row) for row in rows[: limit + 1]]
     return slice_of(items, limit, (items[limit - 1].id,) if len(items) > limit else None)
+
+
+def check_rows(found: ImportDetail) -> None:
+    """See that the rows to mend can be given. Raises FileIsGone, NotATable."""
+    if "json" in found.look.format or found.source == "channel":
+        raise NotATable
+    if not found.has_file:
+        raise FileIsGone
 
 
 async def changed_products(

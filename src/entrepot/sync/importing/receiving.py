@@ -153,9 +153,9 @@ async def _begin(
 async def _check(tx: Tx, options: ImportOptions, source: Source) -> None:
     if (source == "channel") != (options.connection_id is not None):
         raise InvalidInput("Name the connection to read from, and only then.")
-    if (source == "supplier") != (options.supplier_id is not None):
-        raise InvalidInput("Name the supplier whose price list it is, and only then.")
     if options.supplier_id is not None:
+        if source != "supplier":
+            raise InvalidInput("A supplier is named for a price list only.")
         await stock.supplier_currency(tx, options.supplier_id)
 
 

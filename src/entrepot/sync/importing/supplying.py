@@ -13,6 +13,47 @@ from entrepot.database.pool import Tx
 from entrepot.kernel.money import to_decimal, to_minor
 from entrepot.stock import facade as stock
 from entrepot.stock.facade import Offer
+from entrepot.sync.importing.contracts import Compared, ImportOptions
+
+
+async def compare_list(tx: Tx, options: ImportOptions, products: Sequence[FileProduct], *, apply: bool) -> Compared:
+    """Say what rows of a price list change, and change it if `apply`."""
+    places: dict[UUID, list[int]] = {}
+    findings: dict[int, Finding] = {}
+    names = {product.variants[0].fields.get("supplier", "") for product in products}
+    known = {} if options.supplier_id else await stock.suppliers_named(tx, sorted(names))
+    for at, product in enumerate(products):
+        name = product.variants[0].fields.get("supplier", "")
+        supplier_id = options.supplier_id or known.get(name)
+        if supplier_id is None:
+            findings[at] = _refused(product, f"There is no supplier called {name[:100]!r}.", "supplier", name,
+                                    "Correct the name, or make the supplier first.")  # fmt: skip
+        else:
+            places.setdefault(supplier_id, []).append(at)
+    for supplier_id in sorted(places):
+        chosen = places[supplier_id]
+        found = await _of_one(tx, supplier_id, options, [products[at] for at in chosen], apply=apply)
+        findings |= dict(zip(chosen, found, strict=True))
+    return Compared(tuple(findings[at] for at in range(len(products))))
+
+
+def _refused(product: FileProduct, problem: str, column: str, value: str, remedy: str) -> Finding:
+    sku = product.variants[0].sku or product.variants[0].fields.get("supplier_sku", "")
+    found = RowProblem(product.row, sku, problem, column, value, remedy)
+    return Finding(Outcome.REFUSED, None, "", "", (), (found,))
+
+
+async def _of_one(
+    tx: Tx, supplier_id: UUID, options: ImportOptions, products: Sequence[FileProduct], *, apply: bool
+) -> list[Finding]:
+    """Compare rows of one supplier."""
+    resolved, refused = await resolve(tx, supplier_id, products)
+    work = catalog.take if apply else catalog.find
+    taken = await work(tx, resolved, options.currency, only_known=True)
+    findings = await take_offers(tx, supplier_id, resolved, taken.findings, apply=apply)
+    for at, problem in refused.items():
+        findings[at] = replace(findings[at], outcome=Outcome.REFUSED, problems=(problem,))
+    return findings
 
 
 async def resolve(

@@ -25,8 +25,8 @@ from entrepot.jobs.facade import JobRun
 from entrepot.kernel.errors import InvalidInput
 from entrepot.sync.importing import store
 from entrepot.sync.importing.channel import products_of
-from entrepot.sync.importing.comparing import Compared, compare_part
-from entrepot.sync.importing.contracts import OVER, Counts, ImportDetail, ImportNotFound, ProductImport, Stage
+from entrepot.sync.importing.comparing import compare_part
+from entrepot.sync.importing.contracts import OVER, Compared, Counts, ImportDetail, ImportNotFound, ProductImport, Stage
 from entrepot.sync.importing.files import open_file, stored_file
 from entrepot.sync.importing.reading import import_detail
 
@@ -131,7 +131,9 @@ async def _read_channel(run: JobRun[ProductImport], found: ImportDetail, pages: 
 async def _keep(tx: Tx, import_id: UUID, products: Sequence[tuple[int, str, FileProduct]]) -> None:
     """Keep products; what stands further down in a file goes to what it said first of the same product."""
     first: dict[str, FileProduct] = {}
-    there = await store.products_by_key(tx, import_id, [key for _, key, p in products if key])
+    # A reader marks what stood in the file before; of a channel's pages nobody knows.
+    asked = [key for _, key, p in products if key and (p.again or not p.handle)]
+    there = await store.products_by_key(tx, import_id, asked) if asked else {}
     new: list[tuple[int, str, FileProduct]] = []
     for number, key, product in products:
         known = first.get(key) if key else None

@@ -1,4 +1,4 @@
-"""Products: the list, one product, and bringing in a CSV file with a look at the result first."""
+"""Products: the list and one product. Files in and out are in importing.py."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from entrepot.identity.facade import Scope
 from entrepot.kernel.errors import InvalidInput
 from entrepot.stock import reading as stock
 from entrepot.sync import reading as sync
+from entrepot.sync.importing import FORMATS
 from entrepot.web.live import patches
 from entrepot.web.services import PageServices
 from entrepot.web.visit import Visit, page
@@ -40,6 +41,7 @@ async def listing(visit: Visit) -> Response:
         products=products,
         chosen=chosen,
         statuses=catalog.STATUSES,
+        formats=FORMATS,
         cursor=cursor,
         parameters={"q": chosen.search, "status": status or ""},
     )
