@@ -85,7 +85,8 @@ __all__ = [
     "open_count", "order_locations", "order_purchase", "place_holds", "preferred_elsewhere", "put_offers",
     "receive_purchase", "receive_transfer", "record_counts", "release_hold", "release_sales", "see_alert",
     "send_from_supplier", "set_bundle", "set_damaged", "set_reorder_rule", "set_safety_stock", "set_threshold",
-    "ship_sales", "ship_transfer", "supplier_currency", "suppliers_named", "take_from_location", "variants_by_supplier_sku", "verify",
+    "ship_sales", "ship_transfer", "supplier_currency", "suppliers_named", "take_from_location",
+    "variants_by_supplier_sku", "verify",
 ]  # fmt: skip
 
 

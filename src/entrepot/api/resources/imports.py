@@ -100,7 +100,8 @@ class ImportView(Resource):
     """What the import did so far, or would do.
 
     `created`, `updated`: variants made and changed; `new`, `changed`, `unchanged`, `refused`: products. `problems` holds
-    the first 1,000, `problemCount` counts all. `stage`: new, read, looking, looked (a dry run is through), applying, applied, refused.
+    the first 1,000, `problemCount` counts all. `stage`: new, read, looking, looked (a dry run is through), applying, applied,
+    refused.
     """
 
     id: UUID
@@ -172,8 +173,8 @@ class ChangedProducts(Resource):
 async def bulk_import(body: ImportInput, call: CallDep) -> Response:
     """Import products: rows with an error are reported and left out, the others are taken over.
 
-    A small file (about a thousand products) is imported at once and the answer is the report (200). A larger file becomes a
-    background job: the answer is 202, and `GET /v1/imports/{id}` tells how far it is.
+    A small file (about a thousand products) is imported at once and the answer is the report (200). A larger file becomes
+    a background job: the answer is 202, and `GET /v1/imports/{id}` tells how far it is.
     """
     call.actor.require(Scope.STOCK_WRITE)
 

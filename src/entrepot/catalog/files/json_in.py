@@ -121,7 +121,7 @@ class JsonReader:
         if not sku:
             self.book.refuse(number, "", "The SKU is missing.", "Write the SKU of the variant.", "sku")
             return None
-        cell = {name: _cell(each) for key, each in value.items() if (name := _column(key)) and name != "sku"}
+        cell = {name: _guarded(name, each) for key, each in value.items() if (name := _column(key)) and name != "sku"}
         variant = read_variant(self.book, number, sku, cell)
         if variant is not None and chosen is not None:
             variant.fields["option_values"], variant.fields["title_wish"] = chosen, variant_title(chosen)
@@ -130,7 +130,7 @@ class JsonReader:
 
 def _fields(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an object says of its product. Raises BadCell."""
-    plain = {name: _cell(each) for key, each in value.items() if (name := _column(key))}
+    plain = {name: _guarded(name, each) for key, each in value.items() if (name := _column(key))}
     told = product_fields(
         {k: v for k, v in plain.items() if k not in ("tags", "collections", "images", "category", "handle")}
     )
@@ -193,6 +193,12 @@ def _column(name: str) -> str:
     if name == "image_url":
         return "variant_image"
     return name if name in COLUMNS or name.startswith(ATTRIBUTE) else OTHER_NAMES.get(name, "")
+
+
+def _guarded(column: str, value: Any) -> str:
+    """Return a value as a table would have it: nothing in JSON is guarded against spreadsheets."""
+    text = _cell(value)
+    return cells.guarded_code(text) if column == "barcode" else cells.guarded(text)
 
 
 def _cell(value: Any) -> str:

@@ -93,7 +93,7 @@ async def submit(visit: Visit) -> Response:
 async def _taken(visit: Visit, fields: Any, source: str, *, apply_now: bool) -> ImportDetail:
     if source not in ("file", "paste", "supplier"):
         raise InvalidInput(f"{source[:40]!r} is nothing to import from.")
-    decimal = fields.get("decimal") or "."
+    decimal = cast(Literal[".", ","], fields.get("decimal") or ".")
     if decimal not in DECIMALS:
         raise InvalidInput("The decimal separator is a point or a comma.")
     supplier = _id(fields, "supplier") if source == "supplier" else None
@@ -130,7 +130,7 @@ async def progress(visit: Visit) -> Response:
         found = await importing.import_detail(tx, visit.id_of("import_id"))
         changes = await importing.changed_products(tx, found.id, start, SHOWN)
         problems = await importing.problems_of(tx, found.id, PROBLEMS_SHOWN)
-    shown = {
+    shown: dict[str, Any] = {
         "found": found, "counts": found.counts, "changes": changes, "problems": problems, "shown": SHOWN,
         "start": start, "stocks": STOCKS,
     }  # fmt: skip
