@@ -40,7 +40,7 @@ from entrepot.sync.importing.files import open_file
 from entrepot.sync.importing.reading import detail_of, import_detail
 from entrepot.sync.importing.working import import_products
 
-BYTES_MAX = 128 * 1024 * 1024
+BYTES_MAX = 64 * 1024 * 1024
 PIECE = 512 * 1024
 SMALL = 100_000
 """A file of so many bytes (about a thousand products) is imported at once by whoever takes it."""

@@ -106,18 +106,29 @@ async def take_offers(
             result.append(finding)
             continue
         offers.append(new)
-        changes: list[Change] = [
-            (variant.sku, f"supplier's {name}", _shown(getattr(old, field, None), field, currency),
-             _shown(getattr(new, field), field, currency))
-            for name, field in (("cost", "cost_minor"), ("SKU", "supplier_sku"), ("lead time", "lead_time_days"),
-                                ("pack", "pack_units"), ("least order", "minimum_units"))
-            if getattr(new, field) != getattr(old, field, None)
-        ]  # fmt: skip
+        changes = _changes(variant.sku, old, new, currency)
         outcome = Outcome.CHANGED if finding.outcome is Outcome.UNCHANGED else finding.outcome
         result.append(replace(finding, outcome=outcome, changes=(*finding.changes, *changes)))
     if apply and offers:
         await stock.put_offers(tx, supplier_id, offers)
     return result
+
+
+def _changes(sku: str, old: Offer | None, new: Offer, currency: str) -> list[Change]:
+    """Return what an offer changes, as text; of a new one all that it tells."""
+    found: list[Change] = []
+    for name, field in _SHOWN:
+        before = "" if old is None else _shown(getattr(old, field), field, currency)
+        after = _shown(getattr(new, field), field, currency)
+        if before != after:
+            found.append((sku, f"supplier's {name}", before, after))
+    return found
+
+
+_SHOWN = (
+    ("cost", "cost_minor"), ("SKU", "supplier_sku"), ("lead time", "lead_time_days"), ("pack", "pack_units"),
+    ("least order", "minimum_units"),
+)  # fmt: skip
 
 
 def _offer(old: Offer, variant: FileVariant, currency: str) -> Offer:
