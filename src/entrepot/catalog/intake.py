@@ -9,7 +9,7 @@ from uuid import UUID
 from entrepot.catalog import intake_store, store
 from entrepot.catalog.categories import ensure_categories
 from entrepot.catalog.files.contracts import FileProduct
-from entrepot.catalog.intake_rules import Finding, Outcome, State, candidate_handle, compare
+from entrepot.catalog.intake_rules import Finding, Outcome, ProductState, State, VariantState, candidate_handle, compare
 from entrepot.database.pool import Tx
 from entrepot.kernel.errors import Conflict
 
@@ -42,8 +42,14 @@ async def take(tx: Tx, products: Sequence[FileProduct], currency: str, *, only_k
 
     Listings that waited for a new SKU are matched, and `matched_listings` names them. Raises TakenMeanwhile.
     """
-    state = await _state(tx, products, lock=True)
-    findings = tuple(compare(each, state, currency, only_known=only_known) for each in products)
+    state = await _state(tx, products, lock=False)
+    findings = [compare(each, state, currency, only_known=only_known) for each in products]
+    # Most of a file is as it was or new: only what is there and is to be changed is locked, and then compared again.
+    chosen = [at for at, finding in enumerate(findings) if finding.outcome is not Outcome.UNCHANGED]
+    if any(not v.new for at in chosen for v in _known(products[at], state)):
+        state = await _state(tx, [products[at] for at in chosen], lock=True)
+        for at in chosen:
+            findings[at] = compare(products[at], state, currency, only_known=only_known)
     written = [p for p in state.by_id.values() if p.new or p.changed]
     categories = await ensure_categories(tx, sorted({tuple(p.category) for p in written if p.category}))
     for product in written:
@@ -55,7 +61,15 @@ async def take(tx: Tx, products: Sequence[FileProduct], currency: str, *, only_k
     new = {v.sku: v.id for v in variants if v.new}
     matched = await store.match_waiting_listings(tx, list(new)) if new else []
     touched = [f.product_id for f in findings if f.product_id and f.outcome in (Outcome.NEW, Outcome.CHANGED)]
-    return Taken(findings, new, tuple(dict.fromkeys(touched)), tuple(row["id"] for row in matched))
+    return Taken(tuple(findings), new, tuple(dict.fromkeys(touched)), tuple(row["id"] for row in matched))
+
+
+def _known(told: FileProduct, state: State) -> list[ProductState | VariantState]:
+    """Return the product and the variants that are found for a product of a file."""
+    found: list[ProductState | VariantState] = [state.variants[v.sku] for v in told.variants if v.sku in state.variants]
+    if told.handle in state.by_handle:
+        found.append(state.by_handle[told.handle])
+    return found
 
 
 async def _state(tx: Tx, products: Sequence[FileProduct], *, lock: bool) -> State:

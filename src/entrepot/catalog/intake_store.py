@@ -30,24 +30,37 @@ _TYPES = {
 }  # fmt: skip
 
 
+def _one_each(table: str, column: str, key: str, parameter: int) -> str:
+    """Return the rest of a select that looks each of many keys up by itself.
+
+    `key = any(array)` may be planned as one scan of a whole table that compares each row with each key.
+    """
+    return (
+        f"x.{column} as id from unnest(${parameter}::text[]) w(key) cross join lateral (select t.{column} from {table} t"
+        f" where t.organisation_id = $1 and t.{key} = w.key offset 0) x"
+    )
+
+
 async def read_state(tx: Tx, handles: Sequence[str], skus: Sequence[str], *, lock: bool) -> State:
     """Return the products with these handles or SKUs, with all variants of the former; locked if asked for."""
+    # A plan that was kept from when the tables were empty would go through all of them for each key.
+    await tx.execute("set local plan_cache_mode = force_custom_plan")
     locking = " for no key update of p" if lock else ""
     products = await tx.fetch(
         f"""
-        with named as (
-            select id from product where organisation_id = $1 and handle = any($2::text[])
+        with named as materialized (
+            select {_one_each("product", "id", "handle", 2)}
             union
-            select product_id from variant where organisation_id = $1 and sku = any($3::text[])
+            select {_one_each("variant", "product_id", "sku", 3)}
         )
-        select {", ".join(f"p.{name}" for name in _PRODUCT)} from product p
-        where p.organisation_id = $1 and p.id in (select id from named) order by p.id{locking}
+        select {", ".join(f"p.{name}" for name in _PRODUCT)} from named
+        join product p on p.organisation_id = $1 and p.id = named.id order by p.id{locking}
         """,
         tx.organisation,
         handles,
         skus,
     )
-    return await _with_variants(tx, products, skus, " for no key update" if lock else "")
+    return await _with_variants(tx, products, skus, " for no key update of v" if lock else "")
 
 
 async def _with_variants(tx: Tx, products: Sequence[Any], skus: Sequence[str], locking: str) -> State:
@@ -69,10 +82,14 @@ async def _with_variants(tx: Tx, products: Sequence[Any], skus: Sequence[str], l
 async def _variants(tx: Tx, product_ids: Sequence[UUID], skus: Sequence[str], locking: str) -> list[Any]:
     return await tx.fetch(
         f"""
-        select {", ".join(_VARIANT)} from variant where organisation_id = $1 and id in (
-            select id from variant where organisation_id = $1 and product_id = any($2::uuid[])
-            union select id from variant where organisation_id = $1 and sku = any($3::text[])
-        ) order by id{locking}
+        with named as materialized (
+            select x.id from unnest($2::uuid[]) w(product_id) cross join lateral (
+                select v.id from variant v where v.organisation_id = $1 and v.product_id = w.product_id offset 0) x
+            union
+            select {_one_each("variant", "id", "sku", 3)}
+        )
+        select {", ".join(f"v.{name}" for name in _VARIANT)} from named
+        join variant v on v.organisation_id = $1 and v.id = named.id order by v.id{locking}
         """,
         tx.organisation,
         product_ids,

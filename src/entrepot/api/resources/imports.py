@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from datetime import datetime
 from decimal import Decimal
@@ -304,7 +303,7 @@ def _data(body: ImportInput) -> bytes | str:
         return body.data
     try:
         return base64.b64decode(body.data, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise InvalidInput("`data` is not base64: send the .xlsx file encoded so.") from None
 
 
