@@ -119,6 +119,14 @@ def test_shopify_rows_are_grouped_by_handle() -> None:
     assert (problems, counts) == ([], RowCounts(rows=4, variants=3, images=1))
 
 
+@pytest.mark.parametrize("head", ["Handle,Title,Variant SKU,Variant Price", "handle,title,sku,price"])
+def test_a_row_with_a_cell_too_many_is_told_and_not_taken_shifted(head: str) -> None:
+    products, problems, counts = read(f"{head}\ncup,Cup, small,C,1\nmug,Mug,M,2,\n")
+    assert [v.sku for p in products for v in p.variants] == ["M"]
+    assert [(p.row, p.problem) for p in problems] == [(2, "The row has 5 cells, but there are 4 columns.")]
+    assert counts.rows == 2
+
+
 SHOPIFY_2025 = (
     "Title,URL handle,Description,Vendor,Product category,Type,Tags,Published on online store,Status,SKU,Barcode,"
     "Option1 name,Option1 value,Option1 Linked To,Price,Compare-at price,Cost per item,Charge tax,Tax code,"

@@ -29,6 +29,16 @@ class Book:
         """Note a cell that cannot be read."""
         self.refuse(row, sku, bad.problem, bad.remedy, bad.column, bad.value)
 
+    def fits(self, row: int, cells: Sequence[str], width: int) -> bool:
+        """Return whether a row has no more cells than there are columns; else note it: what it says would be shifted."""
+        if len(cells) <= width or not any(cell.strip() for cell in cells[width:]):
+            return True
+        self.refuse(
+            row, "", f"The row has {len(cells)} cells, but there are {width} columns.",
+            "Put text that has the separator in it between quotes.", "", cells[width],
+        )  # fmt: skip
+        return False
+
     def take_problems(self) -> list[RowProblem]:
         """Return the problems since this was asked last."""
         found, self.problems = self.problems, []

@@ -143,6 +143,8 @@ class ShopifyReader:
         group: _Group | None = None
         for number, row in self.table.rows:
             self.book.counts.rows += 1
+            if not self.book.fits(number, row, len(self.table.heads)):
+                continue
             handle = self._cell(row, "handle")
             if not handle:
                 if any(cell.strip() for cell in row):

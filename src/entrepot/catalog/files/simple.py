@@ -184,6 +184,9 @@ class SimpleReader:
         columns = list(self.columns.items())
         for number, row in self.table.rows:
             width = len(row)
+            if not self.book.fits(number, row, len(self.table.heads)):
+                self.book.counts.rows += 1
+                continue
             found = rows.take(number, {name: row[at] if at < width else "" for name, at in columns})
             if found is not None:
                 yield found

@@ -69,6 +69,8 @@ class PriceList:
         book = self._book
         for number, row in table.rows:
             book.counts.rows += 1
+            if not book.fits(number, row, len(table.heads)):
+                continue
             cell = {name: row[at].strip() if at < len(row) else "" for name, at in self._at.items()}
             if not any(cell.values()):
                 book.counts.blank += 1

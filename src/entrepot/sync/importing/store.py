@@ -116,6 +116,11 @@ async def insert_products(tx: Tx, import_id: UUID, products: Sequence[tuple[int,
     )
 
 
+async def plan_anew(tx: Tx) -> None:
+    """Let the statements of this transaction be planned for the tables as they are, which grow quickly here."""
+    await tx.execute("set local plan_cache_mode = force_custom_plan")
+
+
 async def products_by_key(tx: Tx, import_id: UUID, keys: Sequence[str]) -> dict[str, tuple[int, FileProduct]]:
     """Return what the file told so far of the products with these keys."""
     rows = await tx.fetch(

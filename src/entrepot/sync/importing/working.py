@@ -131,6 +131,7 @@ async def _read_channel(run: JobRun[ProductImport], found: ImportDetail, pages: 
 async def _keep(tx: Tx, import_id: UUID, products: Sequence[tuple[int, str, FileProduct]]) -> None:
     """Keep products; what stands further down in a file goes to what it said first of the same product."""
     first: dict[str, FileProduct] = {}
+    await store.plan_anew(tx)
     # A reader marks what stood in the file before; of a channel's pages nobody knows.
     asked = [key for _, key, p in products if key and (p.again or not p.handle)]
     there = await store.products_by_key(tx, import_id, asked) if asked else {}
@@ -180,6 +181,7 @@ async def _compare(run: JobRun[ProductImport], found: ImportDetail) -> None:
         before = msgspec.structs.replace(counts)
         try:
             async with run.step() as step:
+                await store.plan_anew(step.tx)
                 part = await store.products_after(step.tx, found.id, position, PART)
                 done = not part
                 if part:
