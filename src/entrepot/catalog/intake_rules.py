@@ -16,7 +16,7 @@ from entrepot.catalog.categories import DEPTH_MAX
 from entrepot.catalog.files.cells import slug
 from entrepot.catalog.files.contracts import FileProduct, FileVariant, RowProblem
 from entrepot.kernel.ids import new_id
-from entrepot.kernel.money import to_decimal, to_minor
+from entrepot.kernel.money import exponent, to_decimal, to_minor
 
 SHOWN_MAX = 300
 PRODUCT_FIELDS = (
@@ -227,7 +227,11 @@ def _compare_product(
     fields = told.fields
     before = len(changes)
     for name in PRODUCT_FIELDS:
-        if name in fields:
+        if name not in fields:
+            continue
+        if product.new:  # Nothing to compare with, and nobody reads what it was before.
+            setattr(product, name, fields[name])
+        else:
             _set(product, name, fields[name], "", changes)
     if fields.get("images_more"):
         urls = {image["url"] for image in product.images}
@@ -259,7 +263,7 @@ def _made_variant(told: FileVariant, product: ProductState, state: State, curren
     currency = told.fields.get("currency") or currency
     last = max((variant.position for variant in state.of_product.get(product.id, ())), default=0)
     variant = VariantState(
-        new_id(), product.id, told.sku, to_minor(told.fields["price"], currency), currency, position=last + 1, new=True
+        new_id(), product.id, told.sku, _minor(told.fields["price"], currency), currency, position=last + 1, new=True
     )
     variant.title = told.fields.get("title_wish", "")
     for name in VARIANT_FIELDS:
@@ -267,7 +271,7 @@ def _made_variant(told: FileVariant, product: ProductState, state: State, curren
             setattr(variant, name, told.fields[name])
     for name, column in AMOUNTS.items():
         if told.fields.get(name) is not None:
-            setattr(variant, column, to_minor(told.fields[name], currency))
+            setattr(variant, column, _minor(told.fields[name], currency))
     state.add_variant(variant)
     return variant
 
@@ -289,7 +293,7 @@ def _compare_variant(
     for name, column in AMOUNTS.items():
         if name in told.fields:
             text = told.fields[name]
-            minor = None if text is None else to_minor(text, currency)
+            minor = None if text is None else _minor(text, currency)
             old = getattr(variant, column)
             if minor != old:
                 changes.append((sku, name.replace("_", "-"), _money(old, currency), _money(minor, currency)))
@@ -365,6 +369,14 @@ def _each(part: Any) -> str:
     if isinstance(part, Mapping):
         return f"{part.get('url', '')} ({part['alt']})" if part.get("alt") else str(part.get("url", ""))
     return str(part)
+
+
+def _minor(text: str, currency: str) -> int:
+    """Return an amount in minor units; the usual kind without the cost of decimals."""
+    whole, _, part = text.partition(".")
+    if len(part) == 2 and part.isdecimal() and whole.isdecimal() and exponent(currency) == 2:
+        return int(whole) * 100 + int(part)
+    return to_minor(text, currency)
 
 
 def _money(minor: int | None, currency: str) -> str:
