@@ -22,6 +22,7 @@ PARTS: Mapping[str, Measure] = {
     "drift": drift.measure,
     "catalog": catalog.measure,
 }
+CORE = ("reservations", "http", "webhooks", "publish", "drift")
 PURE: Mapping[str, Callable[[float], tuple[Figures, list[Line]]]] = {
     "allocation": allocation.measure,
     "reorder": reorder.measure,

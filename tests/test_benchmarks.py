@@ -36,6 +36,20 @@ def test_reservations_are_measured(server_url: str) -> None:
     assert sum("Holds/s" in row for row in rows) == 3
 
 
+@pytest.mark.slow
+def test_imports_are_measured(server_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "catalog"],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": server_url},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["import_rows_s"] > 0
+
+
 def test_chances_below_one_keep_their_digits() -> None:
     assert json.loads(as_json({"p": 0.0012345, "many": 12345.6789}, ("p",))) == {"p": 0.00123, "many": 12345.679}
 

@@ -48,7 +48,7 @@ from entrepot.stock.files import STOCK_FILE, take_file_in
 from entrepot.sync import facade as sync
 from entrepot.sync.alerts import ALERT, LOG, send_alert
 from entrepot.sync.desk import ChannelDesk
-from entrepot.sync.importing import PRODUCT_IMPORT, import_products
+from entrepot.sync.importing import PRODUCT_IMPORT, ChannelListings, import_products
 from entrepot.web.live.hub import LiveHub
 from entrepot.web.live.stopping import on_stop_signal
 from entrepot.web.pages import build_pages
@@ -248,10 +248,11 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
 def job_runner(core: Core) -> JobRunner:
     """Return what runs the queued jobs and the schedule of this worker."""
     settings = core.settings
+    pages = ChannelListings(core.database, core.transport, registry.connector_of)
     return JobRunner(
         core.database,
         {
-            PRODUCT_IMPORT: import_products,
+            PRODUCT_IMPORT: partial(import_products, pages=pages),
             ALERT: partial(send_alert, alert_channels=reachable(settings)),
             allocation.SIMULATION: allocation.simulator(orders.past_lines),
             allocation.FORECAST: allocation.forecast,

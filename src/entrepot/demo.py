@@ -29,14 +29,13 @@ from entrepot.database.embedded import EmbeddedServer
 from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Actor
-from entrepot.jobs.facade import JobState
 from entrepot.kernel.errors import EntrepotError
 from entrepot.processes import Command, Supervisor, free_port, http_ready
 from entrepot.secret_key import secret_keys
 from entrepot.settings import Settings, load
 from entrepot.stock import facade as stock
 from entrepot.sync.desk import ChannelDesk
-from entrepot.sync.importing import take_in
+from entrepot.sync.importing import ImportOptions, Stage, take_in
 
 Report = Callable[[str], None]
 
@@ -103,9 +102,11 @@ class _Hub:
     async def set_up(self, *, strategy: str = "fixed_shares", sync_interval_s: int = 5) -> None:
         """Import the seller's list and connect every account that is not connected yet."""
         text = (await self.client.get("/_sandbox/catalog.csv")).text
-        job = await take_in(self.database, self.actor, text, currency=self.currency, name="catalog.csv", here=True)
-        if job.state is not JobState.DONE:
-            raise EntrepotError(f"The seller's list was not imported: {job.error or job.state}.")
+        taken = await take_in(
+            self.database, self.actor, text, ImportOptions(self.currency), name="catalog.csv", here=True
+        )
+        if taken.stage is not Stage.APPLIED:
+            raise EntrepotError(f"The seller's list was not imported: {taken.error or taken.stage}.")
         async with self.database.transaction(self.organisation_id) as tx:
             await allocation.set_policy(tx, strategy, POLICIES[strategy])
             known = {c.channel: c for c in await channels.list_all(tx)}

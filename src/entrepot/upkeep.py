@@ -19,6 +19,7 @@ from entrepot.kernel.clock import Clock, utc_now
 from entrepot.kernel.errors import EntrepotError
 from entrepot.kernel.ids import new_id
 from entrepot.stock import facade as stock
+from entrepot.sync import importing
 
 log = structlog.get_logger(__name__)
 
@@ -128,7 +129,7 @@ async def mend(database: Database) -> int:
 
 
 async def tidy(database: Database, *, clock: Clock = utc_now) -> int:
-    """Delete ended sessions, spent links, kept answers, processed deliveries and ended jobs that are old.
+    """Delete ended sessions, spent links, kept answers, processed deliveries, ended jobs and imports that are old.
 
     Returns how many rows.
 
@@ -141,6 +142,7 @@ async def tidy(database: Database, *, clock: Clock = utc_now) -> int:
             deleted += await identity.forget_answers(tx, now)
             deleted += await jobs.forget_ended(tx, now)
             deleted += await allocation.forget(tx, now)
+            deleted += await importing.forget(tx, now)
         deleted += await channels.purge_done(database, organisation.id, now, KEEP_DELIVERIES)
     async with database.transaction(None) as tx:
         deleted += await jobs.forget_deliveries(tx, now)

@@ -25,13 +25,16 @@ async def test_a_large_file_becomes_a_job_that_is_seen_and_stopped(
     assert (first["state"], first["kind"], answers[0].json()["import"]["created"]) == ("queued", "product-import", 0)
     stats = (await client.get("/multi-channel/queue/stats")).json()["queues"]
     assert stats["product-import"] == {"waiting": 2, "active": 0, "parked": 0}
-    stopped = (await client.post(f"/v1/imports/{second['id']}/cancel")).json()["job"]
+    stopped = (await client.post(f"/v1/imports/{second['id']}/cancel")).json()["job"]  # A job's id will do.
     assert stopped["state"] == "cancelled"
     check_problem(await client.post(f"/v1/imports/{second['id']}/cancel"), 409, "job-has-ended")
     await jobs.perform(database, PRODUCT_IMPORT, import_products, organisation_id, UUID(first["id"]))
     done = (await client.get(f"/v1/imports/{first['id']}")).json()
     assert (done["job"]["state"], done["import"]["created"], done["import"]["problemCount"]) == ("done", 1, 1)
-    assert done["import"]["problems"] == [{"row": 3, "sku": "", "problem": "The SKU is missing."}]
+    assert done["import"]["problems"] == [
+        {"row": 3, "sku": "", "problem": "The SKU is missing.", "column": "sku", "value": "",
+         "remedy": "Write the SKU of the variant."}
+    ]  # fmt: skip
     listed = (await client.get("/v1/jobs", params={"state": "cancelled"})).json()["jobs"]
     assert [job["id"] for job in listed] == [second["id"]]
     stats = (await client.get("/v1/queues")).json()["queues"]
@@ -57,5 +60,5 @@ async def test_a_held_job_is_counted_retried_and_dismissed(
         assert (await client.post(f"{path}/{verb}")).json()["job"]["state"] == state
     actions = [entry["action"] for entry in (await client.get("/v1/audit")).json()["entries"]]
     assert actions[:2] == ["job.dismiss", "job.retry"]
-    check_problem(await client.get(f"/v1/imports/{job_id}"), 404, "job-not-found")
+    check_problem(await client.get(f"/v1/imports/{job_id}"), 404, "import-not-found")
     check_problem(await client.get(f"/v1/jobs/{new_id()}"), 404, "job-not-found")

@@ -198,15 +198,58 @@ def test_a_shop_is_tested_connected_paused_and_ended(client: httpx.Client, marke
 def test_a_product_file_is_looked_at_and_then_taken_over(client: httpx.Client) -> None:
     form = {"csrf_token": csrf_of(client), "do": "look"}
     file = {"file": ("goods.csv", b"sku,title,price,stock\nNEW-1,Bread knife,12.50,7\n,No SKU,1,1\n", "text/csv")}
-    looked = client.post("/products/import", data=form, files=file).text
-    assert "This would make 1 new variant" in looked
+    page = client.post("/products/import", data=form, files=file).headers["location"]
+    looked = client.get(page).text
+    assert "This would make 1 new product" in looked
     assert "The SKU is missing." in looked
     assert "No product matches" in client.get("/products?q=NEW-1").text
-    taken = client.post("/products/import", data={**form, "do": "import"}, files=file).text
-    assert "1 variant made" in taken
+    assert "SKU is missing" in client.get(f"{page}/files/problems.csv").text
+    assert client.get(f"{page}/files/rows.csv").text.splitlines()[1].startswith(",No SKU,1,1,3,")
+    assert "Bread knife,new" in client.get(f"{page}/files/changes.csv").text
+    assert client.get(f"{page}/files/other.csv").status_code == 404
+    assert client.post(f"{page}/apply", data=form).headers["location"] == page
+    assert "It waits for a worker." in client.get(page).text
+    assert client.post(f"{page}/apply", data=form).status_code == 409
+    assert client.post(f"{page}/cancel", data=form).headers["location"] == page
+    stopped = client.get(page).text
+    assert "This would make 1 new product" in stopped
+    page = client.post("/products/import", data={**form, "do": "import"}, files=file).headers["location"]
+    assert "1 product made" in client.get(page).text
     assert "Bread knife" in client.get("/products?q=NEW-1").text
-    wrong = client.post("/products/import", data=form, files={"file": ("x.csv", b"a,b\n1,2\n", "text/csv")}).text
-    assert "Nothing was changed." in wrong
+    page = client.post("/products/import", data={**form, "do": "import"}, files=file).headers["location"]
+    assert "Nothing to change: all is as the file says." in client.get(page).text
+    assert 'href="' + page in client.get("/products/import").text
+    wrong = client.post("/products/import", data=form, files={"file": ("x.csv", b"a,b\n1,2\n", "text/csv")})
+    assert wrong.status_code == 422
+    assert "Nothing was changed." in wrong.text
+
+
+def test_rows_are_pasted_and_what_is_not_chosen_is_said(client: httpx.Client) -> None:
+    form = {"csrf_token": csrf_of(client), "do": "look", "source": "paste"}
+    answer = client.post(
+        "/products/import", data={**form, "rows": "sku\ttitle\tprice\nP-1\tBowl\t3,50", "decimal": ","}
+    )
+    assert "Bowl" in client.get(answer.headers["location"]).text
+    for more, said in (
+        ({}, "Paste some rows first"),
+        ({"rows": "sku\nA", "decimal": "x"}, "point or a comma"),
+        ({"rows": "sku\nA", "stock": "x"}, "Stock is taken"),
+        ({"source": "channel"}, "Choose a connection first."),
+        ({"source": "supplier"}, "Choose a supplier first."),
+        ({"source": "x"}, "nothing to import from"),
+        ({"source": "file"}, "Choose a file first."),
+    ):
+        wrong = client.post("/products/import", data={**form, **more})
+        assert (wrong.status_code, said in wrong.text) == (422, True), said
+
+
+def test_products_are_exported_as_chosen(client: httpx.Client) -> None:
+    answer = client.get("/products/export?format=simple")
+    assert answer.headers["content-disposition"] == 'attachment; filename="products-simple.csv"'
+    assert answer.text.startswith("\ufeffsku,price,")
+    assert client.get("/products/export?format=excel").content.startswith(b"PK")
+    assert client.get("/products/export?format=pdf").status_code == 422
+    assert client.get("/products/export?status=pdf").status_code == 422
 
 
 def test_a_large_product_file_goes_on_in_the_background(site: Site, client: httpx.Client) -> None:
@@ -215,10 +258,11 @@ def test_a_large_product_file_goes_on_in_the_background(site: Site, client: http
     answer = client.post("/products/import", data=form, files={"file": ("big.csv", text, "text/csv")})
     assert answer.status_code == 303
     page = answer.headers["location"]
-    assert "waits for a worker" in client.get(page).text
-    listed = client.get("/jobs").text
-    assert f'href="{page}">Product import, big.csv<' in listed
-    job_id = UUID(page.rpartition("/")[2])
+    assert "It waits for a worker." in client.get(page).text
+    listed = re.search(r'href="/products/import/([0-9a-f-]{36})">Product import, big.csv<', client.get("/jobs").text)
+    assert listed is not None
+    job_id = UUID(listed[1])
+    assert "It waits for a worker." in client.get(f"/products/import/{job_id}").text
 
     async def fail(run: object) -> dict[str, object]:
         raise InvalidInput("The file was cut off.")
@@ -234,6 +278,6 @@ def test_a_large_product_file_goes_on_in_the_background(site: Site, client: http
     assert client.post(f"/jobs/{job_id}/retry", data=token).headers["location"] == "/jobs"
     assert client.post(f"/jobs/{job_id}/retry", data=token).status_code == 409
     site.run(jobs.perform(database, PRODUCT_IMPORT, import_products, organisation_id, job_id))
-    assert "1 variant made" in client.get(page).text
+    assert "1 product made" in client.get(page).text
     assert "Ladle" in client.get("/products?q=BIG-1").text
     assert client.post(f"/jobs/{job_id}/cancel", data=token).status_code == 409

@@ -22,6 +22,8 @@ from entrepot.catalog.bundles import (
 )
 from entrepot.catalog.categories import ancestors_of, ensure_categories
 from entrepot.catalog.contracts import InvalidProduct, NewProduct, SkuTaken
+from entrepot.catalog.intake import Taken, TakenMeanwhile, find, take
+from entrepot.catalog.intake_store import attribute_names, currencies, read_full, skus_of
 from entrepot.catalog.price_lists import ChannelPrice, channel_prices
 from entrepot.channels.contract import ChannelListing
 from entrepot.database.pool import Tx
@@ -38,17 +40,25 @@ __all__ = [
     "PartView",
     "Parts",
     "Resolved",
+    "Taken",
+    "TakenMeanwhile",
     "ancestors_of",
+    "attribute_names",
     "bundles_with",
     "channel_prices",
     "create_product",
+    "currencies",
+    "find",
     "known_skus",
     "part_views",
     "parts_of",
     "put_parts",
+    "read_full",
     "resolve",
     "save_listings",
     "save_products",
+    "skus_of",
+    "take",
     "tell_filed",
     "tell_matched",
 ]

@@ -48,6 +48,14 @@ from entrepot.stock.remedies import ShortageNotFound, buy_for, give_up, send_fro
 from entrepot.stock.reordering import Advice, PointRule, Position, ReorderRule, by_point, stock_words
 from entrepot.stock.sales import claim_sales, release_sales, ship_sales
 from entrepot.stock.store_claims import claims_of_lines
+from entrepot.stock.store_offers import (
+    offers_for,
+    on_hand_at_first,
+    preferred_elsewhere,
+    supplier_currency,
+    suppliers_named,
+    variants_by_supplier_sku,
+)
 from entrepot.stock.suppliers import (
     Offer,
     SupplierNameTaken,
@@ -126,12 +134,15 @@ __all__ = [
     "extend_hold",
     "give_up",
     "levels",
+    "offers_for",
+    "on_hand_at_first",
     "open_count",
     "order_locations",
     "order_purchase",
     "parts_without",
     "place_holds",
     "pools",
+    "preferred_elsewhere",
     "put_offers",
     "receive_purchase",
     "receive_transfer",
@@ -148,9 +159,12 @@ __all__ = [
     "ship_sales",
     "ship_transfer",
     "stock_words",
+    "supplier_currency",
+    "suppliers_named",
     "take_from_location",
+    "variants_by_supplier_sku",
     "verify",
-]  # fmt: skip
+]
 
 
 async def levels(tx: Tx, variant_ids: Sequence[UUID]) -> list[Level]:

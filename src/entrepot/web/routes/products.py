@@ -15,6 +15,7 @@ from entrepot.identity.facade import ActorKind, AuditEntry, Scope
 from entrepot.kernel.errors import EntrepotError, NotAllowed
 from entrepot.stock import reading as stock
 from entrepot.sync import reading as sync
+from entrepot.sync.importing import FORMATS
 from entrepot.web.live import patches
 from entrepot.web.product_forms import label
 from entrepot.web.services import PageServices
@@ -51,7 +52,7 @@ async def _listing(visit: Visit, error: str = "") -> Response:
         has_products = bool(len(products)) or await catalog.has_products(tx)
     return await visit.page(
         "products.html", status=422 if error else 200, products=products, chosen=chosen, cursor=cursor, error=error,
-        parameters=told, views=saved, has_products=has_products, sorts=filters.SORTS, options=options,
+        parameters=told, views=saved, has_products=has_products, sorts=filters.SORTS, options=options, formats=FORMATS,
     )  # fmt: skip
 
 
