@@ -23,6 +23,8 @@ from entrepot import upkeep
 from entrepot.allocation import facade as allocation
 from entrepot.api import build_api
 from entrepot.api.dependencies import Services
+from entrepot.catalog.match_contracts import MATCHING
+from entrepot.catalog.match_work import match_listings
 from entrepot.channels import facade as channels
 from entrepot.channels.contract import Api, ConnectorError, HandlesWebhooks
 from entrepot.channels.contracts import Connection, ConnectionDefaults
@@ -38,6 +40,7 @@ from entrepot.jobs.hints import HintSender
 from entrepot.jobs.runner import JobRunner, JobSettings
 from entrepot.kernel import memory
 from entrepot.monitoring import logs, metrics
+from entrepot.orders import facade as orders
 from entrepot.secret_key import secret_keys
 from entrepot.settings import PlatformSettings, Settings, load
 from entrepot.stock.facade import HoldGate, StockWatch
@@ -243,7 +246,7 @@ def job_runner(core: Core) -> JobRunner:
     settings = core.settings
     return JobRunner(
         core.database,
-        {PRODUCT_IMPORT: import_products},
+        {PRODUCT_IMPORT: import_products, MATCHING: partial(match_listings, settle=orders.settle_exceptions)},
         upkeep.schedules(core.database, auto_reorder=settings.inventory.auto_reorder),
         JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),
     )

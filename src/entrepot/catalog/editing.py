@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from entrepot.catalog import facade, reading
+from entrepot.catalog import facade, match_intake, reading
 from entrepot.catalog.contracts import Image, InvalidProduct, NewProduct, VariantNotFound
 from entrepot.catalog.reading import ProductDetail
 from entrepot.database.pool import Tx
@@ -100,6 +100,7 @@ async def update(tx: Tx, product_id: UUID, changes: ProductChanges) -> ProductDe
         if any(isinstance(value, int) and not 0 <= value < 10**15 for value in values.values()):
             raise InvalidProduct(f"{variant.sku}: a number is out of bounds.")
         await _set(tx, "variant", ids[variant.sku], values)
+    await match_intake.variants_changed(tx)
     return await reading.product_detail(tx, product_id)
 
 

@@ -16,6 +16,7 @@ _TOKEN = re.compile(r"[a-z0-9]+(?:[-./][a-z0-9]+)*")
 _SIGNS = re.compile(r"[-./]")
 _NUMBER = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)\s?-?\s?([a-z]+|'+|\")?")
 _NUMBER_APART = re.compile(r"(\d)\s+\.\s*(\d)|(\d)\s*\.\s+(\d)")
+_TAG = re.compile(r"<[^<>]{0,500}>")
 _NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]+")
 
 _UNITS = {
@@ -159,7 +160,7 @@ def _numbers(words: set[str]) -> frozenset[str]:
 
 def prepare(record: Record) -> Prepared:
     """Make a record ready for comparing."""
-    title, described = plain(record.title), plain(record.description[:DESCRIPTION_MAX])
+    title, described = plain(record.title), plain(_TAG.sub(" ", record.description)[:DESCRIPTION_MAX])
     words = title_words(record)
     more = words | words_of(described)
     code = squash(plain(record.code))
