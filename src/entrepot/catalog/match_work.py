@@ -41,7 +41,7 @@ PAIRS_AT_ONCE = 500
 NEAR_ENOUGH = 0.2
 """A changed variant concerns the listings that are at least so near to it."""
 CONCERNED_MOST = 20
-OVERLAP = timedelta(minutes=10)
+OVERLAP = timedelta(minutes=1)
 """A change is seen when its transaction ends, which may be so much later than the time that it carries."""
 LEARN_FROM = 200
 LEARN_EACH = 20
