@@ -18,10 +18,12 @@ from entrepot.catalog.matching.features import Standing, Weights
 K = TypeVar("K", bound=Hashable)
 KEPT = 10
 """Variants that are compared with a listing."""
-COMMON_SHARE = 0.05
-"""A word that more of the catalog has than this finds nothing by itself; it counts for what other words have found."""
-COMMON_MIN = 50
-"""So many variants a word may have in any catalog."""
+OPENED_MOST = 3_000
+"""Variants that a listing's words may bring up: its rarest words first, as many as together have so many."""
+COMMON_MOST = 20_000
+"""Not even a listing's rarest word brings up more: it says nothing."""
+WEIGHED = 60
+"""Variants, of those brought up, whose every word is weighed."""
 
 
 class Index(Generic[K]):
@@ -29,10 +31,15 @@ class Index(Generic[K]):
 
     def __init__(self, wanted: Iterable[Set[str]], weights: Weights) -> None:
         """`wanted`: the words of every listing of the round."""
-        self.weights = weights
-        self._variants_of: dict[str, array[int]] = {word: array("I") for words in wanted for word in words}
+        self._weights = weights
+        self._numbers = {word: number for number, word in enumerate({w: None for words in wanted for w in words})}
+        self._weight = [weights.of(word) for word in self._numbers]
+        self._having: list[array[int]] = [array("I") for _ in self._numbers]
         self._keys: list[K] = []
         self._length: array[float] = array("d")
+        # The words of variant n are those from its start up to the next one's.
+        self._words: array[int] = array("I")
+        self._start: array[int] = array("Q", [0])
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -41,40 +48,36 @@ class Index(Generic[K]):
         """Take a variant in."""
         number = len(self._keys)
         self._keys.append(key)
-        self._length.append(math.sqrt(self.weights.total(words)))
+        self._length.append(math.sqrt(self._weights.total(words)))
         for word in words:
-            found = self._variants_of.get(word)
-            if found is not None:
-                found.append(number)
+            known = self._numbers.get(word)
+            if known is not None:
+                self._having[known].append(number)
+                self._words.append(known)
+        self._start.append(len(self._words))
 
     def nearest(self, words: Set[str], most: int = KEPT) -> list[tuple[K, float]]:
         """Return the variants nearest to a listing's words and their nearness, nearest first."""
-        common = max(COMMON_MIN, int(len(self._keys) * COMMON_SHARE))
-        length = math.sqrt(self.weights.total(words))
+        mine = {self._numbers[word] for word in words if word in self._numbers}
         points: defaultdict[int, float] = defaultdict(float)
-        frequent: list[tuple[float, array[int]]] = []
-        for word in sorted(words):
-            found = self._variants_of.get(word)
-            if not found:
-                continue
-            weight = self.weights.of(word)
-            if len(found) > common:
-                frequent.append((weight, found))
-                continue
-            for number in found:
+        opened = 0
+        for word in sorted(mine, key=lambda word: (len(self._having[word]), word)):
+            having = self._having[word]
+            if opened + len(having) > (OPENED_MOST if opened else COMMON_MOST):
+                break
+            opened += len(having)
+            weight = self._weight[word]
+            for number in having:
                 points[number] += weight
-        for weight, found in frequent:
-            if len(found) > 20 * len(points):
-                found_here = set(found)
-                for number in points.keys() & found_here:
-                    points[number] += weight
-                continue
-            for number in found:
-                if number in points:
-                    points[number] += weight
-        scored = ((value / (length * self._length[number]), number) for number, value in points.items())
-        top = heapq.nsmallest(most, ((-near, number) for near, number in scored))
-        return [(self._keys[number], -near) for near, number in top]
+        likely = heapq.nsmallest(WEIGHED, ((-value / self._length[number], number) for number, value in points.items()))
+        length = math.sqrt(self._weights.total(words))
+        exact = [(-self._shared(number, mine) / (length * self._length[number]), number) for _, number in likely]
+        return [(self._keys[number], -near) for near, number in heapq.nsmallest(most, exact)]
+
+    def _shared(self, number: int, mine: Set[int]) -> float:
+        """Return the weight of a variant's words that the listing has too."""
+        weight = self._weight
+        return sum(weight[word] for word in self._words[self._start[number] : self._start[number + 1]] if word in mine)
 
 
 def stand(
