@@ -133,7 +133,8 @@ async def test_a_new_product_is_made_of_a_listing(hub: Shop) -> None:
             await match_queue.make_product(tx, hub.actor, found["1"], "D1")
         made = await match_queue.make_product(tx, hub.actor, found["1"], "HAMMER")
         row = await tx.fetch_row(
-            "select p.title as product_title, p.vendor, v.* from variant v join product p on p.id = v.product_id where v.sku = 'HAMMER'"
+            "select p.title as product_title, p.vendor, v.* from variant v join product p on p.id = v.product_id"
+            " where v.sku = 'HAMMER'"
         )
     assert row is not None
     assert (row["product_title"], row["vendor"], row["barcode"]) == ("Stanley hammer", "Stanley", "4006381333931")

@@ -58,6 +58,8 @@ WORDS = {
     "store": "Store",
     "supplier": "Supplier",
     "dropship": "Dropship",
+    "accepted": "Accepted",
+    "rejected": "Rejected",
 }
 TONES = {
     "open": "info", "pending": "warn", "partly_shipped": "info", "shipped": "ok", "cancelled": "muted",

@@ -49,7 +49,7 @@ def best_f1_from(scores: Sequence[float], truth: Sequence[bool]) -> float:
     for number, (score, yes) in enumerate(ordered, start=1):
         right += yes
         f1 = 2 * right / (number + every)
-        below = ordered[number][0] if number < len(ordered) else 0.0
+        below = ordered[number][0] if number < len(ordered) else score - 1
         if f1 > best and below < score:
             best, found = f1, (score + below) / 2
     return found

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from entrepot.catalog.matching.features import Weights
-from entrepot.catalog.matching.words import Prepared, parts_of, plain
+from entrepot.catalog.matching.words import Prepared, parts_of, plain, squash
 
 WORDS_MOST = 6
 _PIECE = re.compile(r"[^\W_]+(?:[-./][^\W_]+)*|[\W_]+")
@@ -55,12 +55,18 @@ class Piece:
 def marked(text: str, other: str) -> Sequence[Piece]:
     """Return a text in pieces that together are the text, those words marked that the other one does not have."""
     known = {part for piece in _PIECE.findall(plain(other)) for part in parts_of(piece)}
-    known |= {part.replace("-", "") for part in known}
-    pieces = []
-    for piece in _PIECE.findall(text):
-        parts = parts_of(plain(piece).strip()) if piece[0].isalnum() else ()
-        pieces.append(Piece(piece, any(part not in known for part in parts)))
-    return pieces
+    run_together = squash(plain(other))
+
+    def differs(piece: str) -> bool:
+        if not piece[0].isalnum():
+            return False
+        word = plain(piece)
+        # "18 V" and "18V" are one thing; a letter alone says nothing.
+        if len(word) == 1 or (any(c.isdigit() for c in word) and squash(word) in run_together):
+            return False
+        return any(part not in known for part in parts_of(word))
+
+    return [Piece(piece, differs(piece)) for piece in _PIECE.findall(text)]
 
 
 def never(listing: Prepared, variant: Prepared) -> bool:
