@@ -22,39 +22,10 @@ from entrepot.catalog.matching.reasons import marked, never, reasons
 from entrepot.catalog.matching.words import Record, is_code, plain, prepare, words_of
 
 WORDS = [
-    "makita",
-    "bosch",
-    "drill",
-    "saw",
-    "jigsaw",
-    "cordless",
-    "black",
-    "white",
-    "red",
-    "18v",
-    "500w",
-    "dhp453",
-    "dhp-453",
-    "pst700",
-    "2.5",
-    "inch",
-    "250gb",
-    "500gb",
-    "mug",
-    "enamel",
-    "350",
-    "ml",
-    "with",
-    "for",
-    "kit",
-    "xl",
-    "s",
-    "m",
-    "3-pack",
-    "über",
-    "grün",
-    "0451",
-]
+    "makita", "bosch", "drill", "saw", "jigsaw", "cordless", "black", "white", "red", "18v", "500w", "dhp453", "dhp-453",
+    "pst700", "2.5", "inch", "250gb", "500gb", "mug", "enamel", "350", "ml", "with", "for", "kit", "xl", "s", "m", "3-pack",
+    "über", "grün", "0451",
+]  # fmt: skip
 texts = st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join) | st.text(max_size=40)
 digits = st.text("0123456789", min_size=7, max_size=13)
 records = st.builds(
