@@ -144,10 +144,6 @@ def test_the_list_as_a_file(client: httpx.Client, site: Site, hub: Shop) -> None
     assert client.get("/matching?connection=odd").status_code == 404
 
 
-def test_a_viewer_sees_and_changes_nothing(client: httpx.Client, site: Site, hub: Shop, database_url: str) -> None:
-    assert client.post("/matching/settings").status_code in (401, 403)
-
-
 def test_empty_it_says_what_to_do(database_url: str) -> None:
     site = Site(database_url).start(empty=True)
     try:
