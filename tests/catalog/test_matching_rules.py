@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entrepot.catalog.match_intake import spellings
@@ -78,6 +78,7 @@ def test_barcodes_are_taken_only_if_they_are_right(written: str, known: str) -> 
     assert gtin.normalised(written) == known
 
 
+@settings(deadline=None)
 @given(digits)
 def test_every_way_of_writing_a_barcode_means_the_same(start: str) -> None:
     if len(start) + 1 not in gtin.LENGTHS:
@@ -88,6 +89,7 @@ def test_every_way_of_writing_a_barcode_means_the_same(start: str) -> None:
         assert code in spellings(code)
 
 
+@settings(deadline=None)
 @given(digits, st.integers(0, 12), st.integers(1, 9))
 def test_one_wrong_digit_is_always_seen(start: str, place: int, by: int) -> None:
     code = start.zfill(13)
@@ -96,6 +98,7 @@ def test_one_wrong_digit_is_always_seen(start: str, place: int, by: int) -> None
     assert gtin.check_digit(code) != gtin.check_digit("".join(wrong))
 
 
+@settings(deadline=None)
 @given(records, records)
 def test_different_barcodes_are_never_one_product(one: Record, other: Record) -> None:
     a, b = prepare(replace(one, barcode="4006381333931")), prepare(replace(other, barcode="3165140649186"))
@@ -139,6 +142,7 @@ def test_html_is_no_word_of_a_description() -> None:
     }
 
 
+@settings(deadline=None)
 @given(texts, texts)
 def test_marked_pieces_are_the_text(one: str, other: str) -> None:
     assert "".join(piece.text for piece in marked(one, other)) == one
@@ -151,6 +155,7 @@ def test_what_differs_is_marked() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(records, records)
 def test_reasons_are_sentences(one: Record, other: Record) -> None:
     a, b = prepare(one), prepare(other)
@@ -162,6 +167,7 @@ def test_reasons_are_sentences(one: Record, other: Record) -> None:
 # ---- features ----------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(records, records)
 def test_features_mirror_when_sides_change(one: Record, other: Record) -> None:
     there, back = row(one, other), row(other, one)
@@ -173,12 +179,14 @@ def test_features_mirror_when_sides_change(one: Record, other: Record) -> None:
             assert math.isclose(value, back[both_ways.get(name, name)], abs_tol=1e-9), name
 
 
+@settings(deadline=None)
 @given(records, records)
 def test_every_feature_is_a_finite_number(one: Record, other: Record) -> None:
     assert all(math.isfinite(value) for value in row(one, other).values())
     assert 0 <= PLAIN.score(list(row(one, other).values())) < 1
 
 
+@settings(deadline=None)
 @given(records, records)
 def test_no_record_is_more_like_another_than_like_itself(one: Record, other: Record) -> None:
     a, b = prepare(one), prepare(other)
@@ -210,6 +218,7 @@ def test_the_scorecard_names_features_that_there_are() -> None:
 # ---- blocking ----------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.lists(st.sets(st.sampled_from(WORDS), min_size=1, max_size=6), min_size=1, max_size=30), st.randoms())
 def test_the_nearest_is_what_comparing_with_all_would_find(catalog: list[set[str]], chance: random.Random) -> None:
     weights = weigh(catalog)
@@ -278,6 +287,7 @@ def test_nothing_to_tell_apart_grows_leaves_only() -> None:
     assert Tree((0, -1, -1), (0.5, -1.0, 1.0), (1, 0, 0), (2, 0, 0)).value([0.5]) == -1.0
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-8, 8), st.booleans()), max_size=60))
 def test_calibration_keeps_the_order_and_ends(pairs: list[tuple[float, bool]]) -> None:
     slope, shift = calibrate([odds for odds, _ in pairs], [yes for _, yes in pairs])
@@ -297,6 +307,7 @@ def test_calibrated_scores_are_as_often_right_as_they_say() -> None:
 # ---- judging -----------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=80))
 def test_from_the_chosen_score_on_precision_is_what_was_wanted(pairs: list[tuple[int, bool]]) -> None:
     scores, truth = [float(score) for score, _ in pairs], [yes for _, yes in pairs]
@@ -305,6 +316,7 @@ def test_from_the_chosen_score_on_precision_is_what_was_wanted(pairs: list[tuple
     assert found == (min(wanted) if wanted else None)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=1, max_size=60))
 def test_no_other_score_has_a_better_f1(pairs: list[tuple[int, bool]]) -> None:
     scores, truth = [score / 20 for score, _ in pairs], [yes for _, yes in pairs]
