@@ -180,8 +180,12 @@ Do = Callable[[Tx], Awaitable[Any]]
 async def both(hub: Shop, one: Do, other: Do) -> list[BaseException | Any]:
     """Do two things at once, each in its transaction; return what became of them."""
 
+    both_open = asyncio.Barrier(2)
+
     async def do(work: Do) -> Any:
         async with hub.database.transaction(hub.id) as tx:
+            # A new connection takes longer than all the rest.
+            await both_open.wait()
             done = await work(tx)
             await asyncio.sleep(0.01)
             return done

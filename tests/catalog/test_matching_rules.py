@@ -223,7 +223,7 @@ def test_the_scorecard_names_features_that_there_are() -> None:
 def test_the_nearest_is_what_comparing_with_all_would_find(catalog: list[set[str]], chance: random.Random) -> None:
     weights = weigh(catalog)
     wanted = set(chance.sample(sorted(chance.choice(catalog)), 1)) | {"unheard"}
-    index: Index[int] = Index([wanted], weights)
+    index: Index[int] = Index([wanted, set(WORDS)], weights)
     for number, words in enumerate(catalog):
         index.add(number, words)
     found = index.nearest(wanted, most=50)
