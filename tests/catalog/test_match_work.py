@@ -118,6 +118,16 @@ async def test_a_new_variant_is_proposed_to_a_listing_that_waits(hub: Shop) -> N
     assert [row["variant_id"] for row in await hub.candidates(found["1"])] == [hub.variants["H1"]]
 
 
+async def test_when_very_many_variants_change_every_waiting_listing_is_compared(
+    hub: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hub.show(listing("1", "Bamboo flute"), listing("2", "Garden gnome"))
+    await hub.match()
+    monkeypatch.setattr(match_work, "CHANGED_MOST", 0)
+    await hub.save(product("H1", "Stanley FatMax hammer 450 g", "Stanley", 2100, ""))
+    assert (await hub.match())["listings"] == 2
+
+
 async def test_a_variant_that_changes_changes_what_it_is_proposed_for(hub: Shop) -> None:
     found = await hub.show(DRILL_THERE)
     await hub.match()

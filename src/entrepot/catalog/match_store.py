@@ -182,6 +182,17 @@ async def changed_page(tx: Tx, since: datetime, until: datetime, after: UUID, li
     )
 
 
+async def count_changed(tx: Tx, since: datetime, until: datetime) -> int:
+    """Return how many variants changed in that time, themselves or by their product."""
+    found: int = await tx.fetch_value(
+        f"select count(*) {_FROM} where v.organisation_id = $1 and greatest(v.updated_at, p.updated_at) between $2 and $3",
+        tx.organisation,
+        since,
+        until,
+    )
+    return found
+
+
 async def sample(tx: Tx, most: int) -> list[asyncpg.Record]:
     """Return variants spread over the whole catalog, about so many at most, with their descriptions."""
     every = await tx.fetch_value("select count(*) from variant where organisation_id = $1", tx.organisation)

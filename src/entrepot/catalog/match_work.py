@@ -41,6 +41,8 @@ PAIRS_AT_ONCE = 500
 NEAR_ENOUGH = 0.2
 """A changed variant concerns the listings that are at least so near to it."""
 CONCERNED_MOST = 20
+CHANGED_MOST = 10_000
+"""When more variants changed (an import), comparing every waiting listing costs less than asking which are concerned."""
 OVERLAP = timedelta(minutes=1)
 """A change is seen when its transaction ends, which may be so much later than the time that it carries."""
 LEARN_FROM = 200
@@ -125,6 +127,10 @@ async def _note_changed_variants(run: JobRun[MatchRound]) -> None:
         since: datetime | None = row["variants_seen_at"] if row else None
         if since is None or not await match_store.any_waiting(step.tx):
             # Every listing that waits has not been looked at yet.
+            await match_store.set_seen(step.tx, until)
+            return
+        if await match_store.count_changed(step.tx, since - OVERLAP, until) > CHANGED_MOST:
+            await match_store.mark_all_due(step.tx)
             await match_store.set_seen(step.tx, until)
             return
     after = match_store.NO_ID
