@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import uvloop
 
-from benchmarks import allocation, catalog, drift, http_reserve, publish, reorder, reservations, webhooks
+from benchmarks import allocation, catalog, drift, http_reserve, matching, publish, reorder, reservations, webhooks
 from benchmarks.hub import Bench, bench, server
-from benchmarks.report import KEYS, Figures, Line, as_json, table
+from benchmarks.report import KEYS, Figure, Figures, Line, as_json, table
 
 Measure = Callable[[Bench], Awaitable[tuple[Figures, list[Line]]]]
 
@@ -26,12 +26,14 @@ CORE = ("reservations", "http", "webhooks", "publish", "drift")
 PURE: Mapping[str, Callable[[float], tuple[Figures, list[Line]]]] = {
     "allocation": allocation.measure,
     "reorder": reorder.measure,
+    "matching": matching.measure,
 }
 """What needs no database; `KEYS_OF` says which figures it promises."""
 KEYS_OF: Mapping[str, Sequence[str]] = {
     "allocation": allocation.KEYS,
     "reorder": reorder.KEYS,
     "catalog": catalog.KEYS,
+    "matching": matching.KEYS,
 }
 GROUPS: Mapping[str, Sequence[str]] = {
     "core": tuple(part for part in PARTS if part not in KEYS_OF),
@@ -41,7 +43,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
 
 async def run(parts: Sequence[str], seconds: float) -> tuple[Figures, list[Line]]:
     """Measure these parts, each on a database of its own."""
-    figures: dict[str, float | None] = {}
+    figures: dict[str, Figure] = {}
     lines: list[Line] = []
     for part in (part for part in parts if part in PURE):
         _say(part)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 
 from benchmarks.hub import Bench
-from benchmarks.report import Figures, Line
+from benchmarks.report import Figure, Figures, Line
 from entrepot.identity import facade as identity
 from entrepot.sync import importing
 
@@ -52,7 +52,7 @@ def rows(count: int) -> Iterator[str]:
 
 async def measure(hub: Bench) -> tuple[Figures, list[Line]]:
     """Measure all of it."""
-    figures: dict[str, float | None] = {}
+    figures: dict[str, Figure] = {}
     lines: list[Line] = []
     for each in (imports,):
         found, told = await each(hub)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from uuid import UUID
 
 from benchmarks.hub import Bench
-from benchmarks.report import Figures, Line, percentile
+from benchmarks.report import Figure, Figures, Line, percentile
 from entrepot.catalog import search
 from entrepot.catalog.filters import filter_of
 
@@ -64,7 +64,7 @@ COLLECTION_ID = UUID(int=0x70008004 << 48)
 async def measure(hub: Bench) -> tuple[Figures, list[Line]]:
     """Measure all figures of the catalog."""
     connection_id = await fill(hub)
-    figures: dict[str, float | None] = {}
+    figures: dict[str, Figure] = {}
     lines: list[Line] = []
     for name, asked in (("list", list_requests(connection_id)), ("search", search_requests())):
         hub.say(f"Catalog: {name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 KEYS = (
     "reserve_single_vs_pgbench", "reserve_batch_vs_pgbench", "reserve_hot_vs_pgbench", "http_reserve_s",
@@ -13,7 +14,9 @@ KEYS = (
 )  # fmt: skip
 """The figures of `core`, in this order."""
 
-Figures = Mapping[str, float | None]
+Figure = float | None | Mapping[str, float | None]
+"""One figure, None if it could not be measured, or one for each of several data sets."""
+Figures = Mapping[str, Figure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,15 @@ def table(lines: Sequence[Line]) -> str:
 def as_json(figures: Figures, keys: Sequence[str]) -> str:
     """Return the figures of these keys, null where one could not be measured, then what else was measured."""
     whole = {key: figures.get(key) for key in keys} | {k: v for k, v in figures.items() if k not in keys}
-    return json.dumps({key: None if value is None else _rounded(value) for key, value in whole.items()})
+    return json.dumps({key: _rounded(value) for key, value in whole.items()})
 
 
-def _rounded(value: float) -> float:
+def _rounded(value: Figure) -> Any:
     """Return three decimals, or three digits of what is below one (a chance)."""
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        return {key: _rounded(each) for key, each in value.items()}
     return round(value, 3) if abs(value) >= 1 else float(f"{value:.3g}")
 
 

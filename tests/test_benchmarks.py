@@ -54,6 +54,21 @@ def test_chances_below_one_keep_their_digits() -> None:
     assert json.loads(as_json({"p": 0.0012345, "many": 12345.6789}, ("p",))) == {"p": 0.00123, "many": 12345.679}
 
 
+def test_matching_without_its_data_says_so_for_each_set() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "matching"],
+        cwd=ROOT,
+        env={**os.environ, "ENTREPOT_DATA": "/nowhere"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("is not there") == 3
+    nothing = dict.fromkeys(("walmart_amazon", "abt_buy", "amazon_google"))
+    assert json.loads(done.stdout.splitlines()[-1]) == {"f1": nothing, "recall_at_95": nothing}
+
+
 def test_reordering_without_its_data_says_so() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "reorder"],

@@ -24,6 +24,8 @@ from entrepot.allocation import facade as allocation
 from entrepot.api import build_api
 from entrepot.api.dependencies import Services
 from entrepot.catalog.bulk import BULK_EDIT, BULK_UNDO, apply_bulk_edit, undo_bulk_edit
+from entrepot.catalog.match_contracts import MATCHING
+from entrepot.catalog.match_work import match_listings
 from entrepot.channels import facade as channels
 from entrepot.channels.client import TransportSettings
 from entrepot.channels.contract import Api, ConnectorError, HandlesWebhooks
@@ -259,6 +261,7 @@ def job_runner(core: Core) -> JobRunner:
             STOCK_FILE: take_file_in,
             BULK_EDIT: apply_bulk_edit,
             BULK_UNDO: undo_bulk_edit,
+            MATCHING: partial(match_listings, settle=orders.settle_exceptions),
         },
         upkeep.schedules(core.database, core.vault, auto_reorder=settings.inventory.auto_reorder),
         JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),

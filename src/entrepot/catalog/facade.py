@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from entrepot.catalog import store
+from entrepot.catalog import match_intake, store
 from entrepot.catalog.bundles import (
     PARTS_MAX,
     InvalidBundle,
@@ -117,6 +117,7 @@ async def save_products(tx: Tx, products: Sequence[NewProduct]) -> dict[str, UUI
     saved = await store.upsert_variants(tx, list(variants.values()))
     matched = await store.match_waiting_listings(tx, list(saved))
     await tell_matched(tx, [row["id"] for row in matched])
+    await match_intake.variants_changed(tx)
     return saved
 
 
@@ -145,8 +146,14 @@ async def known_skus(tx: Tx, skus: Sequence[str]) -> dict[str, UUID]:
 async def save_listings(
     tx: Tx, connection_id: UUID, listings: Sequence[ChannelListing], now: datetime
 ) -> dict[str, tuple[UUID, UUID | None]]:
-    """Store what a channel lists, matched by SKU; return external id -> (listing, variant or None)."""
+    """Store what a channel lists, matched by SKU; return external id -> (listing, variant or None).
+
+    What has no variant is matched soon after, or proposed to people (see match_work).
+    """
     rows = await store.upsert_listings(tx, connection_id, listings, now)
+    waiting = {row["external_id"]: row["id"] for row in rows if row["variant_id"] is None and row["active"]}
+    if waiting:
+        await match_intake.keep_waiting(tx, listings, waiting)
     return {row["external_id"]: (row["id"], row["variant_id"] if row["active"] else None) for row in rows}
 
 

@@ -68,7 +68,9 @@ with incoming as (
     on conflict (organisation_id, connection_id, external_id) do update set
         keys = excluded.keys, sku = excluded.sku, title = excluded.title, price_minor = excluded.price_minor,
         currency = excluded.currency, active = excluded.active, seen_at = excluded.seen_at, updated_at = now(),
-        variant_id = coalesce(listing.variant_id, excluded.variant_id)
+        variant_id = coalesce(listing.variant_id, case when not exists (
+            select 1 from match_candidate c where c.organisation_id = $1 and c.listing_id = listing.id
+              and c.variant_id = excluded.variant_id and c.state = 'rejected') then excluded.variant_id end)
     returning id, external_id, variant_id, active
 )
 select * from same union all select * from written
@@ -105,6 +107,8 @@ async def match_waiting_listings(tx: Tx, skus: Sequence[str]) -> list[Any]:
         from variant v
         where l.organisation_id = $1 and v.organisation_id = $1 and l.variant_id is null and l.sku = v.sku
           and v.sku = any($2::text[])
+          and not exists (select 1 from match_candidate c where c.organisation_id = $1 and c.listing_id = l.id
+                          and c.variant_id = v.id and c.state = 'rejected')
         returning l.id, l.connection_id, l.variant_id
         """,
         tx.organisation,

@@ -272,5 +272,86 @@ sa.Index(
     bulk_edit_item.c.state,
     bulk_edit_item.c.product_id,
 )
+match_listing = tenant_table(
+    "match_listing",
+    sa.Column("listing_id", UUID, nullable=False),
+    # What the channel says of a listing that had no variant when it came.
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("brand", sa.Text, nullable=False),
+    sa.Column("sku", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("barcode", sa.Text, nullable=False),
+    # The barcode as 14 digits; empty if it is none that is valid.
+    sa.Column("gtin", sa.Text, nullable=False),
+    sa.Column("price_minor", sa.BigInteger),
+    sa.Column("currency", sa.CHAR(3)),
+    # Goes up whenever one of these changes: a round that read an older one leaves it due.
+    sa.Column("version", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("due", sa.Boolean, nullable=False, server_default=sa.true()),
+    timestamp("looked_at"),
+    reference("listing", "listing_id", on_delete="CASCADE"),
+    key=("listing_id",),
+)
+sa.Index(
+    "ix_match_listing_due",
+    match_listing.c.organisation_id,
+    match_listing.c.listing_id,
+    postgresql_where=match_listing.c.due,
+)
+sa.Index(
+    "ix_match_listing_gtin",
+    match_listing.c.organisation_id,
+    match_listing.c.gtin,
+    postgresql_where=match_listing.c.gtin != "",
+)
+match_candidate = tenant_table(
+    "match_candidate",
+    sa.Column("listing_id", UUID, nullable=False),
+    sa.Column("variant_id", UUID, nullable=False),
+    # How likely it is the same product, and how near the words are, in millionths.
+    sa.Column("score_ppm", sa.Integer, nullable=False),
+    sa.Column("near_ppm", sa.Integer, nullable=False),
+    # The features that the score is from, to learn from the decision; none where a person chose the variant by hand.
+    sa.Column("facts", sa.ARRAY(sa.Double), nullable=False, server_default="{}"),
+    sa.Column("reasons", TEXT_ARRAY, nullable=False, server_default="{}"),
+    sa.Column("state", sa.Text, nullable=False, server_default="open"),
+    sa.Column("decided_by", sa.Text, nullable=False, server_default=""),
+    # Whether a person decided; the matcher learns from people only.
+    sa.Column("by_person", sa.Boolean, nullable=False, server_default=sa.false()),
+    timestamp("decided_at"),
+    created_at(),
+    updated_at(),
+    reference("listing", "listing_id", on_delete="CASCADE"),
+    reference("variant", "variant_id"),
+    sa.UniqueConstraint("organisation_id", "listing_id", "variant_id"),
+    sa.CheckConstraint("state in ('open', 'accepted', 'rejected')", name="state"),
+)
+sa.Index(
+    "ix_match_candidate_queue",
+    match_candidate.c.organisation_id,
+    match_candidate.c.score_ppm,
+    match_candidate.c.id,
+    postgresql_where=match_candidate.c.state == "open",
+)
+sa.Index("ix_match_candidate_variant", match_candidate.c.organisation_id, match_candidate.c.variant_id)
+sa.Index(
+    "ix_match_candidate_decided",
+    match_candidate.c.organisation_id,
+    match_candidate.c.decided_at,
+    postgresql_where=match_candidate.c.state != "open",
+)
+match_setting = tenant_table(
+    "match_setting",
+    sa.Column("by_barcode", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("by_itself", sa.Boolean, nullable=False, server_default=sa.false()),
+    # What was learned from people's decisions, from how many, and from which score on they said yes 95 times in 100.
+    sa.Column("model", JSONB),
+    sa.Column("learned_from", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("sure_from_ppm", sa.Integer),
+    # Variants changed since then have not been looked at yet.
+    timestamp("variants_seen_at"),
+    updated_at(),
+    key=(),
+)
 
 __all__ = ["metadata"]

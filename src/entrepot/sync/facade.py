@@ -8,6 +8,7 @@ from uuid import UUID
 
 from entrepot.allocation import facade as allocation
 from entrepot.catalog.facade import LISTINGS_MATCHED, PRODUCTS_FILED
+from entrepot.catalog.match_contracts import LISTINGS_UNMATCHED
 from entrepot.channels import facade as channels
 from entrepot.channels.contracts import ConnectionState, FindConnector
 from entrepot.database.pool import Tx
@@ -55,6 +56,7 @@ def reaction_table(
         ORDERS_SOLD: (own.orders_sold,),
         STOCK_CHANGED: (own.stock_changed, watch.stock_changed),
         QUANTITIES_SHOWN: (own.stock_changed,),
+        LISTINGS_UNMATCHED: (own.listings_unmatched,),
         LISTINGS_MATCHED: (own.listings_matched,),
         PRODUCTS_FILED: (own.products_filed,),
         channels.CONNECTIONS_CHANGED: (own.connections_changed,),

@@ -123,6 +123,11 @@ class Reactions:
         )
         await self.divide(tx, [row[0] for row in rows])
 
+    async def listings_unmatched(self, tx: Tx, events: Sequence[Event]) -> None:
+        """Listings have no variant any more: nothing is written to them; what they had goes to the others."""
+        await store.forget_unmatched(tx, [UUID(i) for event in events for i in event["listings"]])
+        await self.divide(tx, list({UUID(v) for event in events for v in event["variant_ids"]}))
+
 
 async def allot(
     tx: Tx, variant_ids: Sequence[UUID], find_connector: FindConnector, learning: allocation.Learning

@@ -115,6 +115,19 @@ order by listing_id for update
 """
 
 
+async def forget_unmatched(tx: Tx, listing_ids: Sequence[UUID]) -> None:
+    """Delete the quantities of these listings, those that have no variant now."""
+    await tx.execute(
+        """
+        delete from listing_quantity q using listing l
+        where q.organisation_id = $1 and q.listing_id = any($2::uuid[]) and l.organisation_id = $1
+          and l.id = q.listing_id and l.variant_id is null
+        """,
+        tx.organisation,
+        listing_ids,
+    )
+
+
 async def lock_variants(tx: Tx, variant_ids: Sequence[UUID]) -> None:
     """Lock all listings of these variants in the one order, before anything of them is changed."""
     if variant_ids:

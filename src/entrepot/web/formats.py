@@ -62,6 +62,8 @@ WORDS = {
     "undoing": "Being undone",
     "problem": "Not changed",
     "left": "Left alone",
+    "accepted": "Accepted",
+    "rejected": "Rejected",
 }
 TONES = {
     "open": "info", "pending": "warn", "partly_shipped": "info", "shipped": "ok", "cancelled": "muted",

@@ -433,6 +433,9 @@
       if (link) { event.preventDefault(); location.href = link.href; return; }
     }
     var key = event.key;
+    // A page's own keys, such as "accept": its button or link says which.
+    var own = /^[a-z0-9]$/.test(key) && $('[data-press="' + key + '"]');
+    if (own) { event.preventDefault(); own.click(); return; }
     if (key === "g") { going = Date.now(); }
     else if (key === "?") { event.preventDefault(); openDialog("#help"); }
     else if (key === "/") { var filter = $("[data-filter]"); if (filter) { event.preventDefault(); filter.focus(); filter.select(); } }
