@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from entrepot.catalog.contracts import Image
 from entrepot.catalog.csv_format import UnknownFormat, read_products
 
 DATA = Path(os.environ.get("ENTREPOT_DATA", "../shared/data")) / "shopify_product_csv"
@@ -80,7 +81,9 @@ def test_shopify_file_groups_rows_by_handle() -> None:
         ("C-S", 400, 500, 250, 100, "0123"),
         ("cup-m", 600, None, None, 200, ""),
     ]
-    assert (cup.title, cup.tags, cup.option_names, cup.image_url) == ("Cup", ("a", "b"), ("Size",), "http://x/1.png")
+    assert (cup.title, cup.tags, cup.option_names, cup.images) == (
+        "Cup", ("a", "b"), ("Size",), (Image("http://x/1.png"),)
+    )  # fmt: skip
     assert (mug.status, mug.option_names, mug.variants[0].sku, mug.variants[0].option_values) == (
         "draft",
         (),

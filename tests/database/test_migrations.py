@@ -44,7 +44,8 @@ DIRECTORY_TABLES = {
 }
 
 COLUMNS = """
-    select c.relname, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+    select c.relname, row_number() over (partition by c.oid order by a.attnum),
+           a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
            pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated, a.attcollation,
            col_description(c.oid, a.attnum), obj_description(c.oid)
     from pg_class c

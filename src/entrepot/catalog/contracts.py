@@ -10,8 +10,16 @@ from entrepot.kernel.errors import Conflict, InvalidInput, NotFound
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture of a product, at an address that channels can read."""
+
+    url: str
+    alt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NewVariant:
-    """A variant to be made or updated. Money in minor units."""
+    """A variant to be made or updated. Money in minor units. None: not known; what is there stays."""
 
     sku: str
     price_minor: int
@@ -22,11 +30,18 @@ class NewVariant:
     compare_at_minor: int | None = None
     cost_minor: int | None = None
     weight_g: int | None = None
+    length_mm: int | None = None
+    width_mm: int | None = None
+    height_mm: int | None = None
+    image_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NewProduct:
-    """A product with its variants, by handle."""
+    """A product with its variants, by handle. None: not known; what is there stays.
+
+    `category`: names from the root down, made where they are missing.
+    """
 
     handle: str
     title: str
@@ -36,8 +51,12 @@ class NewProduct:
     product_type: str = ""
     tags: tuple[str, ...] = ()
     option_names: tuple[str, ...] = ()
-    image_url: str = ""
+    images: tuple[Image, ...] | None = None
     status: str = "active"
+    category: tuple[str, ...] | None = None
+    seo_title: str | None = None
+    seo_description: str | None = None
+    attributes: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

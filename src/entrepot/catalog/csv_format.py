@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
-from entrepot.catalog.contracts import NewProduct, NewVariant
+from entrepot.catalog.contracts import Image, NewProduct, NewVariant
 from entrepot.kernel.errors import EntrepotError, InvalidInput
 from entrepot.kernel.money import to_minor
 
@@ -250,7 +250,7 @@ def _shopify_product(handle: str, product: _Product) -> NewProduct:
         product_type=row.get("Type", ""),
         tags=tuple(t.strip() for t in row.get("Tags", "").split(",") if t.strip()),
         option_names=tuple(v for n in (1, 2, 3) if (v := row.get(f"Option{n} Name", "")) and v != "Title"),
-        image_url=row.get("Image Src", ""),
+        images=(Image(row["Image Src"]),) if row.get("Image Src") else None,
         status=status,
     )
 

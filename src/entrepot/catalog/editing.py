@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from entrepot.catalog import facade, reading
-from entrepot.catalog.contracts import InvalidProduct, NewProduct, VariantNotFound
+from entrepot.catalog.contracts import Image, InvalidProduct, NewProduct, VariantNotFound
 from entrepot.catalog.reading import ProductDetail
 from entrepot.database.pool import Tx
 from entrepot.kernel.errors import Conflict
@@ -45,7 +45,7 @@ class ProductChanges:
     vendor: str | None = None
     product_type: str | None = None
     tags: tuple[str, ...] | None = None
-    image_url: str | None = None
+    images: tuple[Image, ...] | None = None
     status: str | None = None
     variants: tuple[VariantChanges, ...] = ()
 
@@ -91,6 +91,8 @@ async def update(tx: Tx, product_id: UUID, changes: ProductChanges) -> ProductDe
     named = {name: value for name, value in asdict(changes).items() if value is not None and name != "variants"}
     if "tags" in named:
         named["tags"] = list(named["tags"])
+    if "images" in named:
+        named["images"] = list(named["images"])
     await _set(tx, "product", product_id, named)
     ids = {variant.sku: variant.id for variant in before.variants}
     for variant in changes.variants:

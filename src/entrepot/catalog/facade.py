@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from entrepot.catalog import store
 from entrepot.catalog.bundles import InvalidBundle, Part, Parts, PartView, bundles_with, part_views, parts_of, put_parts
+from entrepot.catalog.categories import ancestors_of, ensure_categories
 from entrepot.catalog.contracts import InvalidProduct, NewProduct, SkuTaken
 from entrepot.channels.contract import ChannelListing
 from entrepot.database.pool import Tx
@@ -22,6 +24,7 @@ __all__ = [
     "PartView",
     "Parts",
     "Resolved",
+    "ancestors_of",
     "bundles_with",
     "create_product",
     "known_skus",
@@ -70,17 +73,14 @@ async def save_products(tx: Tx, products: Sequence[NewProduct]) -> dict[str, UUI
         return {}
     for product in products:
         _check(product)
+    categories = await ensure_categories(tx, [p.category for p in products if p.category])
     handles = await store.upsert_products(
-        tx,
-        [
-            (str(new_id()), p.handle, p.title, p.description, p.vendor, p.product_type, list(p.tags),
-             list(p.option_names), p.image_url, p.status)
-            for p in {p.handle: p for p in products}.values()
-        ],
-    )  # fmt: skip
+        tx, [_product_row(p, categories) for p in {p.handle: p for p in products}.values()]
+    )
     variants = {
         v.sku: (str(new_id()), str(handles[p.handle]), v.sku, v.barcode, v.title, list(v.option_values), v.price_minor,
-                v.compare_at_minor, v.cost_minor, v.currency, v.weight_g, position)
+                v.compare_at_minor, v.cost_minor, v.currency, v.weight_g, position, v.length_mm, v.width_mm,
+                v.height_mm, v.image_url)
         for p in products
         for position, v in enumerate(p.variants, start=1)
     }  # fmt: skip
@@ -88,6 +88,15 @@ async def save_products(tx: Tx, products: Sequence[NewProduct]) -> dict[str, UUI
     matched = await store.match_waiting_listings(tx, list(saved))
     await tell_matched(tx, [row["id"] for row in matched])
     return saved
+
+
+def _product_row(p: NewProduct, categories: Mapping[tuple[str, ...], UUID]) -> tuple[Any, ...]:
+    images = None if p.images is None else [{"url": image.url, "alt": image.alt} for image in p.images]
+    return (
+        str(new_id()), p.handle, p.title, p.description, p.vendor, p.product_type, list(p.tags), list(p.option_names),
+        p.status, images, str(categories[p.category]) if p.category else None, p.seo_title, p.seo_description,
+        None if p.attributes is None else dict(p.attributes),
+    )  # fmt: skip
 
 
 async def create_product(tx: Tx, product: NewProduct) -> dict[str, UUID]:

@@ -106,7 +106,8 @@ class Hit:
 
 
 _ROW = """
-    p.id, p.handle, p.title, p.vendor, p.product_type, p.status, p.image_url, p.created_at, p.updated_at,
+    p.id, p.handle, p.title, p.vendor, p.product_type, p.status, p.created_at, p.updated_at,
+    coalesce(p.images->0->>'url', '') as image_url,
     v.variants, v.first_sku, v.price_min_minor, v.price_max_minor, v.currency,
     (select count(*) from variant w join listing l on l.organisation_id = w.organisation_id and l.variant_id = w.id
      where w.organisation_id = p.organisation_id and w.product_id = p.id) as listings

@@ -113,19 +113,26 @@ async def match_waiting_listings(tx: Tx, skus: Sequence[str]) -> list[Any]:
 
 async def upsert_products(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> dict[str, UUID]:
     """Insert or update products by handle; return handle -> id. Rows: id, handle, title, description, vendor,
-    product_type, tags, option_names, image_url, status."""
+    product_type, tags, option_names, status, then those that stay where they are null: images, category_id, seo_title,
+    seo_description, attributes."""
     found = await tx.fetch(
         """
         insert into product (organisation_id, id, handle, title, description, vendor, product_type, tags, option_names,
-            image_url, status)
+            status, images, category_id, seo_title, seo_description, attributes)
         select $1, (r->>0)::uuid, r->>1, r->>2, r->>3, r->>4, r->>5,
                array(select jsonb_array_elements_text(r->6)), array(select jsonb_array_elements_text(r->7)),
-               r->>8, r->>9
-        from jsonb_array_elements($2::jsonb) r order by r->>1
+               r->>8, coalesce(nullif(r->9, 'null'), old.images, '[]'), coalesce((r->>10)::uuid, old.category_id),
+               coalesce(r->>11, old.seo_title, ''), coalesce(r->>12, old.seo_description, ''),
+               coalesce(nullif(r->13, 'null'), old.attributes, '{}')
+        from jsonb_array_elements($2::jsonb) r
+        left join product old on old.organisation_id = $1 and old.handle = r->>1
+        order by r->>1
         on conflict (organisation_id, handle) do update set
             title = excluded.title, description = excluded.description, vendor = excluded.vendor,
             product_type = excluded.product_type, tags = excluded.tags, option_names = excluded.option_names,
-            image_url = excluded.image_url, status = excluded.status, updated_at = now()
+            status = excluded.status, images = excluded.images, category_id = excluded.category_id,
+            seo_title = excluded.seo_title, seo_description = excluded.seo_description,
+            attributes = excluded.attributes, updated_at = now()
         returning handle, id
         """,
         tx.organisation,
@@ -136,19 +143,25 @@ async def upsert_products(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> dict[str, 
 
 async def upsert_variants(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> dict[str, UUID]:
     """Insert or update variants by SKU; return SKU -> id. Rows: id, product_id, sku, barcode, title, option_values,
-    price_minor, compare_at_minor, cost_minor, currency, weight_g, position."""
+    price_minor, compare_at_minor, cost_minor, currency, weight_g, position, length_mm, width_mm, height_mm, image_url."""
     found = await tx.fetch(
         """
         insert into variant (organisation_id, id, product_id, sku, barcode, title, option_values, price_minor,
-            compare_at_minor, cost_minor, currency, weight_g, position)
+            compare_at_minor, cost_minor, currency, weight_g, position, length_mm, width_mm, height_mm, image_url)
         select $1, (r->>0)::uuid, (r->>1)::uuid, r->>2, r->>3, r->>4, array(select jsonb_array_elements_text(r->5)),
-               (r->>6)::bigint, (r->>7)::bigint, (r->>8)::bigint, r->>9, (r->>10)::integer, (r->>11)::integer
-        from jsonb_array_elements($2::jsonb) r order by r->>2
+               (r->>6)::bigint, (r->>7)::bigint, (r->>8)::bigint, r->>9, (r->>10)::integer, (r->>11)::integer,
+               coalesce((r->>12)::integer, old.length_mm), coalesce((r->>13)::integer, old.width_mm),
+               coalesce((r->>14)::integer, old.height_mm), coalesce(r->>15, old.image_url, '')
+        from jsonb_array_elements($2::jsonb) r
+        left join variant old on old.organisation_id = $1 and old.sku = r->>2
+        order by r->>2
         on conflict (organisation_id, sku) do update set
             product_id = excluded.product_id, barcode = excluded.barcode, title = excluded.title,
             option_values = excluded.option_values, price_minor = excluded.price_minor,
             compare_at_minor = excluded.compare_at_minor, cost_minor = coalesce(excluded.cost_minor, variant.cost_minor),
-            currency = excluded.currency, weight_g = excluded.weight_g, position = excluded.position, updated_at = now()
+            currency = excluded.currency, weight_g = excluded.weight_g, position = excluded.position,
+            length_mm = excluded.length_mm, width_mm = excluded.width_mm, height_mm = excluded.height_mm,
+            image_url = excluded.image_url, updated_at = now()
         returning sku, id
         """,
         tx.organisation,

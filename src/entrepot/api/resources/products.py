@@ -16,7 +16,7 @@ from entrepot.api.dependencies import CallDep
 from entrepot.api.paging import PagingDep
 from entrepot.catalog import editing
 from entrepot.catalog import reading as catalog
-from entrepot.catalog.contracts import NewProduct, NewVariant
+from entrepot.catalog.contracts import Image, NewProduct, NewVariant
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Actor, Scope
@@ -285,7 +285,7 @@ def _new_product(body: ProductInput, inputs: list[VariantInput], currency: str) 
         product_type=body.product_type,
         tags=tuple(body.tags),
         option_names=tuple(body.option_names),
-        image_url=body.image_url,
+        images=(Image(body.image_url),) if body.image_url else (),
         status=body.status,
     )
 
@@ -308,7 +308,8 @@ def _changes(before: catalog.ProductDetail, body: ProductPatch) -> editing.Produ
         )  # fmt: skip
     return editing.ProductChanges(
         title=body.title, description=body.description, vendor=body.vendor, product_type=body.product_type,
-        tags=None if body.tags is None else tuple(body.tags), image_url=body.image_url, status=body.status,
+        tags=None if body.tags is None else tuple(body.tags), status=body.status,
+        images=None if body.image_url is None else (Image(body.image_url),) if body.image_url else (),
         variants=tuple(variants),
     )  # fmt: skip
 
