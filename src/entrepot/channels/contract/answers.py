@@ -15,7 +15,8 @@ class WebhookEvent:
     """A verified webhook, mapped. `event_id` is the same for every delivery of one event.
 
     `order` where the body is the whole order; `order_ids` where it only names orders to fetch; `quantities` where it
-    reports stock levels.
+    reports stock levels. `product_ids`: products that were changed or deleted on the channel; `listings_changed`: some
+    were, and the channel does not say which.
     """
 
     event_id: str
@@ -23,6 +24,8 @@ class WebhookEvent:
     order: ChannelOrder | None = None
     order_ids: tuple[str, ...] = ()
     quantities: tuple[ReportedQuantity, ...] = ()
+    product_ids: tuple[str, ...] = ()
+    listings_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

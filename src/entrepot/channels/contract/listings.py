@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
+
+AttributeScalar = str | int | bool | Decimal
+AttributeValue = AttributeScalar | tuple[AttributeScalar, ...]
+"""An attribute's value, or several where the channel takes several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +22,69 @@ class ListingRef:
 
 
 @dataclass(frozen=True, slots=True)
+class ListingImage:
+    """A picture: where it is to be fetched, and what it shows for those who cannot see it. Size 0: not known."""
+
+    url: str
+    alt_text: str = ""
+    width_px: int = 0
+    height_px: int = 0
+
+
+class ListingStatus(StrEnum):
+    """Whether buyers see a listing, mapped from the channel's own word."""
+
+    LIVE = "live"
+    DRAFT = "draft"
+    """There, but not shown: not published yet, or unpublished."""
+    ENDED = "ended"
+    """Archived, closed or switched off for good."""
+    ERROR = "error"
+    """The channel does not show it because something is wrong with it."""
+
+
+class ListingField(StrEnum):
+    """A field of a listing. A manifest names those that its channel keeps and tells again (`listing_fields`)."""
+
+    TITLE = "title"
+    DESCRIPTION = "description"
+    VENDOR = "vendor"
+    PRODUCT_TYPE = "product_type"
+    CATEGORY = "category"
+    TAGS = "tags"
+    OPTIONS = "options"
+    IMAGES = "images"
+    SEO_TITLE = "seo_title"
+    SEO_DESCRIPTION = "seo_description"
+    ATTRIBUTES = "attributes"
+    STATUS = "status"
+    SKU = "sku"
+    BARCODE = "barcode"
+    PRICE = "price"
+    COMPARE_AT = "compare_at"
+    WEIGHT = "weight_g"
+    DIMENSIONS = "dimensions"
+
+
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """Outer measures in millimetres."""
+
+    length_mm: int
+    width_mm: int
+    height_mm: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelListing:
-    """A sellable thing as the channel has it now. `quantity` None: not tracked or not told."""
+    """A sellable thing as the channel has it now. `quantity` None: not tracked or not told.
+
+    `product_*`, `description`, `vendor`, `tags`, `images` and `seo_*` are the product's, the same for each of its
+    variants. `description` is plain text; `description_html` is it as the channel keeps it, empty where it keeps plain
+    text only. `images`: the addresses are the channel's own copies. `updated_at` is by the channel's clock.
+    `product_version`: what the channel counts or stamps with every change of the product, empty where it has none.
+    `managed_key`: the `key` of our draft that made it, where the channel remembers it.
+    """
 
     ref: ListingRef
     sku: str | None
@@ -33,3 +100,19 @@ class ChannelListing:
     vendor: str = ""
     product_type: str = ""
     description: str = ""
+    description_html: str = ""
+    category: str = ""
+    tags: tuple[str, ...] = ()
+    images: tuple[ListingImage, ...] = ()
+    seo_title: str = ""
+    seo_description: str = ""
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    compare_at: Decimal | None = None
+    weight_g: int | None = None
+    dimensions: Dimensions | None = None
+    status: ListingStatus | None = None
+    channel_status: str = ""
+    """The channel's own word(s), for people."""
+    updated_at: datetime | None = None
+    product_version: str = ""
+    managed_key: str = ""

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from entrepot.channels.contract.drafts import EndKind
+from entrepot.channels.contract.listing_rules import ListingRules
+from entrepot.channels.contract.listings import ListingField
+
 
 class Capability(StrEnum):
     """What a connector can do. Each stands for one protocol below; declared must equal implemented."""
@@ -18,6 +22,13 @@ class Capability(StrEnum):
     PUSH_FULFILMENT = "push_fulfilment"
     WEBHOOKS = "webhooks"
     REFRESH_TOKEN = "refresh_token"
+    PUSH_LISTINGS = "push_listings"
+    PUSH_PRICES = "push_prices"
+    END_LISTINGS = "end_listings"
+    FOLLOW_LISTINGS = "follow_listings"
+    PREVIEW_LISTINGS = "preview_listings"
+    READ_LISTINGS = "read_listings"
+    READ_LISTING_RULES = "read_listing_rules"
 
 
 class QuantitySemantics(StrEnum):
@@ -111,3 +122,16 @@ class Manifest:
     """(header, setting): a delivery that names no connection belongs to the one whose setting the header carries."""
     cancel_restocks: bool = False
     """Whether the channel itself puts cancelled units back into its listing (as it usually does)."""
+    listing_rules: tuple[ListingRules, ...] = ()
+    """What it requires of listings: one for every category (empty), and others for categories by name."""
+    listing_fields: frozenset[ListingField] = frozenset()
+    """The fields that the channel keeps as they are written and tells again: only these can be compared."""
+    listing_ends: frozenset[EndKind] = frozenset()
+    listing_batch_max: int = 1
+    """Most drafts in one `push_listings` call, and most ends in one `end_listings` call."""
+    price_batch_max: int = 1
+    """Most changes in one `push_prices` call."""
+    price_compared: bool = False
+    """Whether a price is written only where the channel still shows `from_price`."""
+    listing_version_compared: bool = False
+    """Whether a draft is written only where the channel still has `expected_version`."""

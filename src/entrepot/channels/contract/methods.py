@@ -7,7 +7,10 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from entrepot.channels.contract.answers import CheckReport, Token, WebhookEvent
+from entrepot.channels.contract.drafts import EndBatch, ListingBatch, PriceBatch
 from entrepot.channels.contract.errors import ConnectorError
+from entrepot.channels.contract.listing_results import ListingReceipt, ListingResult, PriceReceipt, PriceResult
+from entrepot.channels.contract.listing_rules import ListingRules
 from entrepot.channels.contract.listings import ChannelListing, ListingRef
 from entrepot.channels.contract.manifest import Capability, Manifest
 from entrepot.channels.contract.orders import ChannelOrder, Fulfilment
@@ -124,6 +127,69 @@ class RefreshesToken(Protocol):
         """Fetch a new access token. The hub holds a lock and stores the result before anything else."""
 
 
+@runtime_checkable
+class PushesListings(Protocol):
+    """Writes whole products."""
+
+    async def push_listings(self, api: Api, batch: ListingBatch) -> ListingReceipt:
+        """Make or change the products; one result per draft, and one that is refused spares the others.
+
+        The same draft sent twice makes no second product, even where the first answer was lost: the next call finds what
+        is there. Quantities are left alone. Raises only where nothing at all was written, or OutcomeUnknown.
+        """
+
+
+@runtime_checkable
+class PushesPrices(Protocol):
+    """Writes prices alone."""
+
+    async def push_prices(self, api: Api, batch: PriceBatch) -> PriceReceipt:
+        """Write the prices to the cent; one result per change. Raises as `push_listings` does."""
+
+
+@runtime_checkable
+class EndsListings(Protocol):
+    """Unpublishes, archives, deletes."""
+
+    async def end_listings(self, api: Api, batch: EndBatch) -> ListingReceipt:
+        """End the listings; one result per end. What has ended already is APPLIED. Raises as `push_listings` does."""
+
+
+@runtime_checkable
+class FollowsListings(Protocol):
+    """Follows drafts, ends and prices that the channel finishes later."""
+
+    async def follow_listings(self, api: Api, handle: str) -> tuple[ListingResult, ...] | None:
+        """Return the end of PENDING drafts or ends (results only for what was pending), or None: still going on."""
+
+    async def follow_prices(self, api: Api, handle: str) -> tuple[PriceResult, ...] | None:
+        """Return the end of PENDING prices, or None if it is still going on."""
+
+
+@runtime_checkable
+class PreviewsListings(Protocol):
+    """Asks what the channel would say, without writing."""
+
+    async def preview_listings(self, api: Api, batch: ListingBatch) -> tuple[ListingResult, ...]:
+        """Return what `push_listings` would answer (APPLIED or REFUSED, with reasons). Nothing is written."""
+
+
+@runtime_checkable
+class ReadsListings(Protocol):
+    """Reads single products whole."""
+
+    async def read_listings(self, api: Api, product_ids: Sequence[str]) -> tuple[ChannelListing, ...]:
+        """Return every listing of these products as they are now; products that are gone are left out."""
+
+
+@runtime_checkable
+class ReadsListingRules(Protocol):
+    """Reads what a category requires, where no manifest could hold it all."""
+
+    async def read_listing_rules(self, api: Api, category: str) -> ListingRules:
+        """Return the rules of a category. The caller keeps them: they change seldom. Raises RequestRejected: no such."""
+
+
 PROTOCOL_OF: Mapping[Capability, type] = {
     Capability.PULL_ORDERS: PullsOrders,
     Capability.PULL_LISTINGS: PullsListings,
@@ -133,4 +199,11 @@ PROTOCOL_OF: Mapping[Capability, type] = {
     Capability.PUSH_FULFILMENT: PushesFulfilment,
     Capability.WEBHOOKS: HandlesWebhooks,
     Capability.REFRESH_TOKEN: RefreshesToken,
+    Capability.PUSH_LISTINGS: PushesListings,
+    Capability.PUSH_PRICES: PushesPrices,
+    Capability.END_LISTINGS: EndsListings,
+    Capability.FOLLOW_LISTINGS: FollowsListings,
+    Capability.PREVIEW_LISTINGS: PreviewsListings,
+    Capability.READ_LISTINGS: ReadsListings,
+    Capability.READ_LISTING_RULES: ReadsListingRules,
 }
