@@ -9,7 +9,8 @@ from entrepot.jobs import tables as _jobs
 from entrepot.orders import tables as _orders
 from entrepot.stock import tables as _stock
 from entrepot.sync import tables as _sync
+from entrepot.sync import tables_fields as _sync_fields
 
-ROOMS = (_identity, _jobs, _channels, _catalog, _stock, _allocation, _orders, _sync)
+ROOMS = (_identity, _jobs, _channels, _catalog, _stock, _allocation, _orders, _sync, _sync_fields)
 
 __all__ = ["ROOMS", "metadata"]

@@ -219,8 +219,9 @@ def of_amount(kind: FieldKind, figure: Decimal, like: Value) -> Value:
 
 _VOID = frozenset({"br", "hr", "img", "wbr", "input", "meta", "link", "source", "area", "base", "col", "embed", "track"})
 _BLOCK = frozenset(
-    "p div ul ol li h1 h2 h3 h4 h5 h6 table thead tbody tr td th section article blockquote pre br hr".split()
-)
+    {"p", "div", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "td", "th",
+     "section", "article", "blockquote", "pre", "br", "hr"}
+)  # fmt: skip
 _ALIASES = {"b": "strong", "i": "em"}
 
 
