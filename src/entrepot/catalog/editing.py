@@ -100,6 +100,7 @@ async def update(tx: Tx, product_id: UUID, changes: ProductChanges) -> ProductDe
         if any(isinstance(value, int) and not 0 <= value < 10**15 for value in values.values()):
             raise InvalidProduct(f"{variant.sku}: a number is out of bounds.")
         await _set(tx, "variant", ids[variant.sku], values)
+    await facade.tell_changed(tx, [product_id])
     return await reading.product_detail(tx, product_id)
 
 

@@ -12,6 +12,7 @@ from entrepot.catalog import store
 from entrepot.catalog.bundles import InvalidBundle, Part, Parts, PartView, bundles_with, part_views, parts_of, put_parts
 from entrepot.catalog.categories import ancestors_of, ensure_categories
 from entrepot.catalog.contracts import InvalidProduct, NewProduct, SkuTaken
+from entrepot.catalog.offers import PRODUCTS_CHANGED, Takeover, listings_of_products, offers, take_over, tell_changed
 from entrepot.channels.contract import ChannelListing
 from entrepot.database.pool import Tx
 from entrepot.jobs import facade as jobs
@@ -19,21 +20,27 @@ from entrepot.kernel.ids import new_id
 
 __all__ = [
     "LISTINGS_MATCHED",
+    "PRODUCTS_CHANGED",
     "InvalidBundle",
     "Part",
     "PartView",
     "Parts",
     "Resolved",
+    "Takeover",
     "ancestors_of",
     "bundles_with",
     "create_product",
     "known_skus",
+    "listings_of_products",
+    "offers",
     "part_views",
     "parts_of",
     "put_parts",
     "resolve",
     "save_listings",
     "save_products",
+    "take_over",
+    "tell_changed",
     "tell_matched",
 ]
 
@@ -87,6 +94,7 @@ async def save_products(tx: Tx, products: Sequence[NewProduct]) -> dict[str, UUI
     saved = await store.upsert_variants(tx, list(variants.values()))
     matched = await store.match_waiting_listings(tx, list(saved))
     await tell_matched(tx, [row["id"] for row in matched])
+    await tell_changed(tx, handles.values())
     return saved
 
 

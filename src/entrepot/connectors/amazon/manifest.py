@@ -125,6 +125,7 @@ MANIFEST = Manifest(
     ),
     quantity_semantics=QuantitySemantics.ABSOLUTE,
     cancel_restocks=True,
+    source_priority=70,
     push_batch_max=FEED_MESSAGES_MAX,
     push_bulk_from=PATCHES_MAX + 1,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from functools import lru_cache
@@ -164,7 +164,7 @@ def _parse_options(given: Any, _currency: str | None) -> Value:
     return options((name, value) for name, _, value in parts)
 
 
-_PARSERS = {
+_PARSERS: Mapping[FieldKind, Callable[[Any, str | None], Value]] = {
     FieldKind.TEXT: lambda given, _: text(str(given)),
     FieldKind.HTML: lambda given, _: html(str(given)),
     FieldKind.MONEY: _parse_money,
@@ -217,7 +217,9 @@ def of_amount(kind: FieldKind, figure: Decimal, like: Value) -> Value:
     return number(figure)
 
 
-_VOID = frozenset({"br", "hr", "img", "wbr", "input", "meta", "link", "source", "area", "base", "col", "embed", "track"})
+_VOID = frozenset(
+    {"br", "hr", "img", "wbr", "input", "meta", "link", "source", "area", "base", "col", "embed", "track"}
+)
 _BLOCK = frozenset(
     {"p", "div", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "td", "th",
      "section", "article", "blockquote", "pre", "br", "hr"}
