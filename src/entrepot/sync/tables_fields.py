@@ -43,6 +43,7 @@ listing_field = tenant_table(
     sa.Column("base", JSONB),
     sa.Column("shown", JSONB),
     sa.Column("ours", JSONB),
+    timestamp("ours_at"),
     sa.Column("theirs", JSONB),
     # When theirs is from, by the channel's clock; when it was read, by ours.
     timestamp("theirs_at"),
@@ -119,6 +120,8 @@ conflict = tenant_table(
     sa.Column("ours_by", sa.Text, nullable=False, server_default=""),
     timestamp("ours_at"),
     timestamp("theirs_at"),
+    # {"ours": {"name", "priority"}, "theirs": {...}}: who says what, for policies.
+    sa.Column("sources", JSONB, nullable=False, server_default="{}"),
     # {"side", "value", "policy", "reason"}, or null.
     sa.Column("suggestion", JSONB),
     sa.Column("risk", sa.SmallInteger, nullable=False, server_default="0"),
@@ -128,8 +131,9 @@ conflict = tenant_table(
     updated_at(),
     timestamp("resolved_at"),
     sa.Column("resolved_by", sa.Text, nullable=False, server_default=""),
-    # {"side", "value", "policy", "undo"}
+    # {"side", "value", "policy", "reason"}, and what to put back where it is undone.
     sa.Column("resolution", JSONB),
+    sa.Column("undo", JSONB),
     sa.CheckConstraint("state in ('open', 'resolved', 'gone')", name="state"),
     sa.CheckConstraint("kind in ('stock', 'price', 'content', 'oversell', 'duplicate_sale')", name="kind"),
 )

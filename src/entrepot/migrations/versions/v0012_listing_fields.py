@@ -37,6 +37,7 @@ create table listing_field (
     base jsonb,
     shown jsonb,
     ours jsonb,
+    ours_at timestamptz,
     theirs jsonb,
     theirs_at timestamptz,
     read_at timestamptz,
@@ -105,6 +106,7 @@ create table conflict (
     ours_by text default '' not null,
     ours_at timestamptz,
     theirs_at timestamptz,
+    sources jsonb default '{}' not null,
     suggestion jsonb,
     risk smallint default '0' not null,
     history jsonb default '[]' not null,
@@ -113,6 +115,7 @@ create table conflict (
     resolved_at timestamptz,
     resolved_by text default '' not null,
     resolution jsonb,
+    undo jsonb,
     constraint pk_conflict primary key (organisation_id, id),
     constraint ck_conflict_state check (state in ('open', 'resolved', 'gone')),
     constraint ck_conflict_kind check (kind in ('stock', 'price', 'content', 'oversell', 'duplicate_sale'))

@@ -87,14 +87,38 @@ async def products_of(tx: Tx, listing_ids: Sequence[UUID]) -> list[Any]:
     )
 
 
-async def leads_among(tx: Tx, listing_ids: Sequence[UUID]) -> set[UUID]:
-    """Return those of these listings that keep their product's own fields."""
+async def readings_of(tx: Tx, listing_ids: Sequence[UUID]) -> dict[UUID, Any]:
+    """Return what is stored of these listings' readings."""
     rows = await tx.fetch(
-        "select listing_id from listing_reading where organisation_id = $1 and listing_id = any($2::uuid[]) and leads",
+        "select listing_id, connection_id, product_external_id, product_version, leads, rest from listing_reading"
+        " where organisation_id = $1 and listing_id = any($2::uuid[])",
         tx.organisation,
         listing_ids,
     )
-    return {row[0] for row in rows}
+    return {row["listing_id"]: row for row in rows}
+
+
+async def lock_connection(tx: Tx, connection_id: UUID) -> None:
+    """Let nobody else work on the fields of a connection until the end of this transaction.
+
+    Comes before any lock of rows: readings, then fields (both by listing), then products and variants.
+    """
+    await tx.execute(
+        "select pg_advisory_xact_lock(hashtextextended($1, 7201012))", f"{tx.organisation}/fields/{connection_id}"
+    )
+
+
+async def lock_readings(tx: Tx, connection_id: UUID, listing_ids: Sequence[UUID], products: Sequence[str]) -> None:
+    """Lock the readings of these listings and of these products on the channel, in the one order."""
+    await tx.execute(
+        "select listing_id from listing_reading where organisation_id = $1 and connection_id = $2"
+        " and (listing_id = any($3::uuid[]) or product_external_id = any($4::text[]))"
+        " order by listing_id for no key update",
+        tx.organisation,
+        connection_id,
+        listing_ids,
+        products,
+    )
 
 
 # ---- what is to be merged --------------------------------------------------------------------------------
@@ -164,6 +188,7 @@ class Row:
     connection_id: UUID
     known: FieldState = dataclasses.field(default_factory=FieldState)
     ours: Value = None
+    ours_at: datetime | None = None
     state: str = "unknown"
     detail: str = ""
     attempts: int = 0
@@ -176,10 +201,10 @@ class Row:
 
 
 _KNOWN = ("base", "shown", "theirs", "theirs_at", "read_at", "sent", "sent_at", "before", "pushed_at", "approved")
-_COLUMNS = (*_KNOWN, "ours", "state", "detail", "attempts", "next_attempt_at")
+_COLUMNS = (*_KNOWN, "ours", "ours_at", "state", "detail", "attempts", "next_attempt_at")
 _TYPES = {
     "theirs_at": "timestamptz", "read_at": "timestamptz", "sent_at": "timestamptz", "pushed_at": "timestamptz",
-    "next_attempt_at": "timestamptz", "state": "text", "detail": "text", "attempts": "smallint",
+    "next_attempt_at": "timestamptz", "ours_at": "timestamptz", "state": "text", "detail": "text", "attempts": "smallint",
 }  # fmt: skip
 _SELECT = f"select listing_id, field, connection_id, {', '.join(_COLUMNS)} from listing_field"
 PUT_ROWS = f"""
@@ -195,7 +220,7 @@ on conflict (organisation_id, listing_id, field) do update set
 def _row(record: Any) -> Row:
     known = FieldState(*(record[name] for name in _KNOWN))
     return Row(
-        record["listing_id"], record["field"], record["connection_id"], known, record["ours"], record["state"],
+        record["listing_id"], record["field"], record["connection_id"], known, record["ours"], record["ours_at"], record["state"],
         record["detail"], record["attempts"], record["next_attempt_at"],
     )  # fmt: skip
 
@@ -215,7 +240,7 @@ async def put_rows(tx: Tx, rows: Sequence[Row]) -> None:
     """Store fields."""
     if rows:
         values = [
-            (r.listing_id, r.field, r.connection_id, *(getattr(r.known, name) for name in _KNOWN), r.ours, r.state,
+            (r.listing_id, r.field, r.connection_id, *(getattr(r.known, name) for name in _KNOWN), r.ours, r.ours_at, r.state,
              r.detail[:500], r.attempts, r.next_attempt_at)
             for r in rows
         ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -82,31 +83,65 @@ async def save_theirs(
     by_id = {saved[v.ref.external_id][0]: v for v in listings if v.ref.external_id in saved}
     if not told or not by_id:
         return 0
-    await store.put_readings(
-        tx,
-        connection_id,
-        read_at,
-        [(i, v.product_external_id or v.ref.external_id, v.product_version, v.updated_at, rest_of(v))
-         for i, v in sorted(by_id.items())],
-    )  # fmt: skip
-    await store.choose_leads(tx, connection_id, [v.product_external_id or v.ref.external_id for v in by_id.values()])
-    leads = await store.leads_among(tx, list(by_id))
-    readings = {
-        (listing_id, name): Reading(value, read_at, listing.updated_at)
-        for listing_id, listing in by_id.items()
-        for name, value in theirs_of(listing, told).items()
-        if FIELDS[name].level is Level.VARIANT or listing_id in leads
-    }
-    changed = take_readings(await store.rows_of(tx, list(by_id)), readings, connection_id, settling)
+    page = _Page(connection_id, by_id, told, read_at, settling)
+    leads, fresh = page.compare(await store.readings_of(tx, list(by_id)))
+    if not fresh and not page.new(await store.rows_of(tx, list(by_id)), leads):
+        return 0
+    # There is something to write: once more under lock, as what is stored may have moved on since.
+    products = sorted({_product_of(v) for v in by_id.values()})
+    await store.lock_connection(tx, connection_id)
+    await store.lock_readings(tx, connection_id, list(by_id), products)
+    await store.put_readings(tx, connection_id, read_at, [page.told_of(i) for i in sorted(by_id)])
+    await store.choose_leads(tx, connection_id, products)
+    leads, _ = page.compare(await store.readings_of(tx, list(by_id)))
+    changed = page.new(await store.rows_of(tx, list(by_id), lock=True), leads)
+    await store.put_rows(tx, changed)
     touched = sorted({row.listing_id for row in changed})
+    await store.want_merge(tx, touched)
     if touched:
-        # Once more under lock: what is stored may have moved on since.
-        chosen = {key: reading for key, reading in readings.items() if key[0] in set(touched)}
-        known = await store.rows_of(tx, touched, lock=True)
-        await store.put_rows(tx, take_readings(known, chosen, connection_id, settling))
-        await store.want_merge(tx, touched)
         tx.hint(f"merge:{connection_id}")
     return len(touched)
+
+
+def _product_of(listing: ChannelListing) -> str:
+    return listing.product_external_id or listing.ref.external_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Listings that were read together."""
+
+    connection_id: UUID
+    by_id: Mapping[UUID, ChannelListing]
+    told: frozenset[str]
+    read_at: datetime
+    settling: timedelta
+
+    def told_of(self, listing_id: UUID) -> store.Told:
+        """Return what is stored of the reading of a listing as a whole."""
+        listing = self.by_id[listing_id]
+        return listing_id, _product_of(listing), listing.product_version, listing.updated_at, rest_of(listing)
+
+    def compare(self, stored: Mapping[UUID, Any]) -> tuple[set[UUID], bool]:
+        """Return which listings keep their product's fields, and whether any reading tells something else than is stored."""
+        fresh = False
+        for listing_id in self.by_id:
+            row, told = stored.get(listing_id), self.told_of(listing_id)
+            if row is None or (row["product_external_id"], row["product_version"], row["rest"]) != (
+                told[1], told[2], told[4]
+            ):  # fmt: skip
+                fresh = True
+        return {listing_id for listing_id, row in stored.items() if row["leads"]}, fresh
+
+    def new(self, known: Mapping[tuple[UUID, str], Row], leads: set[UUID]) -> list[Row]:
+        """Return the fields of which this reading tells something new."""
+        readings = {
+            (listing_id, name): Reading(value, self.read_at, listing.updated_at)
+            for listing_id, listing in self.by_id.items()
+            for name, value in theirs_of(listing, self.told).items()
+            if FIELDS[name].level is Level.VARIANT or listing_id in leads
+        }
+        return take_readings(known, readings, self.connection_id, self.settling)
 
 
 def take_readings(
