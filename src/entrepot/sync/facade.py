@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from entrepot.allocation import facade as allocation
-from entrepot.catalog.facade import LISTINGS_MATCHED
+from entrepot.catalog.facade import LISTINGS_MATCHED, PRODUCTS_CHANGED
 from entrepot.channels import facade as channels
 from entrepot.channels.contracts import ConnectionState, FindConnector
 from entrepot.database.pool import Tx
@@ -55,6 +55,7 @@ def reaction_table(
         STOCK_CHANGED: (own.stock_changed, watch.stock_changed),
         QUANTITIES_SHOWN: (own.stock_changed,),
         LISTINGS_MATCHED: (own.listings_matched,),
+        PRODUCTS_CHANGED: (own.products_changed,),
         channels.CONNECTIONS_CHANGED: (own.connections_changed,),
         "stock.claims_changed": (orders.claims_changed,),
     }

@@ -16,6 +16,7 @@ from entrepot.channels.contracts import FindConnector
 from entrepot.database.pool import Tx
 from entrepot.kernel.clock import utc_now
 from entrepot.sync import exposure, store
+from entrepot.sync.fields import store as fields
 
 Event = Mapping[str, Any]
 
@@ -118,6 +119,19 @@ class Reactions:
             listings,
         )
         await self.divide(tx, [row[0] for row in rows])
+        for row in await fields.products_of(tx, listings):
+            await fields.choose_leads(tx, row["connection_id"], [row["product_external_id"]])
+        await _merge(tx, listings)
+
+    async def products_changed(self, tx: Tx, events: Sequence[Event]) -> None:
+        """Products were changed: what that means for their listings is found by merging these."""
+        named = [UUID(i) for event in events for i in event["products"]]
+        await _merge(tx, await catalog.listings_of_products(tx, named))
+
+
+async def _merge(tx: Tx, listing_ids: Sequence[UUID]) -> None:
+    for connection_id in await fields.want_merge(tx, listing_ids):
+        tx.hint(f"merge:{connection_id}")
 
 
 async def allot(

@@ -18,6 +18,8 @@ listing_reading = tenant_table(
     # What a whole draft needs and nobody compares, as the channel told it.
     sa.Column("rest", JSONB, nullable=False, server_default="{}"),
     timestamp("merge_wanted_at"),
+    # Since when its product is to be read again, as the channel said that it changed.
+    timestamp("read_wanted_at"),
     reference("listing", "listing_id", on_delete="CASCADE"),
     key=("listing_id",),
 )
@@ -33,6 +35,13 @@ sa.Index(
     listing_reading.c.connection_id,
     listing_reading.c.merge_wanted_at,
     postgresql_where=listing_reading.c.merge_wanted_at.is_not(None),
+)
+sa.Index(
+    "ix_listing_reading_read",
+    listing_reading.c.organisation_id,
+    listing_reading.c.connection_id,
+    listing_reading.c.read_wanted_at,
+    postgresql_where=listing_reading.c.read_wanted_at.is_not(None),
 )
 listing_field = tenant_table(
     "listing_field",

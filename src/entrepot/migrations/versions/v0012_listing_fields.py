@@ -20,13 +20,16 @@ create table listing_reading (
     read_at timestamptz not null,
     rest jsonb default '{}' not null,
     merge_wanted_at timestamptz,
+    read_wanted_at timestamptz,
     constraint pk_listing_reading primary key (organisation_id, listing_id),
     constraint fk_listing_reading_organisation_id_listing_id foreign key (organisation_id, listing_id)
         references listing (organisation_id, id) on delete cascade
 );
 create index ix_listing_reading_merge on listing_reading (organisation_id, connection_id, merge_wanted_at)
         where merge_wanted_at is not null;
-create index ix_listing_reading_product on listing_reading (organisation_id, connection_id, product_external_id)
+create index ix_listing_reading_product on listing_reading (organisation_id, connection_id, product_external_id);
+create index ix_listing_reading_read on listing_reading (organisation_id, connection_id, read_wanted_at)
+        where read_wanted_at is not null
 """,
     "listing_field": """
 create table listing_field (
@@ -170,12 +173,14 @@ create table field_batch (
 create index ix_field_batch_open on field_batch (organisation_id, connection_id) where state != 'done'
 """,
 }
+COLUMN = "alter table connection_progress add column listings_wanted_at timestamptz"
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Make the tables and the column."""
     for name, sql in TABLES.items():
         for statement in sql.split(";"):
             op.execute(statement)
         force_row_security(name)
         grant(name)
+    op.execute(COLUMN)

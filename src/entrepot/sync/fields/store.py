@@ -121,6 +121,53 @@ async def lock_readings(tx: Tx, connection_id: UUID, listing_ids: Sequence[UUID]
     )
 
 
+async def want_read(tx: Tx, connection_id: UUID, products: Sequence[str], now: datetime) -> list[str]:
+    """Have these products of a channel read again; return those that are not known."""
+    rows = await tx.fetch(
+        """
+        with chosen as (
+            select listing_id from listing_reading
+            where organisation_id = $1 and connection_id = $2 and product_external_id = any($3::text[])
+            order by listing_id for no key update
+        )
+        update listing_reading r set read_wanted_at = $4
+        from chosen where r.organisation_id = $1 and r.listing_id = chosen.listing_id
+        returning r.product_external_id
+        """,
+        tx.organisation,
+        connection_id,
+        products,
+        now,
+    )
+    return sorted(set(products) - {row[0] for row in rows})
+
+
+async def wanted_products(tx: Tx, connection_id: UUID, now: datetime, limit: int) -> list[str]:
+    """Return the products that wait longest to be read again."""
+    rows = await tx.fetch(
+        "select product_external_id from listing_reading"
+        " where organisation_id = $1 and connection_id = $2 and read_wanted_at <= $3"
+        " group by 1 order by min(read_wanted_at) limit $4",
+        tx.organisation,
+        connection_id,
+        now,
+        limit,
+    )
+    return [row[0] for row in rows]
+
+
+async def was_read(tx: Tx, connection_id: UUID, products: Sequence[str], read_at: datetime) -> None:
+    """These were read, beginning at a time: wishes from before then are answered."""
+    await tx.execute(
+        "update listing_reading set read_wanted_at = null where organisation_id = $1 and connection_id = $2"
+        " and product_external_id = any($3::text[]) and read_wanted_at <= $4",
+        tx.organisation,
+        connection_id,
+        products,
+        read_at,
+    )
+
+
 # ---- what is to be merged --------------------------------------------------------------------------------
 
 

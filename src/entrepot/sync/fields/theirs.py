@@ -60,6 +60,11 @@ def rest_of(listing: ChannelListing) -> dict[str, Any]:
         "seo_title": listing.seo_title,
         "seo_description": listing.seo_description,
         "barcode": listing.barcode,
+        "sku": listing.sku or "",
+        "price": "" if listing.price is None else str(listing.price),
+        "compare_at": "" if listing.compare_at is None else str(listing.compare_at),
+        "currency": listing.currency,
+        "weight_g": listing.weight_g,
         "key": listing.managed_key,
         "published": None if listing.status is None else str(listing.status) == "live",
     }
@@ -159,7 +164,8 @@ def take_readings(
         row = known.get((listing_id, name)) or Row(listing_id, name, connection_id)
         before = row.known
         after = take_reading(FIELDS[name].kind, before, reading, settling)
-        if after is before or ((after.theirs, after.shown) == (before.theirs, before.shown) and not before.awaits_echo):
+        told_before = (before.theirs, before.shown, before.base)
+        if after is before or ((after.theirs, after.shown, after.base) == told_before and not before.awaits_echo):
             continue
         row.known = after
         changed.append(row)

@@ -69,7 +69,8 @@ class FieldState:
     """What is known of one field of one listing. Times of `read_at`, `sent_at` and `pushed_at` are the hub's.
 
     `shown`: how the channel shows the base, where it shows it in a way of its own. `theirs_at`: when the channel says that
-    theirs is from. `read_at`: when the reading that told it began. `sent`, `sent_at`: the write under way. `before`: what
+    theirs is from. `read_at`: when the reading that told it began. `sent`, `sent_at`: the write under way; `sent`
+    alone: one whose answer was lost. `before`: what
     it showed before the last write. `approved`: a value that somebody let pass though it swings.
     """
 
@@ -204,13 +205,17 @@ def take_reading(kind: FieldKind, state: FieldState, reading: Reading, settling:
     shown = state.shown
     if state.awaits_echo and not same(kind, reading.value, state.base):
         shown = reading.value if shown_as(kind, state.base, reading.value) else None
-    return replace(
+    after = replace(
         state,
         theirs=reading.value,
         theirs_at=reading.changed_at or state.theirs_at,
         read_at=reading.read_at,
         shown=shown,
     )
+    if state.sent is not None and same(kind, reading.value, state.sent):
+        # A write whose answer was lost has come through.
+        return replace(after, base=state.sent, sent=None, shown=None)
+    return after
 
 
 def _is_old(state: FieldState, reading: Reading) -> bool:
@@ -246,8 +251,13 @@ def acknowledged(state: FieldState, now: datetime, changed_at: datetime | None =
 
 
 def not_written(state: FieldState) -> FieldState:
-    """The channel did not take the write, or nobody knows: it is compared, and written, again."""
+    """The channel did certainly not take the write."""
     return replace(state, sent=None, sent_at=None)
+
+
+def lost(state: FieldState) -> FieldState:
+    """Nobody knows whether the channel took the write: should a reading show what was sent, that was us."""
+    return replace(state, sent_at=None)
 
 
 # ---- decisions ---------------------------------------------------------------------------------------------
