@@ -46,6 +46,7 @@ from entrepot.channels.contract.listings import (
     ListingImage,
     ListingRef,
     ListingStatus,
+    image_key,
 )
 from entrepot.channels.contract.manifest import (
     AuthKind,
@@ -62,6 +63,7 @@ from entrepot.channels.contract.methods import (
     Connector,
     EndsListings,
     FollowsListings,
+    FollowsPrices,
     FollowsPushes,
     HandlesWebhooks,
     PreviewsListings,
@@ -124,6 +126,7 @@ __all__ = [
     "Environment",
     "Field",
     "FollowsListings",
+    "FollowsPrices",
     "FollowsPushes",
     "Fulfilment",
     "FulfilmentLine",
@@ -180,5 +183,6 @@ __all__ = [
     "WebhookEvent",
     "check_listing",
     "completeness",
+    "image_key",
     "rules_of",
 ]

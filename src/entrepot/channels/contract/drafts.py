@@ -39,7 +39,8 @@ class ListingDraft:
     `key` is ours and stable (the product's id on this connection): the same key never makes a second product on the
     channel, whatever became of an earlier call. `handle`: the words of its address, where the channel has one.
     `external_id`: the product on the channel, empty where it is not known. `description` is simple HTML; a channel that
-    takes plain text gets its text. `category`: the channel's own name or id of a category (Amazon's product type).
+    takes plain text gets its text. `images` None: those on the channel stay as they are. `category`: the channel's own name
+    or id of a category (Amazon's product type).
     `attributes`: by the channel's own names; a dot goes into a nested one (`item_weight.value`). `published` False: made or
     changed, but not shown. `expected_version`: the `ChannelListing.product_version` that the draft rests on; where
     the channel compares it and has another one by now, nothing is written and the outcome is STALE. Empty: not compared.
@@ -56,7 +57,7 @@ class ListingDraft:
     category: str = ""
     tags: tuple[str, ...] = ()
     option_names: tuple[str, ...] = ()
-    images: tuple[ListingImage, ...] = ()
+    images: tuple[ListingImage, ...] | None = None
     seo_title: str = ""
     seo_description: str = ""
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)

@@ -65,7 +65,7 @@ def completeness(rules: ListingRules, draft: ListingDraft) -> Completeness:
     for rule in rules.attributes:
         (required if rule.required else wanted).append((rule.name, _has_attribute(rule, draft)))
     if rules.images_min:
-        required.append(("images", len(draft.images) >= rules.images_min))
+        required.append(("images", len(draft.images or ()) >= rules.images_min))
     points = 3 * sum(there for _, there in required) + sum(there for _, there in wanted)
     total = 3 * len(required) + len(wanted)
     lacking = tuple(name for name, there in required if not there)
@@ -212,7 +212,8 @@ def _shape(rules: ListingRules, draft: ListingDraft) -> Iterator[ListingProblem]
 
 
 def _images(rules: ListingRules, draft: ListingDraft) -> Iterator[ListingProblem]:
-    count = len(draft.images)
+    images = draft.images or ()
+    count = len(images)
     if count < rules.images_min:
         how = f"Add {rules.images_min - count} more."
         yield ListingProblem(ListingField.IMAGES, f"{count} images are too few", _NOWHERE, how, missing=True)
@@ -220,7 +221,7 @@ def _images(rules: ListingRules, draft: ListingDraft) -> Iterator[ListingProblem
         yield ListingProblem(
             ListingField.IMAGES, f"{count} images are too many", _NOWHERE, f"Keep at most {rules.images_max}."
         )
-    for number, image in enumerate(draft.images, 1):
+    for number, image in enumerate(images, 1):
         yield from _image(rules, image, f"image {number}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,12 +24,22 @@ class ListingRef:
 
 @dataclass(frozen=True, slots=True)
 class ListingImage:
-    """A picture: where it is to be fetched, and what it shows for those who cannot see it. Size 0: not known."""
+    """A picture: where it is to be fetched, and what it shows for those who cannot see it. Size 0: not known.
+
+    `source_key`: on a picture read from a channel, the `image_key` of the address it was made from, where it can be told;
+    the same as that of the picture in our draft means the same picture.
+    """
 
     url: str
     alt_text: str = ""
     width_px: int = 0
     height_px: int = 0
+    source_key: str = ""
+
+
+def image_key(url: str) -> str:
+    """Return a short key for the address of a picture, by which a channel's copy can be told. Pure."""
+    return hashlib.sha256(url.encode()).hexdigest()[:20]
 
 
 class ListingStatus(StrEnum):
@@ -81,7 +92,8 @@ class ChannelListing:
 
     `product_*`, `description`, `vendor`, `tags`, `images` and `seo_*` are the product's, the same for each of its
     variants. `description` is plain text; `description_html` is it as the channel keeps it, empty where it keeps plain
-    text only. `images`: the addresses are the channel's own copies. `updated_at` is by the channel's clock.
+    text only. `images`: the addresses may be of the channel's own copies; None: this reading does not tell them.
+    `updated_at` is by the channel's clock.
     `product_version`: what the channel counts or stamps with every change of the product, empty where it has none.
     `managed_key`: the `key` of our draft that made it, where the channel remembers it.
     """
@@ -103,7 +115,7 @@ class ChannelListing:
     description_html: str = ""
     category: str = ""
     tags: tuple[str, ...] = ()
-    images: tuple[ListingImage, ...] = ()
+    images: tuple[ListingImage, ...] | None = None
     seo_title: str = ""
     seo_description: str = ""
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)

@@ -26,6 +26,7 @@ class Capability(StrEnum):
     PUSH_PRICES = "push_prices"
     END_LISTINGS = "end_listings"
     FOLLOW_LISTINGS = "follow_listings"
+    FOLLOW_PRICES = "follow_prices"
     PREVIEW_LISTINGS = "preview_listings"
     READ_LISTINGS = "read_listings"
     READ_LISTING_RULES = "read_listing_rules"

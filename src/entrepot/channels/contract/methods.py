@@ -157,10 +157,15 @@ class EndsListings(Protocol):
 
 @runtime_checkable
 class FollowsListings(Protocol):
-    """Follows drafts, ends and prices that the channel finishes later."""
+    """Follows drafts and ends that the channel finishes later."""
 
     async def follow_listings(self, api: Api, handle: str) -> tuple[ListingResult, ...] | None:
         """Return the end of PENDING drafts or ends (results only for what was pending), or None: still going on."""
+
+
+@runtime_checkable
+class FollowsPrices(Protocol):
+    """Follows prices that the channel finishes later."""
 
     async def follow_prices(self, api: Api, handle: str) -> tuple[PriceResult, ...] | None:
         """Return the end of PENDING prices, or None if it is still going on."""
@@ -179,7 +184,7 @@ class ReadsListings(Protocol):
     """Reads single products whole."""
 
     async def read_listings(self, api: Api, product_ids: Sequence[str]) -> tuple[ChannelListing, ...]:
-        """Return every listing of these products as they are now; products that are gone are left out."""
+        """Return every listing of these products as they are now, with all that the channel keeps; those gone are left out."""
 
 
 @runtime_checkable
@@ -203,6 +208,7 @@ PROTOCOL_OF: Mapping[Capability, type] = {
     Capability.PUSH_PRICES: PushesPrices,
     Capability.END_LISTINGS: EndsListings,
     Capability.FOLLOW_LISTINGS: FollowsListings,
+    Capability.FOLLOW_PRICES: FollowsPrices,
     Capability.PREVIEW_LISTINGS: PreviewsListings,
     Capability.READ_LISTINGS: ReadsListings,
     Capability.READ_LISTING_RULES: ReadsListingRules,

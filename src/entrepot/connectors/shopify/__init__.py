@@ -8,80 +8,31 @@ from datetime import datetime
 
 from entrepot.channels.contract import (
     Api,
-    AuthKind,
     Call,
-    Capability,
     ChannelListing,
     ChannelOrder,
     CheckReport,
     ConnectorError,
     Credentials,
-    Environment,
-    Field,
+    EndBatch,
     Fulfilment,
-    LimitKind,
     LimitReading,
+    ListingBatch,
+    ListingReceipt,
     ListingRef,
+    ListingResult,
     Manifest,
     Page,
+    PriceBatch,
+    PriceReceipt,
     PushReceipt,
     QuantityBatch,
-    QuantitySemantics,
-    RateLimit,
     Reply,
     ReportedQuantity,
     WebhookEvent,
 )
-from entrepot.connectors.shopify import calls, checking, orders, parcels, queries, stock, webhooks
-
-MANIFEST = Manifest(
-    key="shopify",
-    title="Shopify",
-    api_version=queries.API_VERSION,
-    capabilities=frozenset(
-        {
-            Capability.PULL_ORDERS,
-            Capability.PULL_LISTINGS,
-            Capability.PUSH_QUANTITIES,
-            Capability.READ_QUANTITIES,
-            Capability.PUSH_FULFILMENT,
-            Capability.WEBHOOKS,
-        }
-    ),
-    auth=AuthKind.STATIC_TOKEN,
-    fields=(
-        Field(
-            "shop", "Shop", "Its permanent name, such as example.myshopify.com.", pattern=r"[A-Za-z0-9][A-Za-z0-9.-]*"
-        ),
-        Field(
-            "location_id",
-            "Location",
-            "The number of the location whose stock this is.",
-            pattern=r"(gid://shopify/Location/)?[0-9]+",
-        ),
-        Field(
-            "orders_since",
-            "Orders since",
-            "Read orders changed since this day (2026-01-31); empty: all that Shopify lets us read.",
-            required=False,
-        ),
-        Field("simulator_url", "Simulator", "Only for the simulated environment.", required=False),
-        Field("access_token", "Admin API access token", "Of the app that you made for the hub.", secret=True),
-        Field("client_secret", "Client secret", "Of the same app: it signs the webhooks.", secret=True),
-    ),
-    environments=(
-        Environment("production", {"api": "https://{shop}"}),
-        Environment("simulated", {"api": "{simulator_url}/shopify"}),
-    ),
-    rate_limits=(RateLimit(calls.LIMIT, LimitKind.COST_BUCKET, capacity=2000, refill_per_s=100),),
-    quantity_semantics=QuantitySemantics.COMPARE_AND_SET,
-    cancel_restocks=True,
-    source_priority=80,
-    push_batch_max=queries.ARRAY_MAX,
-    webhook_topics=webhooks.TOPICS,
-    webhook_secret_field="client_secret",  # noqa: S106 (the name of a field)
-    webhook_account=("x-shopify-shop-domain", "shop"),
-)
+from entrepot.connectors.shopify import calls, checking, listings, orders, parcels, prices, stock, webhooks
+from entrepot.connectors.shopify.manifest import MANIFEST
 
 
 class ShopifyConnector:
@@ -122,6 +73,21 @@ class ShopifyConnector:
 
     async def push_fulfilment(self, api: Api, fulfilment: Fulfilment) -> str:
         return await parcels.push(api, fulfilment)
+
+    async def push_listings(self, api: Api, batch: ListingBatch) -> ListingReceipt:
+        return await listings.push(api, batch)
+
+    async def follow_listings(self, api: Api, handle: str) -> tuple[ListingResult, ...] | None:
+        return await listings.follow(api, handle)
+
+    async def push_prices(self, api: Api, batch: PriceBatch) -> PriceReceipt:
+        return await prices.push(api, batch)
+
+    async def end_listings(self, api: Api, batch: EndBatch) -> ListingReceipt:
+        return await listings.end(api, batch)
+
+    async def read_listings(self, api: Api, product_ids: Sequence[str]) -> tuple[ChannelListing, ...]:
+        return await listings.read(api, product_ids)
 
     def verify_webhook(self, body: bytes, headers: Mapping[str, str], url: str, secret: str) -> bool:
         return webhooks.verify(body, headers, secret)

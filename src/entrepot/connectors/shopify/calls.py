@@ -19,6 +19,7 @@ from entrepot.channels.contract import (
     TemporarilyUnavailable,
     UnexpectedAnswer,
 )
+from entrepot.channels.in_turn import as_lost
 from entrepot.channels.replies import error_of_status
 from entrepot.connectors.shopify.queries import API_VERSION, Operation
 
@@ -61,8 +62,10 @@ def _answer_decoder(shape: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(msgspec.defstruct("Answer", [("data", shape)]))
 
 
-async def ask(api: Api, operation: Operation, shape: type[T], variables: dict[str, Any]) -> tuple[T, Reply]:
-    """Send an operation; return its data as `shape`, and the answer.
+async def ask(
+    api: Api, operation: Operation, shape: type[T], variables: dict[str, Any], *, further_cost: float = 0
+) -> tuple[T, Reply]:
+    """Send an operation; return its data as `shape`, and the answer. `further_cost`: of what is sent, in points.
 
     Raises ConnectorError; UnexpectedAnswer where the data is not what the documentation says.
     """
@@ -72,7 +75,7 @@ async def ask(api: Api, operation: Operation, shape: type[T], variables: dict[st
         path=PATH,
         headers=_HEADERS,
         body=msgspec.json.encode({"query": operation.text, "variables": variables}),
-        cost=operation.cost + operation.cost_each * len(variables.get("ids", ())),
+        cost=operation.cost + operation.cost_each * len(variables.get("ids", ())) + further_cost,
         idempotent=operation.idempotent,
     )
     reply = await api.send(call)
@@ -82,6 +85,19 @@ async def ask(api: Api, operation: Operation, shape: type[T], variables: dict[st
         raise UnexpectedAnswer(f"Shopify's answer to {operation.name} is not as documented: {error}") from error
     data: T = answer.data
     return data, reply
+
+
+async def written(
+    api: Api, operation: Operation, shape: type[T], variables: dict[str, Any], further_cost: float = 0
+) -> T:
+    """Send a mutation. Raises OutcomeUnknown where it may have been done: a 5xx may come after the write."""
+    try:
+        data, _ = await ask(api, operation, shape, variables, further_cost=further_cost)
+    except RateLimited:
+        raise
+    except TemporarilyUnavailable as error:
+        raise as_lost(error) from error
+    return data
 
 
 def classify(reply: Reply) -> ConnectorError | None:

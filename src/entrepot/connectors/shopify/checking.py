@@ -18,6 +18,7 @@ NEEDED = ("read_orders", "read_products", "read_inventory", "write_inventory", "
 """Permissions without which the connection cannot do its main job."""
 
 FOR_PARCELS = ("read_merchant_managed_fulfillment_orders", "write_merchant_managed_fulfillment_orders")
+FOR_LISTINGS = ("write_products",)
 FOR_HISTORY = "read_all_orders"
 
 
@@ -43,6 +44,8 @@ async def check(api: Api) -> CheckReport:
     details = []
     if lacking(FOR_PARCELS, data.current_app_installation.access_scopes):
         details.append(f"Parcels cannot be told to Shopify until the app is granted {', '.join(FOR_PARCELS)}.")
+    if lacking(FOR_LISTINGS, data.current_app_installation.access_scopes):
+        details.append(f"Products and prices cannot be written until the app is granted {', '.join(FOR_LISTINGS)}.")
     if lacking((FOR_HISTORY,), data.current_app_installation.access_scopes):
         details.append(f"Only orders of the last 60 days can be read (without {FOR_HISTORY}).")
     summary = f"Connected to {account}, stock at {data.location.name}."

@@ -13,11 +13,9 @@ from decimal import Decimal
 
 from entrepot.channels.contract import (
     Address,
-    ChannelListing,
     ChannelOrder,
     ChannelOrderLine,
     ChannelOrderStatus,
-    ListingRef,
     UnexpectedAnswer,
 )
 from entrepot.connectors.shopify import queries, shapes, webhook_shapes
@@ -26,9 +24,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNPAID = frozenset({"pending", "partially_paid", "expired", "voided"})
 _DEAD_PARCELS = frozenset({"cancelled", "error", "failure"})
 _NOTHING_SHIPPED = frozenset({"UNFULFILLED", "OPEN", "FULFILLMENT_NOT_REQUIRED"})
-_LISTED = frozenset({"ACTIVE", "UNLISTED"})
-_NO_TITLE = "Default Title"
-"""What Shopify calls the only variant of a product without options."""
 _ZERO = Decimal(0)
 
 
@@ -343,37 +338,3 @@ def _address(address: shapes.MailingAddress | webhook_shapes.RestAddress, countr
 
 def _first(*amounts: Decimal | None) -> Decimal:
     return next((amount for amount in amounts if amount is not None), _ZERO)
-
-
-# ---- listings ------------------------------------------------------------------------------------------
-
-
-def listing_of(variant: shapes.Variant, currency: str, location: str) -> ChannelListing:
-    """Map a product variant. `location`: the plain number of the location whose stock we keep."""
-    product, item = variant.product, variant.inventory_item
-    is_single = variant.title == _NO_TITLE
-    return ChannelListing(
-        ref=ListingRef(
-            external_id=number_of(variant.id), keys={"inventory_item": number_of(item.id), "location": location}
-        ),
-        sku=variant.sku or None,
-        title=product.title if is_single else f"{product.title} - {variant.title}",
-        product_external_id=number_of(product.id),
-        product_title=product.title,
-        barcode=variant.barcode or "",
-        price=variant.price,
-        currency=currency,
-        quantity=available_of(item.tracked, item.inventory_level),
-        active=product.status in _LISTED,
-        options=() if is_single else tuple((option.name, option.value) for option in variant.selected_options),
-        vendor=product.vendor or "",
-        product_type=product.product_type or "",
-        description=product.description or "",
-    )
-
-
-def available_of(is_tracked: bool, level: shapes.Level | None) -> int | None:
-    """Return the available units of an inventory item at our location, or None: not tracked, or not stocked there."""
-    if not is_tracked or level is None:
-        return None
-    return next((each.quantity for each in level.quantities if each.name == "available"), None)

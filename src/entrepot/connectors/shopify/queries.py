@@ -14,7 +14,7 @@ API_VERSION = "2026-10"
 ORDERS_A_PAGE = 18
 LINES_A_PAGE = 9
 LINES_A_WHOLE_ORDER = 200
-LISTINGS_A_PAGE = 100
+LISTINGS_A_PAGE = 90
 QUANTITIES_A_CALL = 200
 FULFILMENTS_A_CALL = 12
 FULFILMENT_LINES_A_CALL = 30
@@ -36,6 +36,29 @@ class Operation:
     cost_each: float = 0
     idempotent: bool = True
 
+
+NAMESPACE, KEY = "entrepot", "key"
+"""The metafield that says which of our products it is."""
+
+PRODUCT_FIELDS = f"""
+fragment ProductFields on Product {{
+  id title handle status vendor productType description descriptionHtml tags updatedAt
+  seo {{ title description }}
+  category {{ id }}
+  metafield(namespace: "{NAMESPACE}", key: "{KEY}") {{ value }}
+}}
+"""
+VARIANT_FIELDS = """
+fragment VariantFields on ProductVariant {
+  id title sku barcode price compareAtPrice
+  selectedOptions { name value }
+  inventoryItem {
+    id tracked
+    measurement { weight { unit value } }
+    inventoryLevel(locationId: $location) { quantities(names: ["available"]) { name quantity } }
+  }
+}
+"""
 
 _MONEY = "{ shopMoney { amount } }"
 
@@ -122,19 +145,11 @@ LISTINGS_PAGE = Operation(
     f"""query ListingsPage($after: String, $location: ID!) {{
   shop {{ currencyCode }}
   productVariants(first: {LISTINGS_A_PAGE}, after: $after, sortKey: ID) {{
-    nodes {{
-      id title sku barcode price
-      selectedOptions {{ name value }}
-      product {{ id title status vendor productType description }}
-      inventoryItem {{
-        id tracked
-        inventoryLevel(locationId: $location) {{ quantities(names: ["available"]) {{ name quantity }} }}
-      }}
-    }}
+    nodes {{ ...VariantFields product {{ ...ProductFields }} }}
     pageInfo {{ hasNextPage endCursor }}
   }}
-}}""",
-    cost=80,
+}}{PRODUCT_FIELDS}{VARIANT_FIELDS}""",
+    cost=110,
 )
 
 QUANTITIES = Operation(

@@ -187,18 +187,45 @@ class Level(Camel, frozen=True):
     quantities: list[Quantity]
 
 
+class Weight(Camel, frozen=True):
+    """A weight in GRAMS, KILOGRAMS, OUNCES or POUNDS."""
+
+    unit: str
+    value: Decimal
+
+
+class Measurement(Camel, frozen=True):
+    """The measures of an inventory item."""
+
+    weight: Weight | None = None
+
+
 class InventoryItem(Camel, frozen=True):
     """What stock is counted of."""
 
     id: str
     tracked: bool = True
     inventory_level: Level | None = None
+    measurement: Measurement | None = None
 
 
 class Option(Camel, frozen=True):
     """A selected option of a variant."""
 
     name: str
+    value: str
+
+
+class Seo(Camel, frozen=True):
+    """What search engines are told; null where it is the product's own."""
+
+    title: str | None = None
+    description: str | None = None
+
+
+class Metafield(Camel, frozen=True):
+    """A field of an app's own."""
+
     value: str
 
 
@@ -211,16 +238,23 @@ class Product(Camel, frozen=True):
     vendor: str | None = None
     product_type: str | None = None
     description: str | None = None
+    description_html: str | None = None
+    tags: list[str] = []
+    updated_at: datetime | None = None
+    seo: Seo | None = None
+    category: Node | None = None
+    metafield: Metafield | None = None
 
 
 class Variant(Camel, frozen=True):
-    """A product variant: what we call a listing."""
+    """A product variant: what we call a listing. `product` is absent where the variant is inside of it."""
 
     id: str
     title: str
-    product: Product
     inventory_item: InventoryItem
+    product: Product | None = None
     price: Decimal | None = None
+    compare_at_price: Decimal | None = None
     sku: str | None = None
     barcode: str | None = None
     selected_options: list[Option] = []

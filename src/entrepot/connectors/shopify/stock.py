@@ -22,7 +22,7 @@ from entrepot.channels.contract import (
     RequestRejected,
     TemporarilyUnavailable,
 )
-from entrepot.connectors.shopify import mapping, queries, shapes
+from entrepot.connectors.shopify import listing_mapping, mapping, queries, shapes
 from entrepot.connectors.shopify.calls import ask
 
 ROUNDS_MAX = 4
@@ -57,7 +57,7 @@ async def pull_listings(api: Api, cursor: str | None) -> Page[ChannelListing]:
     variables = {"after": cursor or None, "location": mapping.gid_of("Location", location)}
     data, _ = await ask(api, queries.LISTINGS_PAGE, shapes.ListingsPage, variables)
     variants = data.product_variants
-    listings = tuple(mapping.listing_of(node, data.shop.currency_code, location) for node in variants.nodes)
+    listings = tuple(listing_mapping.listing_of(node, data.shop.currency_code, location) for node in variants.nodes)
     after = variants.page_info.end_cursor
     more = variants.page_info.has_next_page and after is not None and after != cursor
     return Page(listings, after if more else None, more)
@@ -75,7 +75,7 @@ async def read_quantities(api: Api, refs: Sequence[ListingRef]) -> tuple[Reporte
         data, _ = await ask(api, queries.QUANTITIES, shapes.Quantities, {"ids": ids, "location": location})
         for node in data.nodes:
             if node is not None and node.id is not None:
-                found[mapping.number_of(node.id)] = mapping.available_of(node.tracked, node.inventory_level)
+                found[mapping.number_of(node.id)] = listing_mapping.available_of(node.tracked, node.inventory_level)
     return tuple(ReportedQuantity(ref.external_id, found.get(ref.keys.get("inventory_item", ""))) for ref in refs)
 
 

@@ -123,6 +123,12 @@ class RestLevel(Rest, frozen=True):
     available: int | None = None
 
 
+class RestProduct(Rest, frozen=True):
+    """The body of products/...: only which product it is; what it says is read at the source."""
+
+    id: int
+
+
 class RestOrderEdit(Rest, frozen=True):
     """What an edit says of its order."""
 

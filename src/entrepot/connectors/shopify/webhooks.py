@@ -18,14 +18,17 @@ SIGNATURE = "x-shopify-hmac-sha256"
 
 ORDER_TOPICS = ("orders/create", "orders/updated", "orders/cancelled")
 LEVELS = "inventory_levels/update"
-TOPICS = (*ORDER_TOPICS, LEVELS)
-"""What we subscribe to. orders/updated comes with every change of an order, paid and fulfilled included."""
+PRODUCT_TOPICS = ("products/create", "products/update", "products/delete")
+TOPICS = (*ORDER_TOPICS, LEVELS, *PRODUCT_TOPICS)
+"""What we subscribe to. orders/updated comes with every change of an order, paid and fulfilled included; products/update with
+every change of a product, and also when its stock changes."""
 
 _WHOLE_ORDERS = frozenset({*ORDER_TOPICS, "orders/paid", "orders/fulfilled", "orders/partially_fulfilled"})
 _EDITED = "orders/edited"
 
 _order = msgspec.json.Decoder(webhook_shapes.RestOrder)
 _level = msgspec.json.Decoder(webhook_shapes.RestLevel)
+_product = msgspec.json.Decoder(webhook_shapes.RestProduct)
 _edited = msgspec.json.Decoder(webhook_shapes.RestOrderEdited)
 
 
@@ -56,6 +59,8 @@ def parse(body: bytes, headers: Mapping[str, str]) -> WebhookEvent:
             return WebhookEvent(identifier, topic, order=mapping.order_of_webhook(_order.decode(body)))
         if topic == LEVELS:
             return WebhookEvent(identifier, topic, quantities=(_reported(_level.decode(body)),))
+        if topic in PRODUCT_TOPICS:
+            return WebhookEvent(identifier, topic, product_ids=(str(_product.decode(body).id),))
         if topic == _EDITED:
             return WebhookEvent(identifier, topic, order_ids=(str(_edited.decode(body).order_edit.order_id),))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -99,7 +99,8 @@ async def set_state(
 ) -> None:  # fmt: skip
     """Move a batch on; `items`: those of which the end is not known yet."""
     await tx.execute(
-        "update field_batch set state = $3, handle = coalesce($4, handle), next_attempt_at = $5, attempts = attempts + 1, items = coalesce($6, items),"
+        "update field_batch set state = $3, handle = coalesce($4, handle), next_attempt_at = $5, attempts = attempts + 1,"
+        " items = coalesce($6, items),"
         " finished_at = case when $3 = 'done' then now() end where organisation_id = $1 and id = $2",
         tx.organisation,
         batch_id,

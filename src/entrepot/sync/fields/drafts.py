@@ -109,12 +109,13 @@ def _listed(listed: Listed, name: str) -> list[str]:
     return list(listed.rest.get(name, ()) if value is None else value or ())
 
 
-def _images(listed: Listed) -> tuple[ListingImage, ...]:
-    theirs = {image["url"]: image.get("alt", "") for image in listed.rest.get("images", ())}
-    ours = {i["url"]: i["alt"] for i in listed.offer["images"]} if listed.offer is not None else {}
-    value = listed.value("images")
-    urls = theirs if value is None else value or ()
-    return tuple(ListingImage(url, ours.get(url) or theirs.get(url, "")) for url in urls)
+def _images(listed: Listed) -> tuple[ListingImage, ...] | None:
+    """Return the pictures where ours go out; None: those on the channel stay."""
+    row = listed.fields.get("images")
+    if row is None or row.state != "out" or listed.offer is None:
+        return None
+    alt = {image["url"]: image["alt"] for image in listed.offer["images"]}
+    return tuple(ListingImage(url, alt.get(url, "")) for url in row.ours or ())
 
 
 def _option_names(listings: Sequence[Listed]) -> tuple[str, ...]:

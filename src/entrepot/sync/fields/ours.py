@@ -77,10 +77,14 @@ def columns_of(offer: Offer, name: str, value: Value) -> dict[str, Any]:
         case "tags":
             return {"tags": list(value or ())}
         case "images":
-            alt = {image["url"]: image["alt"] for image in offer["images"]}
-            return {"images": [{"url": url, "alt": alt.get(url, "")} for url in value or ()]}
+            known = {values.image_id(image["url"]): image for image in offer["images"]}
+            return {"images": [known.get(values.image_id(url)) or _image(url) for url in value or ()]}
         case _:
             return {name: value}
+
+
+def _image(url: str) -> dict[str, str]:
+    return {"url": url.partition(values.SOURCE)[0], "alt": ""}
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from entrepot.channels.contract import ChannelListing, Manifest
+from entrepot.channels.contract import ChannelListing, ListingImage, Manifest
 from entrepot.database.pool import Tx
 from entrepot.kernel.errors import InvalidInput
 from entrepot.sync.fields import store
@@ -37,13 +37,17 @@ def theirs_of(listing: ChannelListing, told: frozenset[str]) -> dict[str, Value]
         "vendor": values.text(listing.vendor),
         "product_type": values.text(listing.product_type),
         "tags": values.tags(listing.tags),
-        "images": values.images(image.url for image in listing.images),
+        "images": None if listing.images is None else values.images(map(_address, listing.images)),
         "price": price,
         "compare_at": before,
         "barcode": values.text(listing.barcode),
         "options": values.options(listing.options),
     }
     return {name: value for name, value in found.items() if name in told}
+
+
+def _address(image: ListingImage) -> str:
+    return f"{image.url}{values.SOURCE}{image.source_key}" if image.source_key else image.url
 
 
 def rest_of(listing: ChannelListing) -> dict[str, Any]:
@@ -55,7 +59,7 @@ def rest_of(listing: ChannelListing) -> dict[str, Any]:
         "vendor": listing.vendor,
         "description": listing.description_html or listing.description,
         "tags": list(listing.tags),
-        "images": [{"url": i.url, "alt": i.alt_text} for i in listing.images],
+        "images": [{"url": _address(i), "alt": i.alt_text} for i in listing.images or ()],
         "options": [list(pair) for pair in listing.options],
         "seo_title": listing.seo_title,
         "seo_description": listing.seo_description,

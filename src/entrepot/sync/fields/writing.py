@@ -20,6 +20,7 @@ from entrepot.channels.contract import (
     Api,
     Capability,
     FollowsListings,
+    FollowsPrices,
     ListingBatch,
     Manifest,
     OutcomeUnknown,
@@ -348,12 +349,15 @@ async def _finish_open(target: Target) -> float | None:
 
 async def _follow(target: Target, row: Any, items: Sequence[Item]) -> bool:
     """Ask what became of an asynchronous batch; return whether it is over."""
-    if not isinstance(target.connector, FollowsListings):
+    connector = target.connector
+    ask: Callable[[Api, str], Awaitable[Sequence[Any] | None]]
+    if row["what"] == "prices" and isinstance(connector, FollowsPrices):
+        ask = connector.follow_prices
+    elif row["what"] == "listings" and isinstance(connector, FollowsListings):
+        ask = connector.follow_listings
+    else:
         await _record_all(target, row["id"], items, PushOutcome.UNKNOWN, "The channel cannot be asked for its end.")
         return True
-    ask: Callable[[Api, str], Awaitable[Sequence[Any] | None]] = (
-        target.connector.follow_prices if row["what"] == "prices" else target.connector.follow_listings
-    )
     try:
         results = await ask(target.api, row["handle"])
     except RequestRejected as error:

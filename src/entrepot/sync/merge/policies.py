@@ -12,7 +12,7 @@ from enum import StrEnum
 from entrepot.kernel.errors import InvalidInput
 from entrepot.sync.merge.learning import Learned
 from entrepot.sync.merge.rules import Side
-from entrepot.sync.merge.values import EMPTY, NUMERIC, FieldKind, Value, amount, comparable, of_amount, same
+from entrepot.sync.merge.values import EMPTY, NUMERIC, FieldKind, Value, amount, comparable, image_id, of_amount, same
 
 HUB = "hub"
 HUB_PRIORITY = 100
@@ -102,7 +102,7 @@ def merge_both(asked: Question) -> Value:
     """Return tags or images with the changes of both sides, where that is something else than either; else None."""
     if asked.kind not in (FieldKind.TAGS, FieldKind.IMAGES) or asked.base is None:
         return None
-    key: Callable[[str], str] = str.casefold if asked.kind is FieldKind.TAGS else _address
+    key: Callable[[str], str] = str.casefold if asked.kind is FieldKind.TAGS else image_id
     base, ours, theirs = (list(v or ()) for v in (asked.base, asked.ours.value, asked.theirs.value))
     was, we, they = ({key(item) for item in items} for items in (base, ours, theirs))
     gone = (was - we) | (was - they)
@@ -116,10 +116,6 @@ def merge_both(asked: Question) -> Value:
     if same(asked.kind, found, asked.ours.value) or same(asked.kind, found, asked.theirs.value):
         return None
     return found
-
-
-def _address(url: str) -> str:
-    return url.partition("?")[0]
 
 
 def sum_of_deltas(kind: FieldKind, base: Value, ours: Value, theirs: Value) -> Value:

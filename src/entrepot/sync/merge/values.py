@@ -16,6 +16,7 @@ from html import escape, unescape
 from html.parser import HTMLParser
 from typing import Any
 
+from entrepot.channels.contract import image_key
 from entrepot.kernel.errors import InvalidInput
 from entrepot.kernel.money import exponent, to_decimal, to_minor
 
@@ -42,7 +43,7 @@ class FieldKind(StrEnum):
     TAGS = "tags"
     """A set: order, repetition and case do not count."""
     IMAGES = "images"
-    """Addresses in order; what follows a `?` does not count."""
+    """Addresses in order; what follows a `?` does not count, and a channel's copy counts as what it was made from."""
     OPTIONS = "options"
     """Values by name, whatever their order."""
     NUMBER = "number"
@@ -192,8 +193,24 @@ def same(kind: FieldKind, one: Value, other: Value) -> bool:
     if kind is FieldKind.TAGS:
         return {t.casefold() for t in one} == {t.casefold() for t in other}
     if kind is FieldKind.IMAGES:
-        return [a.partition("?")[0] for a in one] == [a.partition("?")[0] for a in other]
+        return len(one) == len(other) and all(same_image(a, b) for a, b in zip(one, other, strict=True))
     return False
+
+
+SOURCE = "#source="
+"""A channel's copy of a picture carries what it was made from after this."""
+
+
+def same_image(one: str, other: str) -> bool:
+    """Return whether two addresses are of the same picture: the same address, or one made from the other."""
+    return one.partition("?")[0] == other.partition("?")[0] or image_id(one) == image_id(other)
+
+
+@lru_cache(maxsize=4096)
+def image_id(address: str) -> str:
+    """Return what a picture is told by: what it was made from where that is known, else its own address."""
+    _, marked, source = address.partition(SOURCE)
+    return source if marked else image_key(address)
 
 
 def comparable(kind: FieldKind, one: Value, other: Value) -> bool:
