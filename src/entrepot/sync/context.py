@@ -62,8 +62,6 @@ class SyncSettings:
     """Least time between two readings of all listings that a channel's word asked for."""
     field_settling_s: float = 30.0
     """How long after its acknowledgement a written field may still be told as it was before."""
-    undo_s: float = 10.0
-    """How long what a person decided waits before it goes out, so that it can be undone."""
     retry_attempts: int = 3
     """Times an item that the channel turns down is tried before it is parked."""
     backoff_most_s: float = 5.0

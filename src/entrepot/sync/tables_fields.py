@@ -72,7 +72,7 @@ listing_field = tenant_table(
     updated_at(),
     reference("listing", "listing_id", on_delete="CASCADE"),
     sa.CheckConstraint(
-        "state in ('unknown', 'ignored', 'agreed', 'in', 'out', 'sending', 'conflict', 'parked')", name="state"
+        "state in ('unknown', 'ignored', 'agreed', 'out', 'sending', 'conflict', 'decided', 'parked')", name="state"
     ),
     key=("listing_id", "field"),
 )

@@ -59,7 +59,7 @@ create table listing_field (
     constraint fk_listing_field_organisation_id_listing_id foreign key (organisation_id, listing_id)
         references listing (organisation_id, id) on delete cascade,
     constraint ck_listing_field_state
-        check (state in ('unknown', 'ignored', 'agreed', 'in', 'out', 'sending', 'conflict', 'parked'))
+        check (state in ('unknown', 'ignored', 'agreed', 'out', 'sending', 'conflict', 'decided', 'parked'))
 );
 create index ix_listing_field_out on listing_field (organisation_id, connection_id, next_attempt_at)
         where state = 'out';

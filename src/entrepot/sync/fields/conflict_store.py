@@ -40,10 +40,9 @@ insert into conflict as c (organisation_id, id, kind, subject_id, field, connect
 select $1, i.id, i.kind, i.subject_id, i.field, i.connection_id, i.variant_id, i.why, i.base, i.ours, i.theirs, i.ours_by,
     i.ours_at, i.theirs_at, i.sources, i.suggestion, i.risk,
     jsonb_build_array(jsonb_build_object('at', now(), 'what', 'found', 'ours', i.ours, 'theirs', i.theirs))
-from unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::text[], $9::jsonb[], $10::jsonb[],
-    $11::jsonb[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::jsonb[], $16::jsonb[], $17::smallint[])
-    as i(id, kind, subject_id, field, connection_id, variant_id, why, base, ours, theirs, ours_by, ours_at, theirs_at,
-         sources, suggestion, risk)
+from jsonb_to_recordset($2::jsonb) as i(id uuid, kind text, subject_id uuid, field text, connection_id uuid,
+    variant_id uuid, why text, base jsonb, ours jsonb, theirs jsonb, ours_by text, ours_at timestamptz,
+    theirs_at timestamptz, sources jsonb, suggestion jsonb, risk smallint)
 order by i.subject_id, i.field
 on conflict (organisation_id, subject_id, field) where state = 'open' do update set
     why = excluded.why, base = excluded.base, ours = excluded.ours, theirs = excluded.theirs, ours_by = excluded.ours_by,
@@ -60,12 +59,8 @@ where (c.why, c.base, c.ours, c.theirs, c.suggestion, c.risk) is distinct from
 async def put(tx: Tx, found: Sequence[Found]) -> None:
     """Open these conflicts, or note how those that are open stand now."""
     if found:
-        rows = [
-            (new_id(), f.kind, f.subject_id, f.field, f.connection_id, f.variant_id, f.why, f.base, f.ours, f.theirs,
-             f.ours_by, f.ours_at, f.theirs_at, dict(f.sources), f.suggestion, f.risk)
-            for f in found
-        ]  # fmt: skip
-        await tx.execute(PUT, tx.organisation, *map(list, zip(*rows, strict=True)))
+        rows = [{"id": new_id(), **{name: getattr(f, name) for name in Found.__slots__}} for f in found]
+        await tx.execute(PUT, tx.organisation, rows)
 
 
 async def end(tx: Tx, keys: Sequence[tuple[UUID, str]]) -> None:
@@ -95,13 +90,13 @@ async def decided(tx: Tx, rows: Sequence[Decided], by: str, now: datetime) -> No
             update conflict c set state = 'resolved', resolved_at = $3, resolved_by = $2, updated_at = now(),
                 resolution = i.resolution, undo = i.undo, history = c.history || jsonb_build_array(
                     jsonb_build_object('at', now(), 'what', 'decided', 'by', $2::text) || i.resolution)
-            from unnest($4::uuid[], $5::text[], $6::jsonb[], $7::jsonb[]) as i(subject_id, field, resolution, undo)
+            from jsonb_to_recordset($4::jsonb) as i(subject_id uuid, field text, resolution jsonb, undo jsonb)
             where c.organisation_id = $1 and c.subject_id = i.subject_id and c.field = i.field and c.state = 'open'
             """,
             tx.organisation,
             by,
             now,
-            *map(list, zip(*rows, strict=True)),
+            [dict(zip(("subject_id", "field", "resolution", "undo"), row, strict=True)) for row in rows],
         )
 
 
@@ -174,4 +169,17 @@ async def contested_elsewhere(tx: Tx, connection_id: UUID, variant_ids: Sequence
         tx.organisation,
         variant_ids,
         connection_id,
+    )
+
+
+async def open_of(tx: Tx, connection_id: UUID | None, field: str, limit: int = 1000) -> list[Any]:
+    """Return the open conflicts of a field on a connection (None: on every one), not those that swing."""
+    return await tx.fetch(
+        f"select {_COLUMNS} from conflict where organisation_id = $1 and state = 'open' and field = $3"
+        " and ($2::uuid is null or connection_id = $2) and why in ('both_changed', 'never_agreed')"
+        " order by risk desc, id desc limit $4",
+        tx.organisation,
+        connection_id,
+        field,
+        limit,
     )

@@ -36,6 +36,8 @@ from entrepot.sync.merge.values import Value
 BATCH = 300
 PRICES = frozenset({"price", "compare_at"})
 POLICY = "policy"
+DECIDED = "decided"
+"""A person has just decided about this field; what goes out waits a little, so that it can be undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,6 @@ class Here:
     find_connector: FindConnector
     now: datetime
     clock_offset: timedelta = timedelta(0)
-    hold: timedelta = timedelta(0)
-    """How long what goes out waits, so that it can be undone."""
 
 
 async def merge_step(context: SyncContext, key: LaneKey) -> float | None:
@@ -163,8 +163,8 @@ class _Round:
         if state == "out" and not self._can_push(row.field):
             _set(row, "parked", "The channel does not take this field from us.")
         elif row.state != state or (state == "out" and was.ours != ours.value):
-            wait = self.here.now + self.here.hold if state == "out" and self.here.hold else None
-            _set(row, state, "", wait)
+            held = row.next_attempt_at if state == "out" and was.state == DECIDED else None
+            _set(row, state, "", held)
 
     def _can_push(self, name: str) -> bool:
         able = self.here.manifest.capabilities

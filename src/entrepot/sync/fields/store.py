@@ -189,11 +189,15 @@ async def want_merge(tx: Tx, listing_ids: Sequence[UUID]) -> set[UUID]:
     return {row[0] for row in rows}
 
 
-async def want_merge_of_connection(tx: Tx, connection_id: UUID | None) -> None:
-    """Have all listings of a connection (None: of every one) merged anew: their policies changed."""
+async def want_merge_of_connection(tx: Tx, connection_id: UUID) -> None:
+    """Have all listings of a connection merged anew: its policies changed."""
     await tx.execute(
-        "update listing_reading set merge_wanted_at = now() where organisation_id = $1"
-        " and ($2::uuid is null or connection_id = $2)",
+        """
+        with chosen as (select listing_id from listing_reading where organisation_id = $1 and connection_id = $2
+                        order by listing_id for no key update)
+        update listing_reading r set merge_wanted_at = now()
+        from chosen where r.organisation_id = $1 and r.listing_id = chosen.listing_id
+        """,
         tx.organisation,
         connection_id,
     )
@@ -256,12 +260,14 @@ _TYPES = {
 _SELECT = f"select listing_id, field, connection_id, {', '.join(_COLUMNS)} from listing_field"
 PUT_ROWS = f"""
 insert into listing_field as f (organisation_id, listing_id, field, connection_id, {", ".join(_COLUMNS)})
-select $1, i.* from unnest($2::uuid[], $3::text[], $4::uuid[],
-    {", ".join(f"${n}::{_TYPES.get(c, 'jsonb')}[]" for n, c in enumerate(_COLUMNS, start=5))}) as i
+select $1, i.listing_id, i.field, i.connection_id, {", ".join(f"i.{c}" for c in _COLUMNS)}
+from jsonb_to_recordset($2::jsonb) as i(listing_id uuid, field text, connection_id uuid,
+    {", ".join(f"{c} {_TYPES.get(c, 'jsonb')}" for c in _COLUMNS)})
 order by 2, 3
 on conflict (organisation_id, listing_id, field) do update set
     {", ".join(f"{c} = excluded.{c}" for c in _COLUMNS)}, version = f.version + 1, updated_at = now()
 """
+"""Rows come as one JSON array: a value may itself be a list, which an array of values could not hold."""
 
 
 def _row(record: Any) -> Row:
@@ -287,11 +293,12 @@ async def put_rows(tx: Tx, rows: Sequence[Row]) -> None:
     """Store fields."""
     if rows:
         values = [
-            (r.listing_id, r.field, r.connection_id, *(getattr(r.known, name) for name in _KNOWN), r.ours, r.ours_at, r.state,
-             r.detail[:500], r.attempts, r.next_attempt_at)
+            {"listing_id": str(r.listing_id), "field": r.field, "connection_id": str(r.connection_id), "ours": r.ours,
+             "ours_at": r.ours_at, "state": r.state, "detail": r.detail[:500], "attempts": r.attempts,
+             "next_attempt_at": r.next_attempt_at, **{name: getattr(r.known, name) for name in _KNOWN}}
             for r in rows
         ]  # fmt: skip
-        await tx.execute(PUT_ROWS, tx.organisation, *map(list, zip(*values, strict=True)))
+        await tx.execute(PUT_ROWS, tx.organisation, values)
 
 
 # ---- overrides and origins -------------------------------------------------------------------------------
@@ -314,12 +321,13 @@ async def put_overrides(tx: Tx, rows: Sequence[tuple[UUID, str, Value, str, date
         await tx.execute(
             """
             insert into listing_override (organisation_id, listing_id, field, value, set_by, set_at)
-            select $1, i.* from unnest($2::uuid[], $3::text[], $4::jsonb[], $5::text[], $6::timestamptz[]) as i order by 2, 3
+            select $1, (i->>0)::uuid, i->>1, i->2, i->>3, (i->>4)::timestamptz from jsonb_array_elements($2::jsonb) i
+            order by 2, 3
             on conflict (organisation_id, listing_id, field) do update set
                 value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at
             """,
             tx.organisation,
-            *map(list, zip(*rows, strict=True)),
+            rows,
         )
 
 
@@ -357,14 +365,14 @@ async def put_origins(tx: Tx, rows: Sequence[Origin]) -> None:
             """
             insert into value_origin (organisation_id, subject_id, field, value, connection_id, source, changed_by,
                 changed_at)
-            select $1, i.* from unnest($2::uuid[], $3::text[], $4::jsonb[], $5::uuid[], $6::text[], $7::text[],
-                $8::timestamptz[]) as i order by 2, 3
+            select $1, (i->>0)::uuid, i->>1, i->2, (i->>3)::uuid, i->>4, i->>5, (i->>6)::timestamptz
+            from jsonb_array_elements($2::jsonb) i order by 2, 3
             on conflict (organisation_id, subject_id, field) do update set value = excluded.value,
                 connection_id = excluded.connection_id, source = excluded.source, changed_by = excluded.changed_by,
                 changed_at = excluded.changed_at
             """,
             tx.organisation,
-            *map(list, zip(*rows, strict=True)),
+            rows,
         )
 
 

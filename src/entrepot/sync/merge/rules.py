@@ -20,7 +20,7 @@ class Flow(StrEnum):
     BOTH = "both"
     """A change on either side flows to the other; changes on both sides are a conflict."""
     THEIRS = "theirs"
-    """The channel's value is taken over, whatever ours is."""
+    """What the channel changes is taken over; what we change stays here."""
     OURS = "ours"
     """What they change is put back."""
     NONE = "none"
@@ -143,8 +143,12 @@ def _shows(kind: FieldKind, state: FieldState, theirs: Value) -> bool:
 
 def _differing(rule: FieldRule, state: FieldState, ours: Value, theirs: Value) -> Merged:
     kind, base = rule.kind, state.base
-    if rule.flow is not Flow.BOTH:
-        merged = OUT if rule.flow is Flow.OURS else IN
+    if rule.flow is Flow.OURS:
+        merged = OUT
+    elif rule.flow is Flow.THEIRS:
+        if base is not None and _shows(kind, state, theirs):
+            return IGNORED
+        merged = IN
     elif base is None:
         # Nothing was agreed yet: who has nothing takes what the other has.
         if ours != EMPTY and theirs != EMPTY:
