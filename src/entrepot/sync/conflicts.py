@@ -28,6 +28,12 @@ from entrepot.sync.merge.policies import HUB, Policy, Preview, decide, fits, pre
 from entrepot.sync.merge.rules import Flow, Side
 from entrepot.sync.merge.values import Value, parse
 
+__all__ = [
+    "Choice", "ConflictMoved", "ConflictNotFound", "Flow", "NewPolicy", "Policy", "PolicyNotFound", "Settled", "Side",
+    "list_policies", "preview_policy", "remove_policy", "resolve", "resolve_many", "resolve_similar", "set_override",
+    "set_policy", "undo",
+]  # fmt: skip
+
 UNDO = timedelta(seconds=10)
 """How long what a person decided waits before it goes out, so that it can be undone."""
 SIMILAR_MAX = 500
@@ -49,6 +55,10 @@ class ConflictMoved(Conflict):
 
 class NotDecidedHere(InvalidInput):
     """This kind of conflict is settled elsewhere."""
+
+
+class PolicyNotFound(NotFound):
+    """There is no such policy."""
 
 
 class CannotUndo(Conflict):
@@ -328,6 +338,11 @@ async def remove_policy(tx: Tx, actor: Actor, connection_id: UUID | None, field_
         await identity.record(tx, actor, "policy.remove", "connection", connection_id or "all", {"field": field_name})
         await _merge_all(tx, connection_id)
     return removed
+
+
+async def list_policies(tx: Tx) -> list[Any]:
+    """Return all policies with the names of their connections, the general ones first."""
+    return await store.list_policies(tx)
 
 
 async def _merge_all(tx: Tx, connection_id: UUID | None) -> None:

@@ -106,6 +106,8 @@ class SyncContext:
     failing: dict[LaneKey, datetime] = field(default_factory=dict)
     """Since when the channel has failed every step of a lane."""
     paces: dict[LaneKey, Pace] = field(default_factory=dict)
+    looked_at: dict[UUID, datetime] = field(default_factory=dict)
+    """When conflicts that are not of fields were looked for last, by organisation."""
 
     async def connection(self, key: LaneKey) -> Connection | None:
         """Return the lane's connection if the hub works with it, else None."""

@@ -15,6 +15,7 @@ from entrepot.sync.check import check_step, listings_step
 from entrepot.sync.context import SyncContext
 from entrepot.sync.fields.merging import merge_step
 from entrepot.sync.fields.reads import read_step
+from entrepot.sync.fields.troubles import EVERY_S, troubles_step
 from entrepot.sync.fields.writing import write_step
 from entrepot.sync.fulfilment import fulfilment_step
 from entrepot.sync.pull import inbox_step, pull_step
@@ -49,6 +50,7 @@ def lane_runner(context: SyncContext, reactions: Mapping[str, Sequence[Reaction]
         "merge": partial(merge_step, context),
         "read": partial(read_step, context),
         "fields": partial(write_step, context),
+        "troubles": partial(troubles_step, context),
     }
     return LaneRunner(context.database, steps, partial(find_due, context))
 
@@ -63,6 +65,9 @@ async def find_due(context: SyncContext, organisation_id: UUID) -> set[LaneKey]:
         )  # fmt: skip
         asked = await progress.waiting_runs(tx)
     due = {LaneKey(kind, organisation_id, organisation_id) for kind in ("react", "expire") if row[kind]}
+    looked_at = context.looked_at.get(organisation_id)
+    if looked_at is None or looked_at + timedelta(seconds=EVERY_S) <= now:
+        due.add(LaneKey("troubles", organisation_id, organisation_id))
     for kind in ("inbox", "pull", "push", "check", "listings", "ship", "merge", "read", "fields"):
         due |= {LaneKey(kind, organisation_id, subject) for subject in row[kind]}
     return due | {LaneKey(RUN_LANES[kind], organisation_id, subject) for subject, kind in asked if kind in RUN_LANES}

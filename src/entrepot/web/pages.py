@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 from entrepot.web.assets import STATIC, ensure_htmx
 from entrepot.web.routes import (
     channels,
+    conflicts,
     importing,
     jobs,
     live,
@@ -58,6 +59,7 @@ def build_pages(services: PageServices) -> list[BaseRoute]:
         *stock.routes(services),
         *importing.routes(services),
         *products.routes(services),
+        *conflicts.routes(services),
         *runs.routes(services),
         *jobs.routes(services),
         *settings.routes(services),

@@ -433,6 +433,8 @@
       if (link) { event.preventDefault(); location.href = link.href; return; }
     }
     var key = event.key;
+    var pressed = key.length === 1 && $('[data-press="' + CSS.escape(key.toLowerCase()) + '"]');
+    if (pressed && !pressed.disabled) { event.preventDefault(); pressed.click(); return; }
     if (key === "g") { going = Date.now(); }
     else if (key === "?") { event.preventDefault(); openDialog("#help"); }
     else if (key === "/") { var filter = $("[data-filter]"); if (filter) { event.preventDefault(); filter.focus(); filter.select(); } }
