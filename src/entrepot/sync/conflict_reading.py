@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -229,22 +230,42 @@ def words_of(value: Value) -> str:
     return str(value)
 
 
-def csv_rows(views: Sequence[ConflictView]) -> list[list[str]]:
-    """Return conflicts as rows of a CSV file, the header first."""
-    head = [
-        "id", "kind", "state", "field", "connection", "sku", "title", "why", "base", "ours", "ours_by", "ours_at",
-        "theirs", "theirs_at", "suggested", "reason", "risk", "created_at", "resolved_at", "resolved_by", "result",
+CSV_MAX = 10_000
+_HEAD = (
+    "id", "kind", "state", "field", "connection", "sku", "title", "why", "base", "ours", "ours_by", "ours_at", "theirs",
+    "theirs_at", "suggested", "reason", "risk", "created_at", "resolved_at", "resolved_by", "result",
+)  # fmt: skip
+
+
+async def csv_text(tx: Tx, chosen: ConflictFilter) -> str:
+    """Return up to CSV_MAX conflicts of a list as a CSV file."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(_HEAD)
+    cursor: str | None = None
+    left = CSV_MAX
+    while left > 0:
+        part = await list_conflicts(tx, chosen, cursor, min(200, left))
+        writer.writerows([_plain(cell) for cell in _cells(view)] for view in part)
+        cursor, left = part.next_cursor, left - len(part)
+        if cursor is None:
+            break
+    return out.getvalue()
+
+
+def _cells(v: ConflictView) -> list[str]:
+    advice, end = v.suggestion or {}, v.resolution or {}
+    return [
+        str(v.id), v.kind, v.state, v.field, v.connection or "", v.sku or "", v.title or "", v.why, words_of(v.base),
+        words_of(v.ours), v.ours_by, _at(v.ours_at), words_of(v.theirs), _at(v.theirs_at), words_of(advice.get("value")),
+        str(advice.get("reason", "")), str(v.risk), _at(v.created_at), _at(v.resolved_at), v.resolved_by,
+        words_of(end.get("value")),
     ]  # fmt: skip
-    rows = [head]
-    for v in views:
-        advice, end = v.suggestion or {}, v.resolution or {}
-        rows.append(
-            [str(v.id), v.kind, v.state, v.field, v.connection or "", v.sku or "", v.title or "", v.why,
-             words_of(v.base), words_of(v.ours), v.ours_by, _at(v.ours_at), words_of(v.theirs), _at(v.theirs_at),
-             words_of(advice.get("value")), str(advice.get("reason", "")), str(v.risk), _at(v.created_at),
-             _at(v.resolved_at), v.resolved_by, words_of(end.get("value"))]
-        )  # fmt: skip
-    return rows
+
+
+def _plain(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 def _at(at: datetime | None) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -24,7 +22,6 @@ from entrepot.sync.conflict_reading import ConflictFilter, ConflictView
 from entrepot.sync.conflicts import Choice, Flow, NewPolicy, Policy, Side
 
 Kind = Literal["stock", "price", "content", "oversell", "duplicate_sale"]
-CSV_MAX = 10_000
 
 
 class ConflictResource(Resource):
@@ -185,7 +182,9 @@ async def list_conflicts(
     chosen = ConflictFilter(state, kind, field.replace("\x00", "") if field else None, connection_id)
     async with call.transaction() as tx:
         if format == "csv":
-            return csv_answer(await all_of(tx, chosen))
+            text = await reading.csv_text(tx, chosen)
+            headers = {"Content-Disposition": 'attachment; filename="conflicts.csv"'}
+            return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
         found = await paging.read(lambda cursor, limit: reading.list_conflicts(tx, chosen, cursor, limit))
         groups = await reading.groups(tx)
     return respond(
@@ -196,32 +195,6 @@ async def list_conflicts(
             next_cursor=found.next_cursor,
         )
     )
-
-
-async def all_of(tx: Tx, chosen: ConflictFilter) -> list[ConflictView]:
-    """Return up to CSV_MAX conflicts of a list."""
-    found: list[ConflictView] = []
-    cursor: str | None = None
-    while len(found) < CSV_MAX:
-        part = await reading.list_conflicts(tx, chosen, cursor, 200)
-        found += part.items
-        cursor = part.next_cursor
-        if cursor is None:
-            break
-    return found[:CSV_MAX]
-
-
-def csv_answer(views: list[ConflictView]) -> Response:
-    """Return conflicts as a CSV file."""
-    out = io.StringIO(newline="")
-    csv.writer(out).writerows([[_plain(cell) for cell in row] for row in reading.csv_rows(views)])
-    headers = {"Content-Disposition": 'attachment; filename="conflicts.csv"'}
-    return Response(out.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _plain(cell: str) -> str:
-    # A cell that a spreadsheet would take for a formula is marked as text.
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 async def get_conflict(conflict_id: UUID, call: CallDep) -> Response:

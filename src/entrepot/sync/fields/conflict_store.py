@@ -89,7 +89,7 @@ async def decided(tx: Tx, rows: Sequence[Decided], by: str, now: datetime) -> No
             """
             update conflict c set state = 'resolved', resolved_at = $3, resolved_by = $2, updated_at = now(),
                 resolution = i.resolution, undo = i.undo, history = c.history || jsonb_build_array(
-                    jsonb_build_object('at', now(), 'what', 'decided', 'by', $2::text) || i.resolution)
+                    i.resolution || jsonb_build_object('at', now(), 'what', 'decided', 'by', $2::text))
             from jsonb_to_recordset($4::jsonb) as i(subject_id uuid, field text, resolution jsonb, undo jsonb)
             where c.organisation_id = $1 and c.subject_id = i.subject_id and c.field = i.field and c.state = 'open'
             """,

@@ -15,8 +15,8 @@ from entrepot.sync.fields.conflict_store import Found
 from entrepot.sync.fields.store import Row
 from entrepot.sync.merge.fields import FIELDS
 from entrepot.sync.merge.learning import Decision, Learned, learn
-from entrepot.sync.merge.policies import HUB, HUB_PRIORITY, Answer, Question, Source, advise
-from entrepot.sync.merge.rules import Why
+from entrepot.sync.merge.policies import HUB, HUB_PRIORITY, Answer, Policy, Question, Source, advise
+from entrepot.sync.merge.rules import Side, Why
 from entrepot.sync.merge.values import FieldKind, Value, amount, same
 
 
@@ -102,7 +102,7 @@ def asked_before(row: Mapping[str, Any], learned: Learned) -> Question:
 
 def found(row: Row, why: Why, question: Question, ours: Ours, variant_id: UUID) -> Found:
     """Return the conflict that a contested field is, with what a person is advised."""
-    answer = advise(question)
+    answer = _advice(why, question)
     return Found(
         kind="price" if question.kind is FieldKind.MONEY else "content",
         subject_id=row.listing_id,
@@ -123,6 +123,14 @@ def found(row: Row, why: Why, question: Question, ours: Ours, variant_id: UUID) 
         suggestion=None if answer is None else as_json(answer),
         risk=risk(row.field, why, question),
     )
+
+
+def _advice(why: Why, question: Question) -> Answer | None:
+    if why is Why.SWING_OUT:
+        return None
+    if why is Why.SWING_IN:
+        return Answer(Side.OURS, question.ours.value, Policy.MANUAL, "Only theirs changed, and by more than the limit.")
+    return advise(question)
 
 
 def as_json(answer: Answer) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from entrepot.sync.merge.fields import FIELDS
 from entrepot.sync.merge.policies import FOR_NUMBERS
 from entrepot.sync.merge.values import NUMERIC
 from entrepot.web.services import PageServices
-from entrepot.web.visit import Visit, page, parse_id
+from entrepot.web.visit import HEADERS, Visit, page, parse_id
 
 PAGE_SIZE = 30
 POLICY_WORDS = {
@@ -49,6 +49,7 @@ def routes(services: PageServices) -> list[BaseRoute]:
     return [
         Route("/conflicts", page(services, listing, read), methods=["GET"]),
         Route("/conflicts/decided", page(services, decided, read), methods=["GET"]),
+        Route("/conflicts/export.csv", page(services, export, read), methods=["GET"]),
         Route("/conflicts/policies", page(services, policies, read), methods=["GET"]),
         Route("/conflicts/policies", page(services, set_policy, rule), methods=["POST"]),
         Route("/conflicts/policies/remove", page(services, remove_policy, rule), methods=["POST"]),
@@ -117,13 +118,24 @@ def _policies_of(shown: ConflictView | None) -> dict[Policy, str]:
 
 
 async def decided(visit: Visit) -> Response:
-    """What was decided, the last first, or all open ones as a CSV file."""
+    """What was decided, the last first."""
     chosen, cursor = _chosen(visit, "resolved"), visit.parameter("cursor")
     async with visit.transaction() as tx:
         rows = await reading.list_conflicts(tx, chosen, cursor, PAGE_SIZE)
     return await visit.page(
         "conflicts_decided.html", tab="decided", rows=rows, cursor=cursor, parameters=_parameters(chosen), **_words()
     )
+
+
+async def export(visit: Visit) -> Response:
+    """A list as a CSV file."""
+    state = visit.parameter("state") or "open"
+    if state not in reading.STATES:
+        raise InvalidInput(f"{state!r} is not a list of conflicts.")
+    async with visit.transaction() as tx:
+        text = await reading.csv_text(tx, _chosen(visit, state))
+    headers = {**HEADERS, "Content-Disposition": 'attachment; filename="conflicts.csv"'}
+    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 async def resolve(visit: Visit) -> Response:
