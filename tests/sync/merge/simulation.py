@@ -150,6 +150,7 @@ class World:
             channel.known = lost(channel.known)
         else:
             channel.known = acknowledged(channel.known, self.tick())
+            channel.newest = max(channel.newest, self.ours_at)
         return True
 
     def step(self) -> None:
