@@ -172,6 +172,8 @@ class Shop:
     def _take(self, draft: ListingDraft) -> None:
         for variant in draft.variants:
             assert variant.ref is not None
+            if variant.sku in self.refuses:
+                continue
             self.edit(
                 variant.ref.external_id, product_title=draft.title, description_html=draft.description,
                 vendor=draft.vendor, tags=draft.tags, price=variant.price, compare_at=variant.compare_at,
