@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from entrepot_sandbox.clock import Clock
 from entrepot_sandbox.journal import (
@@ -23,6 +24,9 @@ from entrepot_sandbox.journal import (
     Sold,
     WriteKind,
 )
+
+if TYPE_CHECKING:
+    from entrepot_sandbox.sheets import Sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,21 @@ class Listing:
     keys: Mapping[str, str]
     quantity: int
     updated_at: datetime
+    sheet: Sheet | None = None
+    """What the channel shows of its product, where the seller can write that."""
+    options: tuple[str, ...] = ()
+    compare_at: Decimal | None = None
+    weight_g: int | None = None
 
     @property
     def sku(self) -> str:
         """The seller's SKU on this listing."""
         return self.product.sku
+
+    @property
+    def offered(self) -> int:
+        """What a shopper can buy: nothing of a product that is not shown."""
+        return self.quantity if self.sheet is None or self.sheet.shown else 0
 
 
 @dataclass(slots=True)
@@ -158,8 +172,23 @@ class Shop:
         """List a product with nothing on offer yet."""
         listing = Listing(listing_id, product, dict(keys or {}), 0, self._clock.now(self.channel))
         self.listings[listing_id] = listing
-        self.by_sku[product.sku] = listing
+        # Where a SKU is listed twice, shoppers find the first.
+        self.by_sku.setdefault(product.sku, listing)
         return listing
+
+    def change_product(self, listing: Listing, product: Product) -> None:
+        """Make a listing another SKU, title or price."""
+        if self.by_sku.get(listing.sku) is listing and product.sku != listing.sku:
+            del self.by_sku[listing.sku]
+        listing.product = product
+        listing.updated_at = self._clock.now(self.channel)
+        self.by_sku.setdefault(product.sku, listing)
+
+    def remove_listing(self, listing: Listing) -> None:
+        """Take a listing off the channel; its orders stay."""
+        self.listings.pop(listing.id, None)
+        if self.by_sku.get(listing.sku) is listing:
+            del self.by_sku[listing.sku]
 
     # -- what shoppers do --
 
@@ -168,11 +197,11 @@ class Shop:
         wanted: dict[str, int] = {}
         for sku, units in sale.lines:
             wanted[sku] = wanted.get(sku, 0) + units
-        lacking = [sku for sku, units in wanted.items() if sku not in self.by_sku or self.by_sku[sku].quantity < units]
+        lacking = [sku for sku, units in wanted.items() if sku not in self.by_sku or self.by_sku[sku].offered < units]
         at, now = self._clock.monotonic(), self._clock.now(self.channel)
         if lacking:
             for sku in lacking:
-                shown = self.by_sku[sku].quantity if sku in self.by_sku else 0
+                shown = self.by_sku[sku].offered if sku in self.by_sku else 0
                 self._journal.write(SaleLost(at=at, channel=self.channel, sku=sku, wanted=wanted[sku], shown=shown))
             return None
         lines = []
@@ -201,7 +230,7 @@ class Shop:
 
     def shown(self, sku: str) -> int:
         """Return what the channel shows for a SKU, 0 where it is not listed."""
-        return self.by_sku[sku].quantity if sku in self.by_sku else 0
+        return self.by_sku[sku].offered if sku in self.by_sku else 0
 
     def turn_away(self, sku: str, wanted: int) -> None:
         """Note that a shopper did not get what they wanted."""

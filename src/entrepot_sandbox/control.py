@@ -16,6 +16,7 @@ from entrepot_sandbox.faults import Level
 from entrepot_sandbox.journal import about
 from entrepot_sandbox.judge import verdict
 from entrepot_sandbox.lags import ListedNow
+from entrepot_sandbox.sheets import Edit
 from entrepot_sandbox.strategy import read_strategy
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def control_routes(sandbox: Sandbox) -> list[BaseRoute]:
         ("DELETE", "/shoppers", room.stop_shoppers),
         ("POST", "/faults", room.faults),
         ("POST", "/strategy", room.strategy),
+        ("POST", "/edit", room.edit),
         ("GET", "/judge", room.judge),
         ("POST", "/judge", room.judge),
         ("GET", "/journal", room.journal),
@@ -135,6 +137,16 @@ class _Room:
         told = msgspec.json.decode(await request.body(), type=dict[str, Any])
         self._sandbox.strategy = read_strategy(told)
         return answer({"strategy": self._sandbox.strategy.policy})
+
+    async def edit(self, request: Request) -> Response:
+        """Change a product on a channel, as somebody would in that channel's own admin."""
+        edit = msgspec.json.decode(await request.body(), type=Edit)
+        market = self._sandbox.markets.get(edit.channel)
+        if market is None:
+            raise ValueError(f"There is no channel {edit.channel!r}; there are: {', '.join(self._sandbox.markets)}.")
+        if not market.edit_listing(edit):
+            raise ValueError(f"{edit.channel} has no listing with the SKU {edit.sku!r}.")
+        return answer({"edited": True})
 
     async def judge(self, request: Request) -> Response:
         """Return the judge's figures; with the hub's orders (POST) also what it lost or has twice."""

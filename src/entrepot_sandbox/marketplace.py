@@ -41,6 +41,7 @@ from starlette.routing import BaseRoute
 
 from entrepot_sandbox.books import Order, Sale, World
 from entrepot_sandbox.limits import Bucket
+from entrepot_sandbox.sheets import Edit
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,9 @@ class Marketplace(Protocol):
 
     def cancel_order(self, order_id: str, units: Mapping[str, int] | None = None) -> int:
         """Cancel units by line id (None: the whole order), tell subscribers, return how many were cancelled."""
+
+    def edit_listing(self, edit: Edit) -> bool:
+        """Change a product as a person would in the channel's own admin, tell subscribers; False: no such SKU."""
 
 
 @dataclass(slots=True)

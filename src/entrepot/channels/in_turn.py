@@ -48,6 +48,7 @@ async def written_in_turn(
     return results
 
 
-def as_lost(error: TemporarilyUnavailable) -> OutcomeUnknown:
+def as_lost(error: ConnectorError) -> OutcomeUnknown:
     """Return the error of a write after which nobody knows whether it was done."""
-    return OutcomeUnknown(error.detail, code=error.code, retry_after_s=error.retry_after_s)
+    wait_s = error.retry_after_s if isinstance(error, TemporarilyUnavailable) else None
+    return OutcomeUnknown(error.detail, code=error.code, retry_after_s=wait_s)

@@ -14,11 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from entrepot_sandbox.amazon import feeds, listings, orders, tokens
+from entrepot_sandbox.amazon import attributes, definitions, feeds, listings, orders, tokens, writing
 from entrepot_sandbox.amazon.answers import FAULT_WORDS, error_answer, guarded, json_answer
 from entrepot_sandbox.amazon.state import STORE_NAME, WRITES, State
 from entrepot_sandbox.books import Order, Sale
 from entrepot_sandbox.marketplace import Account, Desk, Operation
+from entrepot_sandbox.sheets import Edit
 
 PENDING_S, LONG_PENDING_S, LONG_PENDING_SHARE = 8.0, 240.0, 0.15
 """How long the payment of an order is outstanding, mostly and sometimes."""
@@ -30,7 +31,15 @@ _TABLE: tuple[tuple[str, str, str, _Answer], ...] = (
     ("POST", "/orders/v0/orders/{order_id}/shipmentConfirmation", "confirmShipment", orders.confirm_shipment),
     ("GET", "/listings/2021-08-01/items/{seller_id}", "searchListingsItems", listings.search_items),
     ("GET", "/listings/2021-08-01/items/{seller_id}/{sku:path}", "getListingsItem", listings.get_item),
-    ("PATCH", "/listings/2021-08-01/items/{seller_id}/{sku:path}", "patchListingsItem", listings.patch_item),
+    ("PATCH", "/listings/2021-08-01/items/{seller_id}/{sku:path}", "patchListingsItem", writing.patch_item),
+    ("PUT", "/listings/2021-08-01/items/{seller_id}/{sku:path}", "putListingsItem", writing.put_item),
+    ("DELETE", "/listings/2021-08-01/items/{seller_id}/{sku:path}", "deleteListingsItem", writing.delete_item),
+    (
+        "GET",
+        "/definitions/2020-09-01/productTypes/{product_type}",
+        "getDefinitionsProductType",
+        definitions.get_definition,
+    ),
     ("POST", "/feeds/2021-06-30/documents", "createFeedDocument", feeds.create_document),
     ("GET", "/feeds/2021-06-30/documents/{document_id}", "getFeedDocument", feeds.get_document),
     ("POST", "/feeds/2021-06-30/feeds", "createFeed", feeds.create_feed),
@@ -49,6 +58,8 @@ class Amazon:
 
     def __init__(self, desk: Desk) -> None:
         self.state = State(desk)
+        for listing in self.state.shop.listings.values():
+            listing.sheet = attributes.opening_sheet(self.state, listing)
         self._chance = desk.random("payments")
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -58,6 +69,7 @@ class Amazon:
         return [
             Route("/auth/o2/token", partial(tokens.token, state), methods=["POST"]),
             Route("/sellers/v1/marketplaceParticipations", place, methods=["GET"]),
+            Route("/schemas/{product_type}/{requirements}", partial(definitions.get_schema, state), methods=["GET"]),
             Route("/tortuga/{document_id}", partial(feeds.upload, state), methods=["PUT"]),
             Route("/tortuga/{document_id}", partial(feeds.download, state), methods=["GET"]),
             *(
@@ -120,6 +132,14 @@ class Amazon:
         """Cancel open units for the buyer; they are on offer again at once."""
         order = self.state.shop.orders.get(order_id)
         return self.state.shop.cancel(order, units, restock=True) if order else 0
+
+    def edit_listing(self, edit: Edit) -> bool:
+        """Change, close or delete a listing in Seller Central; there are no webhooks."""
+        listing = self.state.shop.by_sku.get(edit.sku)
+        if listing is None:
+            return False
+        writing.edit(self.state, edit, listing)
+        return True
 
     async def _participations(self, _request: Request) -> Response:
         place = self.state.place

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from entrepot_sandbox.amazon.answers import Refused, body_of, error_answer, invalid, json_answer
-from entrepot_sandbox.amazon.listings import ATTRIBUTE, quantity_in, write
+from entrepot_sandbox.amazon.attributes import REQUIRED
 from entrepot_sandbox.amazon.state import Document, Feed, State, stamp
-from entrepot_sandbox.books import Listing
+from entrepot_sandbox.amazon.writing import Wish, carry_out, problems_of
 
 FEED_TYPE = "JSON_LISTINGS_FEED"
 MESSAGES_MAX = 25_000
@@ -111,7 +111,7 @@ async def get_document(state: State, request: Request) -> Response:
 
 
 async def _work(state: State, feed: Feed) -> None:
-    """Queue, work and end a feed; its quantities come into effect at the end."""
+    """Queue, work and end a feed; what it asks comes into effect at the end."""
     await state.desk.sleep(QUEUED_S)
     feed.status, feed.started_at = "IN_PROGRESS", state.desk.now()
     messages = _messages(state, feed.document)
@@ -119,8 +119,9 @@ async def _work(state: State, feed: Feed) -> None:
     if messages is None:
         feed.status = "FATAL"
     else:
-        quantities, issues = _judge(state, messages)
-        write(state, quantities, feed.id, feed.requested_at)
+        wishes, issues = _judge(state, messages)
+        for wish in wishes:
+            carry_out(state, wish, feed.id, feed.requested_at)
         feed.result_id = _report(state, feed, len(messages), issues).id
         feed.status = "DONE"
     feed.ended_at = state.desk.now()
@@ -139,21 +140,31 @@ def _messages(state: State, document: Document) -> list[Any] | None:
     return messages if isinstance(messages, list) and 1 <= len(messages) <= MESSAGES_MAX else None
 
 
-def _judge(state: State, messages: list[Any]) -> tuple[list[tuple[Listing, int]], list[dict[str, Any]]]:
-    """Return what is to be written, and an error for each message that is not."""
-    quantities: list[tuple[Listing, int]] = []
+def _judge(state: State, messages: list[Any]) -> tuple[list[Wish], list[dict[str, Any]]]:
+    """Return what is to be done, and the issues of each message; one with an error is not done."""
+    wishes: list[Wish] = []
     issues: list[dict[str, Any]] = []
     seen: set[int] = set()
     for message in messages:
-        told = _message(state, message, seen)
+        told = _message(message, seen)
         if isinstance(told, dict):
             issues.append(told)
-        else:
-            quantities.append(told)
-    return quantities, issues
+            continue
+        about = {"messageId": message["messageId"], "sku": told.sku}
+        problems = problems_of(state, told)
+        issues += [_issue(about, problem) for problem in problems]
+        if not any(problem["severity"] == "ERROR" for problem in problems):
+            wishes.append(told)
+    return wishes, issues
 
 
-def _message(state: State, message: Any, seen: set[int]) -> tuple[Listing, int] | dict[str, Any]:
+def _issue(about: dict[str, Any], problem: dict[str, Any]) -> dict[str, Any]:
+    told = {name: problem[name] for name in ("code", "message", "severity")}
+    return {**about, **told, "attributeName": problem["attributeNames"][0]}
+
+
+def _message(message: Any, seen: set[int]) -> Wish | dict[str, Any]:
+    """Return what a message asks, or the error of one that makes no sense."""
     number = message.get("messageId") if isinstance(message, Mapping) else None
     if not isinstance(number, int) or number < 1:
         return {"code": "4000001", "severity": "ERROR", "message": "A message needs a 'messageId' of at least 1."}
@@ -162,40 +173,39 @@ def _message(state: State, message: Any, seen: set[int]) -> tuple[Listing, int] 
     if number in seen:
         return {**error, "code": "4000001", "message": "The 'messageId' was used before."}
     seen.add(number)
-    listing = state.shop.by_sku.get(sku) if isinstance(sku, str) else None
-    if listing is None:
+    if not isinstance(sku, str) or not sku:
         return {**error, "code": "4000003", "message": f"SKU '{sku}' was not found.", "attributeName": "sku"}
-    kind = message.get("operationType")
-    if kind == "PATCH" and isinstance(message.get("patches"), list):
-        patches = message["patches"]
-    elif kind == "PARTIAL_UPDATE" and isinstance(message.get("attributes"), Mapping):
-        patches = [
-            {"op": "replace", "path": f"/attributes/{name}", "value": value}
-            for name, value in message["attributes"].items()
-        ]
-    else:
-        return {**error, "code": "4000001", "message": "Only PATCH and PARTIAL_UPDATE are taken here."}
-    if not message.get("productType"):
+    kind, product_type = message.get("operationType"), message.get("productType")
+    if kind == "DELETE":
+        return Wish(sku, "", deleted=True)
+    if not isinstance(product_type, str) or not product_type:
         return {**error, "code": "4000001", "message": "'productType' is required.", "attributeName": "productType"}
-    quantity, problems = quantity_in(patches)
-    if problems or quantity is None:
-        problem = problems[0]
-        return {**error, "code": problem["code"], "message": problem["message"], "attributeName": ATTRIBUTE}
-    return listing, quantity
+    given = message.get("attributes")
+    if kind == "PATCH" and isinstance(message.get("patches"), list) and message["patches"]:
+        return Wish(sku, product_type, patches=message["patches"])
+    if kind == "PARTIAL_UPDATE" and isinstance(given, Mapping):
+        patches = [{"op": "replace", "path": f"/attributes/{name}", "value": value} for name, value in given.items()]
+        return Wish(sku, product_type, patches=patches)
+    if kind == "UPDATE" and isinstance(given, Mapping) and message.get("requirements", "LISTING") in REQUIRED:
+        return Wish(sku, product_type, message.get("requirements", "LISTING"), whole=dict(given))
+    return {**error, "code": "4000001", "message": "The message is not one of the operations."}
 
 
 def _report(state: State, feed: Feed, count: int, issues: list[dict[str, Any]]) -> Document:
     document = _new_document(state, "application/json; charset=UTF-8")
+    errors = [each for each in issues if each["severity"] == "ERROR"]
+    numbered = {each["messageId"] for each in errors if "messageId" in each}
+    invalid_count = len(numbered) + sum("messageId" not in each for each in errors)
     body = msgspec.json.encode(
         {
             "header": {"sellerId": state.seller_id, "version": "2.0", "feedId": feed.id},
             "issues": issues,
             "summary": {
-                "errors": len(issues),
-                "warnings": 0,
+                "errors": len(errors),
+                "warnings": len(issues) - len(errors),
                 "messagesProcessed": count,
-                "messagesAccepted": count - len(issues),
-                "messagesInvalid": len(issues),
+                "messagesAccepted": count - invalid_count,
+                "messagesInvalid": invalid_count,
             },
         }
     )

@@ -46,6 +46,9 @@ RATES = {
     "searchListingsItems": (5, 5),
     "getListingsItem": (5, 10),
     "patchListingsItem": (5, 5),
+    "putListingsItem": (5, 10),
+    "deleteListingsItem": (5, 10),
+    "getDefinitionsProductType": (5, 10),
     "createFeedDocument": (0.5, 15),
     "createFeed": (0.0083, 15),
     "getFeed": (2, 15),
@@ -53,7 +56,7 @@ RATES = {
     "getMarketplaceParticipations": (0.016, 15),
 }
 """Operation -> calls a second, burst."""
-WRITES = frozenset({"patchListingsItem", "createFeed", "createFeedDocument"})
+WRITES = frozenset({"patchListingsItem", "putListingsItem", "createFeed", "createFeedDocument"})
 
 
 @dataclass(slots=True)
@@ -100,7 +103,7 @@ class State:
     documents: dict[str, Document] = field(default_factory=dict)
     feeds: dict[str, Feed] = field(default_factory=dict)
     due: dict[str, float] = field(default_factory=dict)
-    """Listing id -> when its last submitted quantity takes effect, so that none overtakes another."""
+    """SKU -> when what was last submitted takes effect, so that none overtakes another."""
     counts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

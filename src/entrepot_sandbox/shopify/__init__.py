@@ -1,7 +1,7 @@
 """A simulated shop system: the Admin GraphQL API 2026-10 with its webhooks.
 
 Quantities are set by compare-and-set under a mandatory idempotency key, calls cost points, webhooks are signed with
-the app's client secret. One location, one variant for each product.
+the app's client secret. One location; products can be written, with several variants each.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from starlette.routing import BaseRoute, Route
 
 from entrepot_sandbox.books import Order, Sale
 from entrepot_sandbox.marketplace import Account, Desk, Operation
-from entrepot_sandbox.shopify import ids, webhooks
+from entrepot_sandbox.sheets import Edit, apply
+from entrepot_sandbox.shopify import ids, webhooks, writing
 from entrepot_sandbox.shopify.api import Endpoint
 from entrepot_sandbox.shopify.ids import gid
+from entrepot_sandbox.shopify.products import sheet_of
 from entrepot_sandbox.shopify.state import DOMAIN, Refund, State
 
 _FAULT_WORDS = {
@@ -96,6 +98,22 @@ class Shopify:
         state.refunds.setdefault(order.id, []).append(refund)
         webhooks.tell_cancelled(state, order, refund)
         return cancelled
+
+    def edit_listing(self, edit: Edit) -> bool:
+        """Change, hide or delete a product in the shop's admin and tell subscribers."""
+        state = self.state
+        listing = state.shop.by_sku.get(edit.sku)
+        if listing is None:
+            return False
+        sheet = sheet_of(listing)
+        if edit.deleted:
+            writing.delete(state, sheet)
+            return True
+        apply(edit, listing, sheet, state.desk.now())
+        if edit.shown is not None:
+            sheet.status = "ACTIVE" if edit.shown else "DRAFT"
+        webhooks.tell_product(state, sheet, "PRODUCTS_UPDATE")
+        return True
 
 
 def create(desk: Desk) -> Shopify:

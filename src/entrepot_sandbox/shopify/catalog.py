@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import html
 from datetime import datetime
 from typing import Any
 
 from entrepot_sandbox.books import Listing
-from entrepot_sandbox.shopify import ids
+from entrepot_sandbox.sheets import Sheet
+from entrepot_sandbox.shopify import ids, products
 from entrepot_sandbox.shopify.ids import gid
 from entrepot_sandbox.shopify.paging import connection
+from entrepot_sandbox.shopify.products import sheet_of
 from entrepot_sandbox.shopify.state import DOMAIN, State
-from entrepot_sandbox.shopify.words import amount, handle_of, stamp
+from entrepot_sandbox.shopify.words import amount, stamp
 
 Node = dict[str, Any]
 QUANTITY_NAMES = (
@@ -118,70 +119,46 @@ def location_node(state: State) -> Node:
     }
 
 
-def product_node(state: State, listing: Listing) -> Node:
-    """A product; each has one variant."""
-    product, number = listing.product, listing.keys["product"]
-    changed = stamp(listing.updated_at)
+def product_node(state: State, sheet: Sheet) -> Node:
+    """A product with its variants."""
 
     def variants(_info: Any, first: int | None = None, after: str | None = None, **other: Any) -> Node:
         return connection(
-            [listing],
-            key=lambda one: [int(one.id)],
-            node=lambda one: variant_node(state, one),
+            list(enumerate(sheet.listings)),
+            key=lambda each: [each[0]],
+            node=lambda each: variant_node(state, each[1]),
             first=first,
             after=after,
             reverse=other.get("reverse"),
         )
 
-    return {
-        "__typename": "Product",
-        "id": gid("Product", number),
-        "legacyResourceId": number,
-        "title": product.title,
-        "handle": handle_of(f"{product.title} {product.sku}"),
-        "vendor": "Entrepot Demo",
-        "productType": "Goods",
-        "description": product.title,
-        "descriptionHtml": f"<p>{html.escape(product.title)}</p>",
-        "status": "ACTIVE",
-        "tags": [],
-        "createdAt": stamp(state.opened_at),
-        "updatedAt": changed,
-        "publishedAt": stamp(state.opened_at),
-        "totalInventory": listing.quantity,
-        "tracksInventory": True,
-        "hasOnlyDefaultVariant": True,
-        "hasOutOfStockVariants": listing.quantity <= 0,
-        "isGiftCard": False,
-        "defaultCursor": number,
-        "options": [{"id": gid("ProductOption", number), "name": "Title", "position": 1, "values": ["Default Title"]}],
-        "variants": variants,
-        "variantsCount": {"count": 1, "precision": "EXACT"},
-    }
+    return products.product_node(sheet, variants)
 
 
 def variant_node(state: State, listing: Listing) -> Node:
     """A variant."""
-    product = listing.product
+    product, sheet = listing.product, sheet_of(listing)
+    title = products.variant_title(listing)
     return {
         "__typename": "ProductVariant",
         "id": gid("ProductVariant", listing.id),
         "legacyResourceId": listing.id,
-        "title": "Default Title",
-        "displayName": f"{product.title} - Default Title",
+        "title": title,
+        "displayName": f"{sheet.title} - {title}",
         "sku": product.sku,
         "barcode": product.barcode or None,
         "price": amount(product.price),
-        "position": 1,
-        "availableForSale": listing.quantity > 0,
+        "compareAtPrice": amount(listing.compare_at) if listing.compare_at is not None else None,
+        "position": next((place for place, each in enumerate(sheet.listings, 1) if each is listing), 1),
+        "availableForSale": listing.offered > 0,
         "taxable": True,
         "inventoryPolicy": "DENY",
         "inventoryQuantity": listing.quantity,
         "sellableOnlineQuantity": listing.quantity,
         "inventoryItem": lambda _info: item_node(state, listing),
-        "product": lambda _info: product_node(state, listing),
-        "selectedOptions": [{"name": "Title", "value": "Default Title"}],
-        "createdAt": stamp(state.opened_at),
+        "product": lambda _info: product_node(state, sheet),
+        "selectedOptions": products.selected_options(listing),
+        "createdAt": stamp(sheet.created_at),
         "updatedAt": stamp(listing.updated_at),
         "defaultCursor": listing.id,
         "requiresComponents": False,
@@ -222,6 +199,10 @@ def item_node(state: State, listing: Listing) -> Node:
         "sku": listing.product.sku,
         "tracked": True,
         "requiresShipping": True,
+        "measurement": {
+            "id": gid("InventoryItemMeasurement", number),
+            "weight": {"unit": "GRAMS", "value": float(listing.weight_g or 0)},
+        },
         "createdAt": stamp(state.opened_at),
         "updatedAt": stamp(listing.updated_at),
         "duplicateSkuCount": 0,

@@ -33,6 +33,8 @@ from graphql import (
 
 MUTATION_POINTS = 10
 SINGLE_QUERY_MAX = 1_000
+VARIANT_POINTS, FILE_POINTS = 0.2, 1.9
+"""What each variant and file of a productSet costs (the schema's own words)."""
 _ASSUMED_PAGE = 10
 
 
@@ -51,12 +53,22 @@ class Costs:
         self._mutates = operation.operation is OperationType.MUTATION
 
     def requested(self) -> int:
-        """Return the most that the operation can cost."""
-        return self._root(None)
+        """Return the most that the operation can cost, with what is sent."""
+        return self._root(None) + math.ceil(self._sent() - 1e-9)
 
     def actual(self, data: Mapping[str, Any]) -> int:
-        """Return what it cost, by what it returned."""
-        return self._root(data)
+        """Return what it cost, by what it returned and what was sent."""
+        return self._root(data) + math.ceil(self._sent() - 1e-9)
+
+    def _sent(self) -> float:
+        """What products in the variables cost."""
+        points = 0.0
+        for value in self._variables.values():
+            rows = value.get("variants") if isinstance(value, Mapping) else None
+            files = value.get("files") if isinstance(value, Mapping) else None
+            points += VARIANT_POINTS * len(rows) if isinstance(rows, list) else 0
+            points += FILE_POINTS * len(files) if isinstance(files, list) else 0
+        return points
 
     def _root(self, data: Mapping[str, Any] | None) -> int:
         root = self._schema.mutation_type if self._mutates else self._schema.query_type

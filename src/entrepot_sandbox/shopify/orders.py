@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from entrepot_sandbox.books import Line, Order, Parcel
+from entrepot_sandbox.books import Line, Listing, Order, Parcel
 from entrepot_sandbox.marketplace import tells
 from entrepot_sandbox.shopify import ids
 from entrepot_sandbox.shopify.catalog import Node, location_node, product_node, variant_node
@@ -22,6 +22,7 @@ from entrepot_sandbox.shopify.order_parts import (
     shipping_line,
 )
 from entrepot_sandbox.shopify.paging import connection
+from entrepot_sandbox.shopify.products import sheet_of
 from entrepot_sandbox.shopify.state import Refund, State, fulfillment_order_line_number, fulfillment_order_number
 from entrepot_sandbox.shopify.words import first_and_last, stamp
 
@@ -193,10 +194,20 @@ def line_node(state: State, order: Order, line: Line) -> Node:
         "unfulfilledOriginalTotalSet": money(order, price * line.open),
         "unfulfilledDiscountedTotalSet": money(order, price * line.open),
         "taxLines": lambda _info, first=None: [],
-        "variant": lambda _info: variant_node(state, line.listing),
-        "product": lambda _info: product_node(state, line.listing),
+        "variant": lambda _info: _variant(state, line.listing),
+        "product": lambda _info: _product(state, line.listing),
         "customAttributes": [],
     }
+
+
+def _variant(state: State, listing: Listing) -> Node | None:
+    """Return the variant of a line, None if it was deleted since."""
+    return variant_node(state, listing) if listing.id in state.by_variant else None
+
+
+def _product(state: State, listing: Listing) -> Node | None:
+    sheet = sheet_of(listing)
+    return product_node(state, sheet) if sheet.id in state.sheets else None
 
 
 def refund_node(state: State, order: Order, refund: Refund) -> Node:
@@ -295,7 +306,7 @@ def _fulfillment_order_line(state: State, order: Order, line: Line) -> Node:
         "productTitle": product.title,
         "vendor": "Entrepot Demo",
         "requiresShipping": True,
-        "variant": lambda _info: variant_node(state, line.listing),
+        "variant": lambda _info: _variant(state, line.listing),
     }
 
 

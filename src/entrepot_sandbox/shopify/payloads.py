@@ -11,7 +11,7 @@ from entrepot_sandbox.shopify.catalog import level_id
 from entrepot_sandbox.shopify.ids import gid
 from entrepot_sandbox.shopify.order_parts import ZERO, financial_status, fulfillment_status, order_name, original_total
 from entrepot_sandbox.shopify.state import Refund, State
-from entrepot_sandbox.shopify.words import amount, country_name, first_and_last, handle_of, stamp
+from entrepot_sandbox.shopify.words import amount, country_name, first_and_last, stamp
 
 Body = dict[str, Any]
 _FULFILLED = {"UNFULFILLED": None, "PARTIALLY_FULFILLED": "partial", "FULFILLED": "fulfilled"}
@@ -291,53 +291,4 @@ def level_body(listing: Listing) -> Body:
         "available": listing.quantity,
         "updated_at": stamp(listing.updated_at),
         "admin_graphql_api_id": level_id(listing),
-    }
-
-
-def product_body(state: State, listing: Listing) -> Body:
-    """A product with its variant."""
-    product, opened, changed = listing.product, stamp(state.opened_at), stamp(listing.updated_at)
-    number = int(listing.keys["product"])
-    variant = {
-        "id": int(listing.id),
-        "admin_graphql_api_id": gid("ProductVariant", listing.id),
-        "product_id": number,
-        "title": "Default Title",
-        "option1": "Default Title",
-        "option2": None,
-        "option3": None,
-        "price": amount(product.price),
-        "compare_at_price": None,
-        "sku": product.sku,
-        "barcode": product.barcode or None,
-        "position": 1,
-        "taxable": True,
-        "inventory_item_id": int(listing.keys["item"]),
-        "inventory_policy": "deny",
-        "inventory_quantity": listing.quantity,
-        "old_inventory_quantity": listing.quantity,
-        "image_id": None,
-        "created_at": opened,
-        "updated_at": changed,
-    }
-    return {
-        "id": number,
-        "admin_graphql_api_id": gid("Product", number),
-        "title": product.title,
-        "body_html": f"<p>{product.title}</p>",
-        "handle": handle_of(f"{product.title} {product.sku}"),
-        "vendor": "Entrepot Demo",
-        "product_type": "Goods",
-        "status": "active",
-        "published_scope": "global",
-        "tags": "",
-        "template_suffix": None,
-        "created_at": opened,
-        "published_at": opened,
-        "updated_at": changed,
-        "options": [{"id": number, "product_id": number, "name": "Title", "position": 1, "values": ["Default Title"]}],
-        "variants": [variant],
-        "images": [],
-        "image": None,
-        "media": [],
     }

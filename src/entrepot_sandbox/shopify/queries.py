@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from graphql import GraphQLError
+
 from entrepot_sandbox.books import Listing, Order
-from entrepot_sandbox.shopify import fulfilment, ids, inventory, webhooks
+from entrepot_sandbox.sheets import Sheet
+from entrepot_sandbox.shopify import fulfilment, ids, inventory, webhooks, writing
 from entrepot_sandbox.shopify.catalog import (
     Node,
     changed_key,
@@ -27,11 +31,13 @@ from entrepot_sandbox.shopify.orders import (
     order_node,
 )
 from entrepot_sandbox.shopify.paging import connection
+from entrepot_sandbox.shopify.products import sheet_of
 from entrepot_sandbox.shopify.search import Lookup, compile_query
 from entrepot_sandbox.shopify.state import State, Subscription, fulfillment_order_number
 
 SCOPES = (
     "read_products",
+    "write_products",
     "read_inventory",
     "write_inventory",
     "read_locations",
@@ -45,7 +51,8 @@ _LISTING_FIELDS: dict[str, Lookup] = {
     "": lambda listing: f"{listing.product.title} {listing.sku} {listing.product.barcode}",
     "sku": lambda listing: listing.sku,
     "barcode": lambda listing: listing.product.barcode,
-    "title": lambda listing: listing.product.title,
+    "title": lambda listing: sheet_of(listing).title,
+    "status": lambda listing: (sheet_of(listing).status.lower(),),
     "updated_at": lambda listing: listing.updated_at,
     "inventory_quantity": lambda listing: listing.quantity,
 }
@@ -97,7 +104,49 @@ def root(state: State) -> dict[str, Any]:
         "nodes": lambda _info, ids: [find(state, one) for one in ids],
         "inventorySetQuantities": lambda info, input: inventory.set_quantities(state, info, input),
         "inventoryAdjustQuantities": lambda info, input: inventory.adjust_quantities(state, info, input),
+        **_product_writes(state),
         "fulfillmentCreate": lambda _info, fulfillment: fulfilment.create_fulfillment(state, fulfillment),
+    }
+
+
+def _product_writes(state: State) -> dict[str, Any]:
+    def product_set(
+        _info: Any, input: Mapping[str, Any], identifier: Any = None, synchronous: bool | None = None
+    ) -> Node:
+        return writing.product_set(state, input, identifier, synchronous)
+
+    def bulk_update(
+        _info: Any,
+        productId: str,  # noqa: N803 - the channel's names
+        variants: list[Mapping[str, Any]],
+        allowPartialUpdates: bool | None = None,  # noqa: N803
+    ) -> Node:
+        return writing.bulk_update(state, productId, variants, allowPartialUpdates)
+
+    def bulk_delete(_info: Any, productId: str, variantsIds: list[str]) -> Node:  # noqa: N803
+        return writing.bulk_delete(state, productId, variantsIds)
+
+    def by_identifier(_info: Any, identifier: Mapping[str, Any]) -> Node | None:
+        given = {name: value for name, value in identifier.items() if value is not None}
+        if len(given) != 1:
+            raise GraphQLError("Exactly one identifier is required", extensions={"code": "BAD_REQUEST"})
+        if "id" in given:
+            return _typed(state, given["id"], "Product")
+        sheet = state.by_handle(given["handle"])
+        return product_node(state, sheet) if sheet else None
+
+    def operation(_info: Any, id: str) -> Node | None:
+        found = state.operations.get(id)
+        return writing.operation_node(state, found) if found else None
+
+    return {
+        "productSet": product_set,
+        "productVariantsBulkUpdate": bulk_update,
+        "productVariantsBulkDelete": bulk_delete,
+        "productUpdate": lambda _info, product=None: writing.product_update(state, product),
+        "productDelete": lambda _info, input, synchronous=None: writing.product_delete(state, input),
+        "productByIdentifier": by_identifier,
+        "productOperation": operation,
     }
 
 
@@ -124,14 +173,54 @@ def _catalog(state: State) -> dict[str, Any]:
         "productVariant": lambda _info, id: _typed(state, id, "ProductVariant"),
         "inventoryItem": lambda _info, id: _typed(state, id, "InventoryItem"),
         "inventoryLevel": lambda _info, id: _typed(state, id, "InventoryLevel"),
-        "products": _listings(state, "product", product_node),
+        "products": _products(state),
         "productVariants": _listings(state, "variant", variant_node),
         "inventoryItems": _listings(state, "item", item_node),
     }
 
 
+def _products(state: State) -> Callable[..., Node]:
+    """A page of products."""
+    keys: dict[str, Callable[[Sheet], Sequence[Any]]] = {
+        "ID": lambda sheet: [int(sheet.id)],
+        "TITLE": lambda sheet: [sheet.title, int(sheet.id)],
+        "CREATED_AT": lambda sheet: [changed_key(sheet.created_at), int(sheet.id)],
+        "UPDATED_AT": lambda sheet: [changed_key(_changed_at(sheet)), int(sheet.id)],
+    }
+    fields: Mapping[str, Lookup] = {
+        "": lambda sheet: " ".join([sheet.title, *(f"{one.sku} {one.product.barcode}" for one in sheet.listings)]),
+        "id": lambda sheet: int(sheet.id),
+        "handle": lambda sheet: sheet.handle,
+        "sku": lambda sheet: tuple(one.sku for one in sheet.listings),
+        "barcode": lambda sheet: tuple(one.product.barcode for one in sheet.listings),
+        "title": lambda sheet: sheet.title,
+        "vendor": lambda sheet: sheet.vendor,
+        "product_type": lambda sheet: sheet.product_type,
+        "status": lambda sheet: (sheet.status.lower(),),
+        "updated_at": _changed_at,
+        "created_at": lambda sheet: sheet.created_at,
+    }
+
+    def page(_info: Any, first: int | None = None, after: str | None = None, **other: Any) -> Node:
+        matches = compile_query(other.get("query"), fields)
+        return connection(
+            filter(matches, state.sheets.values()),
+            key=keys[other.get("sortKey") or "ID"],
+            node=lambda sheet: product_node(state, sheet),
+            first=first,
+            after=after,
+            reverse=other.get("reverse"),
+        )
+
+    return page
+
+
+def _changed_at(sheet: Sheet) -> datetime:
+    return max([sheet.updated_at, *(one.updated_at for one in sheet.listings)])
+
+
 def _listings(state: State, kind: str, make: Callable[[State, Listing], Node]) -> Callable[..., Node]:
-    """A page of products, variants or inventory items; each listing is one of each."""
+    """A page of variants or inventory items; each listing is one of each."""
 
     def number(listing: Listing) -> int:
         return int(listing.id if kind == "variant" else listing.keys[kind])
@@ -144,7 +233,11 @@ def _listings(state: State, kind: str, make: Callable[[State, Listing], Node]) -
         "CREATED_AT": lambda listing: [number(listing)],
         "UPDATED_AT": lambda listing: [changed_key(listing.updated_at), number(listing)],
     }
-    fields = {**_LISTING_FIELDS, "id": number, "status": lambda _listing: ("active",)}
+    fields: Mapping[str, Lookup] = {
+        **_LISTING_FIELDS,
+        "id": number,
+        "status": lambda listing: (sheet_of(listing).status.lower(),),
+    }
 
     def page(_info: Any, first: int | None = None, after: str | None = None, **other: Any) -> Node:
         matches = compile_query(other.get("query"), fields)
@@ -256,6 +349,11 @@ def _find_order(state: State, number: str, _global_id: str) -> Node | None:
     return order_node(state, order) if order else None
 
 
+def _find_product(state: State, number: str, _global_id: str) -> Node | None:
+    sheet = state.sheets.get(number)
+    return product_node(state, sheet) if sheet else None
+
+
 def _find_line(state: State, number: str, _global_id: str) -> Node | None:
     found = state.by_line.get(number)
     return line_node(state, *found) if found else None
@@ -295,7 +393,7 @@ def _of(index: str, make: Callable[[State, Listing], Node]) -> Callable[[State, 
 _FINDERS: dict[str, Callable[[State, str, str], Node | None]] = {
     "Shop": lambda state, number, _global_id: shop_node(state) if number == str(ids.SHOP) else None,
     "Location": lambda state, number, _global_id: location_node(state) if number == str(ids.LOCATION) else None,
-    "Product": _of("by_product", product_node),
+    "Product": _find_product,
     "ProductVariant": _of("by_variant", variant_node),
     "InventoryItem": _of("by_item", item_node),
     "InventoryLevel": _find_level,

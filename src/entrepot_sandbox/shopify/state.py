@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +10,9 @@ from typing import Any
 
 from entrepot_sandbox.books import Line, Listing, Order
 from entrepot_sandbox.marketplace import Desk
+from entrepot_sandbox.sheets import Sheet
 from entrepot_sandbox.shopify import ids
+from entrepot_sandbox.shopify.words import handle_of
 
 API_VERSION = "2026-10"
 DOMAIN = "entrepot-demo.myshopify.com"
@@ -56,7 +59,12 @@ class State:
     currency: str = "USD"
     opened_at: datetime = field(init=False)
     by_variant: dict[str, Listing] = field(default_factory=dict)
-    by_product: dict[str, Listing] = field(default_factory=dict)
+    sheets: dict[str, Sheet] = field(default_factory=dict)
+    """The products by their numbers."""
+    handles: dict[str, Sheet] = field(default_factory=dict)
+    """The last product that took a handle."""
+    operations: dict[str, Any] = field(default_factory=dict)
+    """Products that are being written, by the operation's global id."""
     by_item: dict[str, Listing] = field(default_factory=dict)
     committed: dict[str, int] = field(default_factory=dict)
     """Units of a listing (by its id) that were sold and have not left."""
@@ -70,6 +78,8 @@ class State:
     subscription_count: int = 0
     adjustment_count: int = 0
     event_count: int = 0
+    made: dict[str, int] = field(default_factory=dict)
+    """How many things of a kind there are or were."""
 
     def __post_init__(self) -> None:
         self.opened_at = self.desk.now()
@@ -77,15 +87,45 @@ class State:
         self.access_token = f"shpat_{chance.getrandbits(128):032x}"
         self.client_secret = f"shpss_{chance.getrandbits(128):032x}"
         shop = self.desk.world.open_shop(self.desk.channel)
-        for index, product in enumerate(self.desk.world.products.values(), start=1):
-            numbers = {
-                "product": str(ids.PRODUCT + index * ids.STEP),
-                "item": str(ids.ITEM + index * ids.STEP),
-            }
-            listing = shop.add_listing(product, str(ids.VARIANT + index * ids.STEP), numbers)
-            self.by_variant[listing.id] = self.by_product[numbers["product"]] = self.by_item[numbers["item"]] = listing
-            self.committed[listing.id] = 0
+        for product in self.desk.world.products.values():
+            sheet = Sheet(
+                self.next_number("product"),
+                product.title,
+                "ACTIVE",
+                self.opened_at,
+                self.opened_at,
+                handle=handle_of(f"{product.title} {product.sku}"),
+                description_html=f"<p>{html.escape(product.title)}</p>",
+                vendor="Entrepot Demo",
+                product_type="Goods",
+                option_names=["Title"],
+            )
+            numbers = {"product": sheet.id, "item": self.next_number("item")}
+            listing = shop.add_listing(product, self.next_number("variant"), numbers)
+            listing.sheet, listing.options, sheet.listings = sheet, ("Default Title",), [listing]
+            self.sheets[sheet.id] = self.handles[sheet.handle] = sheet
+            self.know(listing)
             self.currency = product.currency
+
+    def next_number(self, kind: str) -> str:
+        """Return the number of a new thing: a product, variant, item or picture."""
+        self.made[kind] = self.made.get(kind, 0) + 1
+        return str(ids.FIRST[kind] + self.made[kind] * ids.STEP)
+
+    def know(self, listing: Listing) -> None:
+        """Make a variant known by its ids."""
+        self.by_variant[listing.id] = self.by_item[listing.keys["item"]] = listing
+        self.committed.setdefault(listing.id, 0)
+
+    def forget(self, listing: Listing) -> None:
+        """Make a variant unknown: it was deleted."""
+        self.by_variant.pop(listing.id, None)
+        self.by_item.pop(listing.keys["item"], None)
+
+    def by_handle(self, handle: str) -> Sheet | None:
+        """Return the product with this address."""
+        sheet = self.handles.get(handle)
+        return sheet if sheet is not None and sheet.handle == handle and sheet.id in self.sheets else None
 
     @property
     def shop(self) -> Any:

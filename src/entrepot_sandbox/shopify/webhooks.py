@@ -15,9 +15,11 @@ import msgspec
 
 from entrepot_sandbox.books import Listing, Order, Parcel
 from entrepot_sandbox.marketplace import Hook
+from entrepot_sandbox.sheets import Sheet
 from entrepot_sandbox.shopify import ids, payloads
 from entrepot_sandbox.shopify.catalog import Node
 from entrepot_sandbox.shopify.ids import gid
+from entrepot_sandbox.shopify.products import product_body, sheet_of
 from entrepot_sandbox.shopify.state import API_VERSION, DOMAIN, Refund, State, Subscription
 from entrepot_sandbox.shopify.words import stamp
 
@@ -139,6 +141,16 @@ def tell_shipped(state: State, order: Order, parcel: Parcel) -> None:
     _tell(state, "FULFILLMENTS_CREATE", partial(payloads.fulfillment_body, order, parcel))
 
 
+def tell_product(state: State, sheet: Sheet, topic: str) -> None:
+    """A product was made or changed (PRODUCTS_CREATE, PRODUCTS_UPDATE)."""
+    _tell(state, topic, partial(product_body, sheet))
+
+
+def tell_deleted(state: State, sheet: Sheet) -> None:
+    """A product was deleted."""
+    _tell(state, "PRODUCTS_DELETE", lambda: {"id": int(sheet.id)})
+
+
 def tell_stock(state: State, listings: Iterable[Listing]) -> None:
     """The seller changed quantities."""
     _tell_listings(state, listings)
@@ -152,7 +164,7 @@ def _tell_order(state: State, order: Order, *topics: str) -> None:
 def _tell_listings(state: State, listings: Iterable[Listing], *topics: str) -> None:
     for listing in {listing.id: listing for listing in listings}.values():
         if "PRODUCTS_UPDATE" in topics:
-            _tell(state, "PRODUCTS_UPDATE", partial(payloads.product_body, state, listing))
+            _tell(state, "PRODUCTS_UPDATE", partial(product_body, sheet_of(listing)))
         _tell(state, "INVENTORY_LEVELS_UPDATE", partial(payloads.level_body, listing))
 
 

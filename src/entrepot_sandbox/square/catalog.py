@@ -1,14 +1,17 @@
-"""Square's catalog: an item with one variation for each product."""
+"""Square's catalog: items with their variations."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from entrepot_sandbox.books import Listing, Shop
+from entrepot_sandbox.sheets import Sheet
 from entrepot_sandbox.square.answers import (
     Ids,
     Json,
@@ -22,6 +25,7 @@ from entrepot_sandbox.square.answers import (
     ok,
     page_of,
     read_time,
+    stamp,
     start_of,
 )
 
@@ -30,15 +34,29 @@ _PAGE = 100
 
 
 class Catalog:
-    """Items and variations. A listing's id is its variation's id; `keys["item_id"]` is the item's."""
+    """Items and variations. A listing's id is its variation's id; `keys["item_id"]` is the item's (its sheet's id)."""
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
-        self._items: dict[str, Listing] = {}
+        self.items: dict[str, Sheet] = {}
+        self.own: dict[str, Json] = {}
+        """What else the seller wrote of a variation, by its id: its data and where it is present."""
 
-    def list_product(self, listing: Listing) -> None:
-        """Take a listing into the catalog."""
-        self._items[listing.keys["item_id"]] = listing
+    def list_product(self, listing: Listing, now: datetime) -> None:
+        """Take a listing into the catalog, as the only variation of an item."""
+        item_id, product = listing.keys["item_id"], listing.product
+        sheet = Sheet(item_id, product.title, "REGULAR", now, now, [listing], version=int(listing.keys["version"]))
+        sheet.extra = {"data": {"product_type": "REGULAR", "is_taxable": True, "is_archived": False}, "at": {}}
+        sheet.extra["data"]["name"] = product.title
+        self.items[item_id], listing.sheet = sheet, sheet
+        data = {
+            "name": "Regular",
+            "pricing_type": "FIXED_PRICING",
+            "track_inventory": True,
+            "sellable": True,
+            "stockable": True,
+        }
+        self.own[listing.id] = {"data": data, "at": {}}
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -95,60 +113,60 @@ class Catalog:
         wants = request.query_params.get("include_related_objects", "").lower() == "true"
         return ok({"object": found, "related_objects": (self._related([found]) if wants else None) or None})
 
-    def _objects(self, types: Sequence[str]) -> list[tuple[str, Listing]]:
+    def _objects(self, types: Sequence[str]) -> list[tuple[str, Sheet | Listing]]:
         """Return the objects of these types, unmade. Raises SquareError for what cannot be a type."""
         unknown = [name for name in types if not isinstance(name, str) or not name.isupper()]
         if unknown:
             raise bad("INVALID_ENUM_VALUE", f"`{unknown[0]}` is not a valid enum value.", "types")
-        wanted = [name for name in ("ITEM", "ITEM_VARIATION") if name in types]
-        return [(name, listing) for listing in self._shop.listings.values() for name in wanted]
+        found: list[tuple[str, Sheet | Listing]] = []
+        for sheet in self.items.values():
+            if "ITEM" in types:
+                found.append(("ITEM", sheet))
+            if "ITEM_VARIATION" in types:
+                found += [("ITEM_VARIATION", listing) for listing in sheet.listings]
+        return found
 
-    def _make(self, thing: tuple[str, Listing]) -> Json:
-        kind, listing = thing
-        return self.item(listing) if kind == "ITEM" else self.variation(listing)
+    def _make(self, thing: tuple[str, Sheet | Listing]) -> Json:
+        made = thing[1]
+        return self.item(made) if isinstance(made, Sheet) else self.variation(made)
 
     def _object(self, object_id: str) -> Json | None:
-        if object_id in self._items:
-            return self.item(self._items[object_id])
+        if object_id in self.items:
+            return self.item(self.items[object_id])
         listing = self._shop.listings.get(object_id)
         return None if listing is None else self.variation(listing)
 
     def _related(self, things: Sequence[Json]) -> list[Json]:
         """Return the items of the variations found."""
         items = {thing["item_variation_data"]["item_id"] for thing in things if thing["type"] == "ITEM_VARIATION"}
-        return [self.item(self._items[item_id]) for item_id in sorted(items)]
+        return [self.item(self.items[item_id]) for item_id in sorted(items)]
 
-    def item(self, listing: Listing) -> Json:
-        """Return the item of a listing, its variation inside."""
+    def item(self, sheet: Sheet) -> Json:
+        """Return an item, its variations inside."""
+        data = {**sheet.extra["data"], "variations": [self.variation(each) for each in sheet.listings]}
+        if data.get("description_html"):
+            data["description_plaintext"] = data["description"] = _plain(data["description_html"])
         return {
             "type": "ITEM",
-            "id": listing.keys["item_id"],
-            "updated_at": listing.keys["listed_at"],
-            "version": int(listing.keys["version"]),
+            "id": sheet.id,
+            "updated_at": stamp(sheet.updated_at),
+            "version": sheet.version,
             "is_deleted": False,
             "present_at_all_locations": True,
-            "item_data": {
-                "name": listing.product.title,
-                "product_type": "REGULAR",
-                "is_taxable": True,
-                "is_archived": False,
-                "variations": [self.variation(listing)],
-            },
+            **sheet.extra["at"],
+            "item_data": data,
         }
 
     def variation(self, listing: Listing) -> Json:
         """Return the variation of a listing."""
-        product = listing.product
+        product, own = listing.product, self.own[listing.id]
+        assert listing.sheet is not None
         data: Json = {
+            **own["data"],
             "item_id": listing.keys["item_id"],
-            "name": "Regular",
             "sku": product.sku,
-            "ordinal": 0,
-            "pricing_type": "FIXED_PRICING",
+            "ordinal": next(place for place, each in enumerate(listing.sheet.listings) if each is listing),
             "price_money": money(product.price, product.currency),
-            "track_inventory": True,
-            "sellable": True,
-            "stockable": True,
         }
         if product.barcode:
             data["upc"] = product.barcode
@@ -159,8 +177,16 @@ class Catalog:
             "version": int(listing.keys["version"]),
             "is_deleted": False,
             "present_at_all_locations": True,
+            **own["at"],
             "item_variation_data": data,
         }
+
+
+def _plain(html: str) -> str:
+    text = re.sub(r"<[^>]+>", " ", html)
+    for name, sign in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
+        text = text.replace(name, sign)
+    return " ".join(text.split())
 
 
 def _query(query: Json) -> Callable[[Json], bool]:

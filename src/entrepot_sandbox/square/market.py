@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,11 +13,13 @@ from starlette.routing import BaseRoute, Route
 
 from entrepot_sandbox.books import Listing, Order, Sale
 from entrepot_sandbox.marketplace import Account, Desk, Operation
+from entrepot_sandbox.sheets import Edit
 from entrepot_sandbox.square.answers import Ids, Json, SquareError, not_found, ok, stamp
 from entrepot_sandbox.square.catalog import Catalog, listing_keys
 from entrepot_sandbox.square.inventory import Inventory
 from entrepot_sandbox.square.orders import Orders, state_of
 from entrepot_sandbox.square.webhooks import Webhooks
+from entrepot_sandbox.square.writing import Writing
 
 _BURST, _PER_S = 40, 20
 _OPERATIONS: tuple[tuple[str, str, Operation], ...] = tuple(
@@ -28,6 +31,8 @@ _OPERATIONS: tuple[tuple[str, str, Operation], ...] = tuple(
         ("POST", r"/v2/catalog/search", "SearchCatalogObjects"),
         ("POST", r"/v2/catalog/batch-retrieve", "BatchRetrieveCatalogObjects"),
         ("GET", r"/v2/catalog/object/[^/]+", "RetrieveCatalogObject"),
+        ("POST", r"/v2/catalog/batch-upsert", "BatchUpsertCatalogObjects"),
+        ("POST", r"/v2/catalog/batch-delete", "BatchDeleteCatalogObjects"),
         ("POST", r"/v2/inventory/changes/batch-create", "BatchChangeInventory"),
         ("POST", r"/v2/inventory/counts/batch-retrieve", "BatchRetrieveInventoryCounts"),
         ("POST", r"/v2/orders/search", "SearchOrders"),
@@ -66,7 +71,17 @@ class Square:
         version = int(desk.now().timestamp() * 1000)
         for product in desk.world.products.values():
             keys = listing_keys(self._ids, self._opened_at, version)
-            self._catalog.list_product(self._shop.add_listing(product, self._ids.letters(), keys))
+            self._catalog.list_product(self._shop.add_listing(product, self._ids.letters(), keys), desk.now())
+        self._writing = Writing(
+            self._shop,
+            self._catalog,
+            self._ids,
+            self._location_id,
+            desk.world.products,
+            self._currency,
+            desk.now,
+            self._catalog_changed,
+        )
 
     # -- what the sandbox asks --
 
@@ -76,7 +91,7 @@ class Square:
             Route("/v2/locations", self._list_locations, methods=["GET"]),
             Route("/v2/locations/{location_id}", self._retrieve_location, methods=["GET"]),
         ]
-        rooms = (self._catalog, self._inventory, self._orders, self._webhooks)
+        rooms = (self._catalog, self._writing, self._inventory, self._orders, self._webhooks)
         routes = own + [route for room in rooms for route in room.routes()]
         guarded: list[BaseRoute] = [
             Route(route.path, self._guard(route.endpoint), methods=sorted(route.methods or ())) for route in routes
@@ -123,7 +138,19 @@ class Square:
             self._order_changed(order)
         return cancelled
 
+    def edit_listing(self, edit: Edit) -> bool:
+        """Change, archive or delete an item in Square's dashboard and send catalog.version.updated."""
+        listing = self._shop.by_sku.get(edit.sku)
+        if listing is None:
+            return False
+        self._writing.edit(edit, listing)
+        return True
+
     # -- events --
+
+    def _catalog_changed(self, now: datetime) -> None:
+        content = {"catalog_version": {"updated_at": stamp(now)}}
+        self._webhooks.publish("catalog.version.updated", "catalog_version", self._ids.uuid(), content, ())
 
     def _order_changed(self, order: Order) -> None:
         content = self._notice(order) | {"updated_at": stamp(order.updated_at)}
@@ -157,20 +184,23 @@ class Square:
         return ok({"location": self._location()})
 
     def _location(self) -> Json:
-        currencies = {product.currency for product in self._desk.world.products.values()}
         return {
             "id": self._location_id,
             "name": "Simulated Square",
             "status": "ACTIVE",
             "type": "PHYSICAL",
             "merchant_id": self._merchant_id,
-            "currency": min(currencies, default="EUR"),
+            "currency": self._currency,
             "country": "IE",
             "language_code": "en-IE",
             "timezone": "Europe/Dublin",
             "created_at": self._opened_at,
             "capabilities": ["CREDIT_CARD_PROCESSING"],
         }
+
+    @property
+    def _currency(self) -> str:
+        return min((product.currency for product in self._desk.world.products.values()), default="EUR")
 
     # -- the door --
 

@@ -26,6 +26,7 @@ SPEC_OF = {
     "/listings": "amazon/listingsItems_2021-08-01.json",
     "/feeds": "amazon/feeds_2021-06-30.json",
     "/sellers": "amazon/sellers.json",
+    "/definitions": "amazon/definitionsProductTypes_2020-09-01.json",
 }
 
 

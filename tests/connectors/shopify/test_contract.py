@@ -28,7 +28,7 @@ from tests.connectors.scripted import AT, Answer, reply
 from tests.connectors.specs import graphql_errors, graphql_schema, published_payloads
 
 from entrepot.channels.contract import Call, ListingRef, QuantityBatch, QuantityChange
-from entrepot.connectors.shopify import CONNECTOR, mapping, queries, webhook_shapes
+from entrepot.connectors.shopify import CONNECTOR, listing_queries, mapping, queries, webhook_shapes
 
 SPEC = "shopify/admin_2026-10.json.gz"
 SETTINGS = {"shop": "kiln.myshopify.com", "location_id": "11"}
@@ -121,6 +121,7 @@ class TestShopify(ConnectorContract):
             "shipped": "orders/updated",
             "partly": "orders/updated",
             "level": "inventory_levels/update",
+            "product": "products/update",
         }
         return {
             name: (
@@ -131,7 +132,9 @@ class TestShopify(ConnectorContract):
         }
 
 
-@pytest.mark.parametrize("operation", queries.OPERATIONS, ids=lambda operation: operation.name)
+@pytest.mark.parametrize(
+    "operation", [*queries.OPERATIONS, *listing_queries.OPERATIONS], ids=lambda operation: operation.name
+)
 def test_every_query_is_valid(operation: queries.Operation) -> None:
     assert graphql_errors(SPEC, operation.text) == ()
     items = {"orders_by_id": queries.ORDERS_A_PAGE, "quantities": queries.QUANTITIES_A_CALL}.get(operation.name, 1)

@@ -442,10 +442,11 @@ REMOVED = reply({"data": {"webhookSubscriptionDelete": {"deletedWebhookSubscript
 
 
 async def test_subscriptions_are_made_once() -> None:
-    api = api_of(subscriptions(), SUBSCRIBED, SUBSCRIBED, SUBSCRIBED, SUBSCRIBED)
+    api = api_of(subscriptions(), *[SUBSCRIBED] * 7)
     assert await CONNECTOR.subscribe_webhooks(api, URL) == {}
     topics = ["INVENTORY_LEVELS_UPDATE", "ORDERS_CANCELLED", "ORDERS_CREATE", "ORDERS_UPDATED"]
-    assert [sent(api, i)["topic"] for i in range(1, 5)] == topics
+    topics += ["PRODUCTS_CREATE", "PRODUCTS_DELETE", "PRODUCTS_UPDATE"]
+    assert [sent(api, i)["topic"] for i in range(1, 8)] == topics
     there = [subscription(i, topic) for i, topic in enumerate(topics)]
     again = api_of(subscriptions(*there[:2], more="S1"), subscriptions(*there[2:]))
     await CONNECTOR.subscribe_webhooks(again, URL)
@@ -461,14 +462,17 @@ async def test_subscriptions_are_repaired_and_others_left_alone() -> None:
         subscription(5, "INVENTORY_LEVELS_UPDATE"),
         subscription(6, "ORDERS_UPDATED", "https://elsewhere.example/hook"),
         subscription(7, "PRODUCTS_UPDATE"),
+        subscription(8, "PRODUCTS_CREATE"),
+        subscription(9, "PRODUCTS_DELETE"),
+        subscription(10, "SHOP_UPDATE"),
     ]
     api = api_of(subscriptions(*there), REMOVED, REMOVED, SUBSCRIBED)
     await CONNECTOR.subscribe_webhooks(api, URL)
     assert [sent(api, i).get("id", "")[-1:] for i in (1, 2)] == ["2", "3"]
     assert sent(api, 3)["topic"] == "ORDERS_UPDATED"
-    gone = api_of(subscriptions(*there), *[REMOVED] * 6)
+    gone = api_of(subscriptions(*there), *[REMOVED] * 9)
     await CONNECTOR.unsubscribe_webhooks(gone, URL)
-    assert len(gone.calls) == 7
+    assert len(gone.calls) == 10
 
 
 async def test_a_refused_subscription_is_told() -> None:

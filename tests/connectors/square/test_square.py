@@ -135,6 +135,9 @@ class TestSquare(ConnectorContract):
             "created": event("1", "order.created", object={"order_created": {"order_id": "O-OPEN", "version": 1}}),
             "updated": event("2", "order.updated", id="O-OPEN", object={"order_updated": {"order_id": "O-OPEN"}}),
             "bare": event("3", "order.updated", id="O-OPEN"),
+            "catalog": event(
+                "5", "catalog.version.updated", object={"catalog_version": {"updated_at": "2026-11-19T17:26:16.53Z"}}
+            ),
             "counts": event("4", "inventory.count.updated", object={"inventory_counts": counts}),
         }
 

@@ -189,6 +189,7 @@ def _selection(returns: Any, depth: int, location: str, item: str) -> str:
         return ""
     given = {
         "first": "3",
+        "key": '"key"',
         "names": '["available", "on_hand"]',
         "locationId": f'"{location}"',
         "inventoryItemId": f'"{item}"',

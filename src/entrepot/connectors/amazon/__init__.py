@@ -17,12 +17,20 @@ from entrepot.channels.contract import (
     CheckReport,
     ConnectorError,
     Credentials,
+    EndBatch,
     Fulfilment,
     LimitReading,
+    ListingBatch,
+    ListingReceipt,
     ListingRef,
+    ListingResult,
+    ListingRules,
     Manifest,
     Page,
     Payload,
+    PriceBatch,
+    PriceReceipt,
+    PriceResult,
     PushReceipt,
     PushResult,
     QuantityBatch,
@@ -33,9 +41,9 @@ from entrepot.channels.contract import (
     UnexpectedAnswer,
 )
 from entrepot.channels.replies import date_of, parse_time
-from entrepot.connectors.amazon import calls, feeds, fulfilment, stock
+from entrepot.connectors.amazon import calls, definitions, feeds, fulfilment, prices, products, stock
 from entrepot.connectors.amazon.errors import AmazonRejected, error_of
-from entrepot.connectors.amazon.listings import created_of, listing_of
+from entrepot.connectors.amazon.listings import created_of, is_parent, listing_of
 from entrepot.connectors.amazon.manifest import MANIFEST, RATE_OF
 from entrepot.connectors.amazon.orders import marketplace_of, order_of
 from entrepot.connectors.amazon.reading import body_of, inner, objects, optional_text, text, whole
@@ -188,7 +196,7 @@ class AmazonConnector:
         items = objects(body, "items")
         following = _after_page(at, body, created_of(items[-1], marketplace_id) if items else at.last)
         return Page(
-            items=tuple(listing_of(each, marketplace_id) for each in items),
+            items=tuple(listing_of(each, marketplace_id) for each in items if not is_parent(each)),
             cursor=msgspec.json.encode(following).decode() if following else None,
             more=following is not None,
         )
@@ -204,6 +212,38 @@ class AmazonConnector:
     async def read_quantities(self, api: Api, refs: Sequence[ListingRef]) -> tuple[ReportedQuantity, ...]:
         """Return what the listings show."""
         return await stock.read(api, refs)
+
+    async def push_listings(self, api: Api, batch: ListingBatch) -> ListingReceipt:
+        """Make or change listings, a few at once, many by feed."""
+        return await products.push(api, batch)
+
+    async def follow_listings(self, api: Api, handle: str) -> tuple[ListingResult, ...] | None:
+        """Return the end of a feed of listings."""
+        return await products.follow(api, handle)
+
+    async def preview_listings(self, api: Api, batch: ListingBatch) -> tuple[ListingResult, ...]:
+        """Ask Amazon what it would say."""
+        return await products.preview(api, batch)
+
+    async def push_prices(self, api: Api, batch: PriceBatch) -> PriceReceipt:
+        """Write a few prices at once, many by feed."""
+        return await prices.push(api, batch)
+
+    async def follow_prices(self, api: Api, handle: str) -> tuple[PriceResult, ...] | None:
+        """Return the end of a feed of prices."""
+        return await prices.follow(api, handle)
+
+    async def end_listings(self, api: Api, batch: EndBatch) -> ListingReceipt:
+        """Close offers or delete listings."""
+        return await products.end(api, batch)
+
+    async def read_listings(self, api: Api, product_ids: Sequence[str]) -> tuple[ChannelListing, ...]:
+        """Return listings whole."""
+        return await products.read(api, product_ids)
+
+    async def read_listing_rules(self, api: Api, category: str) -> ListingRules:
+        """Return what a product type requires."""
+        return await definitions.read(api, category)
 
     async def push_fulfilment(self, api: Api, fulfilment_: Fulfilment) -> str:
         """Confirm a parcel; return Amazon's package reference."""

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from entrepot.channels.contract import Call, Credentials, QuantityChange
+from entrepot.channels.contract import Call, Credentials, ListingRef, QuantityChange
 
 ORDERS_PAGE = 100
 LISTINGS_PAGE = 20
@@ -19,7 +19,7 @@ FEED_TYPE = "JSON_LISTINGS_FEED"
 FEED_CONTENT_TYPE = "application/json; charset=UTF-8"
 
 _ORDER_DATA = "BUYER,RECIPIENT,PROCEEDS,CANCELLATION,FULFILLMENT"
-_LISTING_DATA = "summaries,attributes,offers,fulfillmentAvailability,productTypes"
+_LISTING_DATA = "summaries,attributes,issues,offers,fulfillmentAvailability,relationships,productTypes"
 _JSON = {"content-type": "application/json"}
 
 
@@ -103,11 +103,87 @@ def get_quantity(seller_id: str, marketplace_id: str, sku: str) -> Call:
 
 def patch_quantity(seller_id: str, marketplace_id: str, change: QuantityChange, not_after: datetime | None) -> Call:
     """Set what one listing shows, by `not_after`; setting it twice is harmless until then."""
-    body = {"productType": product_type_of(change), "patches": [quantity_patch(change)]}
+    body = {"productType": product_type_of(change.ref), "patches": [quantity_patch(change)]}
     path = _listing_path(seller_id, change.ref.external_id)
     query = (("marketplaceIds", marketplace_id), ("includedData", "issues"))
     call = _send("patchListingsItem", "PATCH", path, body, query=query, idempotent=True)
     return replace(call, not_after=not_after)
+
+
+def get_listing(seller_id: str, marketplace_id: str, sku: str) -> Call:
+    """One listing, whole."""
+    query = (("marketplaceIds", marketplace_id), ("includedData", _LISTING_DATA))
+    return _get("getListingsItem", _listing_path(seller_id, sku), *query)
+
+
+def search_by_sku(seller_id: str, marketplace_id: str, skus: Sequence[str]) -> Call:
+    """Up to LISTINGS_PAGE listings by SKU, whole."""
+    return _get(
+        "searchListingsItems",
+        _listings_path(seller_id),
+        ("marketplaceIds", marketplace_id),
+        ("identifiersType", "SKU"),
+        ("identifiers", ",".join(skus)),
+        ("includedData", _LISTING_DATA),
+        ("pageSize", str(LISTINGS_PAGE)),
+    )
+
+
+def search_family(seller_id: str, marketplace_id: str, parent_sku: str, page: str | None) -> Call:
+    """The variants of a family, whole."""
+    query = [
+        ("marketplaceIds", marketplace_id),
+        ("variationParentSku", parent_sku),
+        ("includedData", _LISTING_DATA),
+        ("pageSize", str(LISTINGS_PAGE)),
+    ]
+    if page is not None:
+        query.append(("pageToken", page))
+    return _get("searchListingsItems", _listings_path(seller_id), *query)
+
+
+def put_listing(seller_id: str, marketplace_id: str, sku: str, body: Mapping[str, Any], *, preview: bool) -> Call:
+    """Make a listing, or say what would come of it; the same SKU is the same listing, so twice is harmless."""
+    query = _submission(marketplace_id, preview)
+    path = _listing_path(seller_id, sku)
+    return _send("putListingsItem", "PUT", path, body, query=query, idempotent=True)
+
+
+def patch_listing(seller_id: str, marketplace_id: str, sku: str, body: Mapping[str, Any], *, preview: bool) -> Call:
+    """Change a listing, or say what would come of it; setting attributes twice is harmless."""
+    query = _submission(marketplace_id, preview)
+    path = _listing_path(seller_id, sku)
+    return _send("patchListingsItem", "PATCH", path, body, query=query, idempotent=True)
+
+
+def delete_listing(seller_id: str, marketplace_id: str, sku: str) -> Call:
+    """Delete a listing."""
+    path = _listing_path(seller_id, sku)
+    return Call("deleteListingsItem", "DELETE", path, query=(("marketplaceIds", marketplace_id),), idempotent=True)
+
+
+def get_definition(seller_id: str, marketplace_id: str, product_type: str) -> Call:
+    """What Amazon requires of a product type; the schema itself is at another address."""
+    query = (("sellerId", seller_id), ("marketplaceIds", marketplace_id), ("requirements", "LISTING"))
+    path = f"/definitions/2020-09-01/productTypes/{quote(product_type, safe='')}"
+    return _get("getDefinitionsProductType", path, *query)
+
+
+def download_schema(url: str) -> Call:
+    """Read a product type's schema where Amazon keeps it."""
+    return Call("downloadSchema", "GET", "", idempotent=True, absolute_url=url)
+
+
+def messages_feed(seller_id: str, messages: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return a listings feed (version 2.0) of these messages, numbered from 1."""
+    header = {"sellerId": seller_id, "version": "2.0", "issueLocale": "en_US"}
+    numbered = [{"messageId": number, **message} for number, message in enumerate(messages, start=1)]
+    return msgspec.json.encode({"header": header, "messages": numbered})
+
+
+def _submission(marketplace_id: str, preview: bool) -> tuple[tuple[str, str], ...]:
+    query = (("marketplaceIds", marketplace_id), ("includedData", "issues"))
+    return (*query, ("mode", "VALIDATION_PREVIEW")) if preview else query
 
 
 def create_feed_document() -> Call:
@@ -152,16 +228,14 @@ def feed_contents(seller_id: str, changes: Sequence[QuantityChange]) -> bytes:
     """Return the listings feed (version 2.0) for these changes: message n is the n-th change."""
     messages = [
         {
-            "messageId": number,
             "sku": change.ref.external_id,
             "operationType": "PATCH",
-            "productType": product_type_of(change),
+            "productType": product_type_of(change.ref),
             "patches": [quantity_patch(change)],
         }
-        for number, change in enumerate(changes, start=1)
+        for change in changes
     ]
-    header = {"sellerId": seller_id, "version": "2.0", "issueLocale": "en_US"}
-    return msgspec.json.encode({"header": header, "messages": messages})
+    return messages_feed(seller_id, messages)
 
 
 def quantity_patch(change: QuantityChange) -> dict[str, Any]:
@@ -170,9 +244,9 @@ def quantity_patch(change: QuantityChange) -> dict[str, Any]:
     return {"op": "merge", "path": "/attributes/fulfillment_availability", "value": [value]}
 
 
-def product_type_of(change: QuantityChange) -> str:
+def product_type_of(ref: ListingRef) -> str:
     """Return the listing's product type; PRODUCT is Amazon's word for any."""
-    return change.ref.keys.get("product_type") or "PRODUCT"
+    return ref.keys.get("product_type") or "PRODUCT"
 
 
 def iso8601(time: datetime) -> str:

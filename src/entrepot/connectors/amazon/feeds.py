@@ -6,6 +6,7 @@ import base64
 import binascii
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -31,43 +32,70 @@ _GZIP = b"\x1f\x8b"
 _WORDS_MAX = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a feed ended. `report` is empty where Amazon gave none, and then `outcome`, `code`, `detail` are of every message."""
+
+    report: Mapping[str, Any]
+    outcome: PushOutcome = PushOutcome.APPLIED
+    code: str = ""
+    detail: str = ""
+
+
 async def push(api: Api, changes: Sequence[QuantityChange]) -> PushReceipt:
     """Hand the changes over as one feed; every outcome is PENDING. Raises OutcomeUnknown if it may have started."""
-    seller_id, marketplace_id = api.settings["seller_id"], api.settings["marketplace_id"]
+    feed_id = await submit(api, calls.feed_contents(api.settings["seller_id"], changes))
+    skus = [change.ref.external_id for change in changes]
+    results = tuple(PushResult(sku, PushOutcome.PENDING) for sku in skus)
+    return PushReceipt(results, handle=handle_of(feed_id, skus))
+
+
+async def submit(api: Api, contents: bytes) -> str:
+    """Hand over a listings feed; return its id. Raises OutcomeUnknown if it may have started."""
     document = body_of(await api.send(calls.create_feed_document()))
     try:
-        await api.send(calls.upload_feed(text(document, "url"), calls.feed_contents(seller_id, changes)))
+        await api.send(calls.upload_feed(text(document, "url"), contents))
     except CredentialsRejected as error:
         # Uploads go without our credentials, so it is the address that has ended.
         raise TemporarilyUnavailable("Amazon no longer takes the upload of the feed.", code=error.code) from error
+    marketplace_id = api.settings["marketplace_id"]
     started = body_of(await api.send(calls.create_feed(marketplace_id, text(document, "feedDocumentId"))))
-    skus = [change.ref.external_id for change in changes]
-    results = tuple(PushResult(sku, PushOutcome.PENDING) for sku in skus)
-    return PushReceipt(results, handle=handle_of(text(started, "feedId"), skus))
+    return text(started, "feedId")
 
 
 async def follow(api: Api, handle: str) -> tuple[PushResult, ...] | None:
-    """Return the end of a feed, or None while Amazon works on it."""
+    """Return the end of a feed of quantities, or None while Amazon works on it."""
     feed_id, skus = read_handle(handle)
+    ended = await ended_of(api, feed_id)
+    if ended is None:
+        return None
+    if not ended.report:
+        return _all(skus, ended.outcome, ended.code, ended.detail)
+    return results_of(ended.report, skus)
+
+
+async def ended_of(api: Api, feed_id: str) -> Ended | None:
+    """Return how a feed ended, or None while Amazon works on it."""
     feed = body_of(await api.send(calls.get_feed(feed_id)))
     status = text(feed, "processingStatus")
     if status in ("IN_QUEUE", "IN_PROGRESS"):
         return None
     if status == "CANCELLED":
-        return _all(skus, PushOutcome.FAILED, status, "Amazon cancelled the feed before it began.")
+        return Ended({}, PushOutcome.FAILED, status, "Amazon cancelled the feed before it began.")
     if status == "FATAL":
-        return _all(skus, PushOutcome.UNKNOWN, status, "Amazon broke off the feed: some of it may have been done.")
+        detail = "Amazon broke off the feed: some of it may have been done."
+        return Ended({}, PushOutcome.UNKNOWN, status, detail)
     if status != "DONE":
         raise UnexpectedAnswer(f"Amazon's feed is in the unknown state {status[:30]!r}")
     document_id = optional_text(feed, "resultFeedDocumentId")
     if not document_id:
-        return _all(skus, PushOutcome.UNKNOWN, "NO_REPORT", "Amazon finished the feed but gave no report.")
+        return Ended({}, PushOutcome.UNKNOWN, "NO_REPORT", "Amazon finished the feed but gave no report.")
     document = body_of(await api.send(calls.get_feed_document(document_id)))
     try:
         reply = await api.send(calls.download_feed(text(document, "url")))
     except CredentialsRejected as error:
         raise TemporarilyUnavailable("Amazon no longer gives out the report.", code=error.code) from error
-    return results_of(report_of(reply), skus)
+    return Ended(report_of(reply))
 
 
 def results_of(report: Mapping[str, Any], skus: Sequence[str]) -> tuple[PushResult, ...]:
@@ -75,10 +103,11 @@ def results_of(report: Mapping[str, Any], skus: Sequence[str]) -> tuple[PushResu
 
     A message with an issue of severity ERROR was refused; the others were accepted, if Amazon's counts agree.
     """
-    errors: dict[int, list[Mapping[str, Any]]] = {}
-    for issue in objects(report, "issues"):
-        if issue.get("severity") == "ERROR":
-            errors.setdefault(_message_of(issue, skus), []).append(issue)
+    errors = {
+        number: found
+        for number, issues in issues_by_message(report, skus).items()
+        if (found := [each for each in issues if each.get("severity") == "ERROR"])
+    }
     summary = inner(report, "summary")
     accepted = whole(summary, "messagesAccepted")
     whole_feed = errors.pop(0, [])
@@ -97,6 +126,14 @@ def results_of(report: Mapping[str, Any], skus: Sequence[str]) -> tuple[PushResu
             detail = f"Amazon accepted {accepted} messages, but reports no error for {sound}."
         results.append(PushResult(sku, outcome, code=code, detail=detail))
     return tuple(results)
+
+
+def issues_by_message(report: Mapping[str, Any], skus: Sequence[str]) -> dict[int, list[Mapping[str, Any]]]:
+    """Return the report's issues by the number of their message; 0: the feed as a whole. Pure."""
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for issue in objects(report, "issues"):
+        found.setdefault(_message_of(issue, skus), []).append(issue)
+    return found
 
 
 def report_of(reply: Reply) -> Mapping[str, Any]:

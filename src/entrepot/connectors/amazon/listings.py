@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from entrepot.channels.contract import ChannelListing, ListingRef, Payload
+from entrepot.channels.contract import ChannelListing, ListingRef, ListingStatus, Payload
+from entrepot.channels.replies import parse_time
+from entrepot.connectors.amazon.attributes import (
+    compare_at_of,
+    dimensions_of,
+    first_value,
+    further_of,
+    images_of,
+    weight_of,
+)
 from entrepot.connectors.amazon.reading import amount, inner, objects, optional_text, text, whole
 
 _BARCODES = frozenset({"ean", "upc", "gtin", "isbn", "jan"})
@@ -19,23 +28,60 @@ def listing_of(item: Payload, marketplace_id: str) -> ChannelListing:
     summary = _of_marketplace(item, "summaries", marketplace_id)
     offer = _offer(item, marketplace_id)
     asin, title = optional_text(summary, "asin"), optional_text(summary, "itemName")
-    keys = {"asin": asin, "product_type": _product_type(item, summary, marketplace_id)}
+    attributes = inner(item, "attributes")
+    parent = parent_of(item, marketplace_id)
+    keys = {"asin": asin, "product_type": _product_type(item, summary, marketplace_id), "parent_sku": parent}
     if _by_amazon(item):
         keys["fulfilled_by"] = "amazon"
-    status = summary.get("status")
+    status = _status(item, summary)
+    changed = optional_text(summary, "lastUpdatedDate")
+    words = summary.get("status")
     return ChannelListing(
         ref=ListingRef(sku, {name: value for name, value in keys.items() if value}),
         sku=sku,
         title=title,
-        product_external_id=asin or sku,
+        product_external_id=parent or sku,
         product_title=title,
         barcode=_barcode(item),
         price=amount(offer, "price"),
+        compare_at=compare_at_of(attributes),
         currency=optional_text(inner(offer, "price"), "currencyCode"),
         quantity=quantity_of(item),
-        active=_is_offered(status),
+        active=status is ListingStatus.LIVE,
+        vendor=first_value(attributes, "brand"),
         product_type=keys["product_type"],
+        category=keys["product_type"],
+        description=first_value(attributes, "product_description"),
+        images=images_of(attributes),
+        attributes=further_of(attributes),
+        weight_g=weight_of(attributes),
+        dimensions=dimensions_of(attributes),
+        status=status,
+        channel_status=", ".join(map(str, words)).lower() if isinstance(words, list) else "",
+        updated_at=parse_time(changed) if changed else None,
     )
+
+
+def is_parent(item: Payload) -> bool:
+    """Return whether it is the family of other listings, which is not sold itself."""
+    return first_value(inner(item, "attributes"), "parentage_level") == "parent"
+
+
+def parent_of(item: Payload, marketplace_id: str) -> str:
+    """Return the SKU of the family that a listing belongs to, or empty text."""
+    related = _of_marketplace(item, "relationships", marketplace_id)
+    for each in objects(related, "relationships"):
+        parents = each.get("parentSkus")
+        if each.get("type") == "VARIATION" and isinstance(parents, list) and parents:
+            return str(parents[0])
+    return ""
+
+
+def _status(item: Payload, summary: Payload) -> ListingStatus:
+    if _is_offered(summary.get("status")):
+        return ListingStatus.LIVE
+    has_errors = any(each.get("severity") == "ERROR" for each in objects(item, "issues"))
+    return ListingStatus.ERROR if has_errors else ListingStatus.DRAFT
 
 
 def quantity_of(item: Payload) -> int | None:

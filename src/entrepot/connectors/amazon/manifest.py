@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from entrepot.channels.contract import (
+    AttributeRule,
     AuthKind,
     Capability,
+    EndKind,
     Environment,
     Field,
     LimitKind,
+    ListingField,
+    ListingRules,
     Manifest,
     QuantitySemantics,
     RateLimit,
@@ -27,6 +32,9 @@ RATE_OF: Mapping[str, tuple[float, float]] = {
     "searchListingsItems": (5, 5),
     "getListingsItem": (5, 10),
     "patchListingsItem": (5, 5),
+    "putListingsItem": (5, 10),
+    "deleteListingsItem": (5, 10),
+    "getDefinitionsProductType": (5, 10),
     "createFeedDocument": (0.5, 15),
     "createFeed": (0.0083, 15),
     "getFeed": (2, 15),
@@ -63,6 +71,70 @@ CURRENCY_OF: Mapping[str, str] = {
 }
 """Marketplace -> its currency: Amazon tells no money of an order that is pending."""
 
+LANGUAGE_OF: Mapping[str, str] = {
+    "ATVPDKIKX0DER": "en_US",
+    "A2EUQ1WTGCTBG2": "en_CA",
+    "A1AM78C64UM0Y8": "es_MX",
+    "A2Q3Y263D00KWC": "pt_BR",
+    "A1F83G8C2ARO7P": "en_GB",
+    "A1PA6795UKMFR9": "de_DE",
+    "A13V1IB3VIYZZH": "fr_FR",
+    "APJ6JRA9NG5V4": "it_IT",
+    "A1RKKUPIHCS9HS": "es_ES",
+    "A1805IZSGTT6HS": "nl_NL",
+    "AMEN7PMS3EDWL": "fr_BE",
+    "A28R8C7NBKEWEA": "en_IE",
+    "A2NODRKZP88ZB9": "sv_SE",
+    "A1C3SOZRARQ6R3": "pl_PL",
+    "A33AVAJ2PDY3EV": "tr_TR",
+    "ARBP9OOSHTCHU": "ar_AE",
+    "A17E79C6D8DWNP": "ar_AE",
+    "A2VIGQ35RCS4UG": "en_AE",
+    "A21TJRUUN4KGV": "en_IN",
+    "AE08WJ6YKNBMC": "en_ZA",
+    "A1VC38T7YXB528": "ja_JP",
+    "A39IBJ37TRP1C6": "en_AU",
+    "A19VAU5U5O7RUS": "en_SG",
+}
+"""Marketplace -> the language in which its listings are written."""
+
+LISTINGS_BY_ONE = 20
+"""Up to so many listings of a batch are written one by one; more go by a feed."""
+PRODUCTS_MAX = 50
+PRICES_MAX = 2000
+RULES = ListingRules(
+    required=frozenset(
+        {ListingField.TITLE, ListingField.PRICE, ListingField.SKU, ListingField.CATEGORY, ListingField.VENDOR}
+    ),
+    wanted=frozenset(
+        {
+            ListingField.DESCRIPTION,
+            ListingField.BARCODE,
+            ListingField.IMAGES,
+            ListingField.WEIGHT,
+            ListingField.DIMENSIONS,
+        }
+    ),
+    title_length_max=200,
+    description_length_max=2000,
+    html_tags=frozenset(),
+    forbidden_words=("free shipping", "100% quality guaranteed", "hot item", "best seller", "money back guarantee"),
+    forbidden_in_title="!$?_{}^¬¦",
+    title_word_repeats_max=2,
+    sku_length_max=40,
+    barcode_lengths=frozenset({8, 12, 13, 14}),
+    images_max=9,
+    image_formats=frozenset({"jpg", "jpeg", "png", "gif", "tif", "tiff"}),
+    image_side_min_px=500,
+    image_side_max_px=10_000,
+    price_min=Decimal("0.01"),
+    attributes=(
+        AttributeRule("bullet_point", "Bullet points", length_max=500, values_max=5),
+        AttributeRule("country_of_origin", "Country of origin", length_max=2, help="Two letters, such as DE."),
+    ),
+    source="sellercentral: product title requirements, image guide; a product type's own rules are read from Amazon",
+)
+
 MANIFEST = Manifest(
     key="amazon",
     title="Amazon",
@@ -76,6 +148,14 @@ MANIFEST = Manifest(
             Capability.FOLLOW_PUSHES,
             Capability.PUSH_FULFILMENT,
             Capability.REFRESH_TOKEN,
+            Capability.PUSH_LISTINGS,
+            Capability.PUSH_PRICES,
+            Capability.END_LISTINGS,
+            Capability.FOLLOW_LISTINGS,
+            Capability.FOLLOW_PRICES,
+            Capability.PREVIEW_LISTINGS,
+            Capability.READ_LISTINGS,
+            Capability.READ_LISTING_RULES,
         }
     ),
     auth=AuthKind.OAUTH2_REFRESH,
@@ -128,4 +208,25 @@ MANIFEST = Manifest(
     source_priority=70,
     push_batch_max=FEED_MESSAGES_MAX,
     push_bulk_from=PATCHES_MAX + 1,
+    listing_rules=(RULES,),
+    listing_fields=frozenset(
+        {
+            ListingField.TITLE,
+            ListingField.DESCRIPTION,
+            ListingField.VENDOR,
+            ListingField.CATEGORY,
+            ListingField.IMAGES,
+            ListingField.ATTRIBUTES,
+            ListingField.STATUS,
+            ListingField.SKU,
+            ListingField.BARCODE,
+            ListingField.PRICE,
+            ListingField.COMPARE_AT,
+            ListingField.WEIGHT,
+            ListingField.DIMENSIONS,
+        }
+    ),
+    listing_ends=frozenset({EndKind.UNPUBLISH, EndKind.DELETE}),
+    listing_batch_max=PRODUCTS_MAX,
+    price_batch_max=PRICES_MAX,
 )

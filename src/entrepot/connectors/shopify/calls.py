@@ -95,7 +95,7 @@ async def written(
         data, _ = await ask(api, operation, shape, variables, further_cost=further_cost)
     except RateLimited:
         raise
-    except TemporarilyUnavailable as error:
+    except (TemporarilyUnavailable, UnexpectedAnswer) as error:
         raise as_lost(error) from error
     return data
 

@@ -254,16 +254,25 @@ async def _end_one(api: Api, ending: ListingEnd) -> ListingResult:
         changed = await written(api, listing_queries.SET_STATUS, listing_shapes.SetStatus, variables)
         errors = changed.product_update.user_errors
     elif ending.kind is EndKind.DELETE:
-        variants = [mapping.gid_of("ProductVariant", ref.external_id) for ref in ending.refs]
-        variables = {"product": product, "variants": variants}
-        removed = await written(api, listing_queries.DELETE_VARIANTS, listing_shapes.DeleteVariants, variables)
-        errors = removed.product_variants_bulk_delete.user_errors
+        errors = await _delete_variants(api, product, ending.refs)
     else:
         detail = "Shopify shows or hides whole products: a single variant can only be deleted."
         return ListingResult(ending.key, PushOutcome.REFUSED, ending.external_id, reasons=(ChannelReason(detail),))
     serious = [error for error in errors if not _is_gone(error)]
     outcome = PushOutcome.REFUSED if serious else PushOutcome.APPLIED
     return ListingResult(ending.key, outcome, ending.external_id, reasons=drafts.reasons_of(serious))
+
+
+async def _delete_variants(api: Api, product: str, refs: Sequence[ListingRef]) -> list[shapes.UserError]:
+    """Delete those variants that are still there: Shopify would refuse all for one that is not."""
+    head, _ = await _head(api, listing_queries.HEAD_BY_ID, {"id": product})
+    wanted = {mapping.gid_of("ProductVariant", ref.external_id) for ref in refs}
+    there = [each.id for each in head.variants.nodes if each.id in wanted] if head else []
+    if not there:
+        return []
+    variables = {"product": product, "variants": there}
+    removed = await written(api, listing_queries.DELETE_VARIANTS, listing_shapes.DeleteVariants, variables)
+    return removed.product_variants_bulk_delete.user_errors
 
 
 def _is_gone(error: shapes.UserError) -> bool:

@@ -17,11 +17,16 @@ from entrepot.channels.contract import (
     CheckReport,
     ConnectorError,
     Credentials,
+    EndBatch,
     Fulfilment,
     LimitReading,
+    ListingBatch,
+    ListingReceipt,
     ListingRef,
     Manifest,
     Page,
+    PriceBatch,
+    PriceReceipt,
     PushReceipt,
     QuantityBatch,
     Reply,
@@ -31,7 +36,7 @@ from entrepot.channels.contract import (
     WebhookEvent,
 )
 from entrepot.channels.replies import date_of, parse_time
-from entrepot.connectors.square import calls, fulfilment, stock, webhooks
+from entrepot.connectors.square import calls, fulfilment, prices, products, stock, webhooks
 from entrepot.connectors.square.errors import error_of
 from entrepot.connectors.square.listings import listings_of, with_quantities
 from entrepot.connectors.square.manifest import API_VERSION, MANIFEST
@@ -147,6 +152,22 @@ class SquareConnector:
     async def push_fulfilment(self, api: Api, fulfilment_: Fulfilment) -> str:
         """Tell of a parcel; return the uid of Square's fulfilment."""
         return await fulfilment.push(api, fulfilment_)
+
+    async def push_listings(self, api: Api, batch: ListingBatch) -> ListingReceipt:
+        """Make or change items."""
+        return await products.push(api, batch)
+
+    async def push_prices(self, api: Api, batch: PriceBatch) -> PriceReceipt:
+        """Write prices where they still are what we believe."""
+        return await prices.push(api, batch)
+
+    async def end_listings(self, api: Api, batch: EndBatch) -> ListingReceipt:
+        """Take items off the location, archive or delete them."""
+        return await products.end(api, batch)
+
+    async def read_listings(self, api: Api, product_ids: Sequence[str]) -> tuple[ChannelListing, ...]:
+        """Return the items' variations."""
+        return await products.read(api, product_ids)
 
     def verify_webhook(self, body: bytes, headers: Mapping[str, str], url: str, secret: str) -> bool:
         """Return whether Square signed the delivery with our key."""

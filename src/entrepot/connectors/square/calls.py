@@ -15,6 +15,12 @@ from entrepot.connectors.square.manifest import API_VERSION, TOPICS
 ORDERS_PAGE = 500
 COUNTS_MAX = 1000
 """Most variations asked for, and most counts given, in one call."""
+OBJECTS_MAX = 1000
+"""Most catalog objects fetched by id in one call."""
+DELETES_MAX = 200
+"""Most catalog objects deleted in one call."""
+SKUS_MAX = 250
+"""Most SKUs searched for in one call."""
 ORDERS_MAX = 100
 """Most orders fetched by id in one call."""
 SUBSCRIPTION_NAME = "Entrepot"
@@ -51,6 +57,31 @@ def list_items(page: str | None) -> Call:
     """Items with their variations inside."""
     query = (("types", "ITEM"),) if page is None else (("types", "ITEM"), ("cursor", page))
     return Call("listCatalog", "GET", "/v2/catalog/list", query=query, idempotent=True)
+
+
+def retrieve_objects(object_ids: Sequence[str]) -> Call:
+    """Up to OBJECTS_MAX catalog objects as they are now; unknown ones are left out."""
+    return _post("batchRetrieveCatalogObjects", "/v2/catalog/batch-retrieve", {"object_ids": list(object_ids)})
+
+
+def search_skus(skus: Sequence[str], page: str | None) -> Call:
+    """The variations with one of up to SKUS_MAX SKUs, and their items."""
+    query = {"set_query": {"attribute_name": "sku", "attribute_values": list(skus)}}
+    body: dict[str, Any] = {"object_types": ["ITEM_VARIATION"], "query": query, "include_related_objects": True}
+    if page is not None:
+        body["cursor"] = page
+    return _post("searchCatalogObjects", "/v2/catalog/search", body)
+
+
+def upsert_objects(key: str, batches: Sequence[Sequence[dict[str, Any]]]) -> Call:
+    """Make or change catalog objects; each batch is taken whole or not at all."""
+    body = {"idempotency_key": key, "batches": [{"objects": list(batch)} for batch in batches]}
+    return _post("batchUpsertCatalogObjects", "/v2/catalog/batch-upsert", body)
+
+
+def delete_objects(object_ids: Sequence[str]) -> Call:
+    """Delete catalog objects and what is inside of them; those that are gone already do not matter."""
+    return _post("batchDeleteCatalogObjects", "/v2/catalog/batch-delete", {"object_ids": list(object_ids)})
 
 
 def retrieve_counts(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
-from entrepot.channels.contract import ChannelListing, ListingRef, Payload
+from entrepot.channels.contract import ChannelListing, ListingRef, ListingStatus, Payload
+from entrepot.channels.replies import parse_time
+from entrepot.connectors.square.drafts import managed_key, tracked, version_of
 from entrepot.connectors.square.reading import (
     decimal,
     inner,
@@ -61,20 +64,30 @@ def counts_of(counts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     }
 
 
+def price_at(variation: Payload, location_id: str) -> tuple[Decimal | None, str]:
+    """Return what a variation costs at the location, and the currency; None and empty where it has no fixed price."""
+    own = inner(variation, "item_variation_data")
+    price = _override(own, location_id).get("price_money") or own.get("price_money")
+    if not isinstance(price, dict):
+        return None, ""
+    return money({"price": price}, "price"), optional_text(price, "currency")
+
+
 def _listing(item: Payload, variation: Payload, location_id: str) -> ChannelListing:
     data, own = inner(item, "item_data"), inner(variation, "item_variation_data")
-    here = _override(own, location_id)
+    seo = inner(data, "ecom_seo_data")
     variation_id, product = text(variation, "id"), optional_text(data, "name")
     name = variation_name(own, "name")
-    price = here.get("price_money") or own.get("price_money")
-    tracks = here["track_inventory"] if isinstance(here.get("track_inventory"), bool) else own.get("track_inventory")
+    price, currency = price_at(variation, location_id)
+    changed = max(filter(None, (optional_text(each, "updated_at") for each in (item, variation))), default="")
+    status = _status(item, variation, location_id)
     return ChannelListing(
         ref=ListingRef(
             listing_id(variation_id, location_id),
             {
                 "variation_id": variation_id,
                 "item_id": text(item, "id"),
-                "tracked": str(tracks).lower() if isinstance(tracks, bool) else "",
+                "tracked": tracked(variation, location_id),
             },
         ),
         sku=optional_text(own, "sku").strip() or None,
@@ -82,25 +95,41 @@ def _listing(item: Payload, variation: Payload, location_id: str) -> ChannelList
         product_external_id=text(item, "id"),
         product_title=product,
         barcode=optional_text(own, "upc"),
-        price=money({"price": price}, "price") if price else None,
-        currency=optional_text(price, "currency") if isinstance(price, dict) else "",
-        active=_on_sale(item, variation, location_id),
+        price=price,
+        currency=currency,
+        active=status is ListingStatus.LIVE,
         options=(("Variation", name),) if name else (),
         product_type=optional_text(data, "product_type"),
         description=optional_text(data, "description_plaintext") or optional_text(data, "description"),
+        description_html=optional_text(data, "description_html"),
+        seo_title=optional_text(seo, "page_title"),
+        seo_description=optional_text(seo, "page_description"),
+        status=status,
+        channel_status=_WORDS[status],
+        updated_at=parse_time(changed) if changed else None,
+        product_version=version_of(item),
+        managed_key=managed_key(variation),
     )
+
+
+_WORDS = {
+    ListingStatus.LIVE: "on sale",
+    ListingStatus.DRAFT: "not at this location, or not sellable",
+    ListingStatus.ENDED: "archived",
+}
 
 
 def _override(own: Payload, location_id: str) -> Mapping[str, Any]:
     return next((each for each in objects(own, "location_overrides") if each.get("location_id") == location_id), {})
 
 
-def _on_sale(item: Payload, variation: Payload, location_id: str) -> bool:
+def _status(item: Payload, variation: Payload, location_id: str) -> ListingStatus:
     if inner(item, "item_data").get("is_archived") is True:
-        return False
+        return ListingStatus.ENDED
     if inner(variation, "item_variation_data").get("sellable") is False:
-        return False
-    return all(_present(each, location_id) for each in (item, variation))
+        return ListingStatus.DRAFT
+    is_here = all(_present(each, location_id) for each in (item, variation))
+    return ListingStatus.LIVE if is_here else ListingStatus.DRAFT
 
 
 def _present(thing: Payload, location_id: str) -> bool:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from entrepot.channels.contract import (
     AuthKind,
     Capability,
+    EndKind,
     Environment,
     Field,
     LimitKind,
+    ListingField,
+    ListingRules,
     Manifest,
     QuantitySemantics,
     RateLimit,
@@ -16,7 +19,46 @@ from entrepot.channels.contract import (
 API_VERSION = "2025-08-20"
 CHANGES_MAX = 100
 """Most changes in one inventory request (Square's documented limit)."""
-TOPICS = ("inventory.count.updated", "order.created", "order.updated")
+TOPICS = ("inventory.count.updated", "order.created", "order.updated", "catalog.version.updated")
+
+PRODUCTS_MAX, PRICES_MAX = 50, 500
+"""Most items and prices in one call; Square takes 10,000 objects in a request."""
+RULES = ListingRules(
+    required=frozenset({ListingField.TITLE, ListingField.PRICE, ListingField.SKU}),
+    wanted=frozenset(
+        {ListingField.DESCRIPTION, ListingField.BARCODE, ListingField.SEO_TITLE, ListingField.SEO_DESCRIPTION}
+    ),
+    title_length_max=512,
+    description_length_max=65_535,
+    html_tags=frozenset(
+        {
+            "a",
+            "b",
+            "strong",
+            "br",
+            "code",
+            "div",
+            "h1",
+            "h2",
+            "h3",
+            "h4",
+            "h5",
+            "h6",
+            "i",
+            "em",
+            "li",
+            "ol",
+            "p",
+            "ul",
+            "u",
+        }
+    ),
+    options_max=6,
+    variants_max=250,
+    option_length_max=255,
+    barcode_lengths=frozenset({8, 12, 13, 14}),
+    source="developer.squareup.com: CatalogItem, CatalogItemVariation, Catalog limits",
+)
 
 MANIFEST = Manifest(
     key="square",
@@ -30,6 +72,10 @@ MANIFEST = Manifest(
             Capability.READ_QUANTITIES,
             Capability.PUSH_FULFILMENT,
             Capability.WEBHOOKS,
+            Capability.PUSH_LISTINGS,
+            Capability.PUSH_PRICES,
+            Capability.END_LISTINGS,
+            Capability.READ_LISTINGS,
         }
     ),
     auth=AuthKind.STATIC_TOKEN,
@@ -70,6 +116,24 @@ MANIFEST = Manifest(
     rate_limits=(RateLimit("calls", LimitKind.TOKEN_BUCKET, capacity=20, refill_per_s=10),),
     quantity_semantics=QuantitySemantics.DELTA,
     push_batch_max=CHANGES_MAX,
+    listing_rules=(RULES,),
+    listing_fields=frozenset(
+        {
+            ListingField.TITLE,
+            ListingField.DESCRIPTION,
+            ListingField.SEO_TITLE,
+            ListingField.SEO_DESCRIPTION,
+            ListingField.STATUS,
+            ListingField.SKU,
+            ListingField.BARCODE,
+            ListingField.PRICE,
+        }
+    ),
+    listing_ends=frozenset(EndKind),
+    listing_batch_max=PRODUCTS_MAX,
+    price_batch_max=PRICES_MAX,
+    price_compared=True,
+    listing_version_compared=True,
     webhook_topics=TOPICS,
     webhook_secret_field="signature_key",  # noqa: S106 - a name
 )

@@ -40,7 +40,8 @@ def event_id_of(body: bytes) -> tuple[str, str]:
 
 
 def event_of(body: bytes) -> WebhookEvent:
-    """Return the event. Orders are only named by Square, so they are to be fetched."""
+    """Return the event. Orders are only named by Square, so they are to be fetched; of the catalog it only says
+    that something was changed."""
     event = _event(body)
     topic = text(event, "type")
     data = inner(event, "data")
@@ -56,7 +57,10 @@ def event_of(body: bytes) -> WebhookEvent:
         if not order_id:
             raise UnexpectedAnswer(f"Square's event {topic} names no order")
         order_ids = (order_id,)
-    return WebhookEvent(text(event, "event_id"), topic, order_ids=order_ids, quantities=quantities)
+    changed = topic == "catalog.version.updated"
+    return WebhookEvent(
+        text(event, "event_id"), topic, order_ids=order_ids, quantities=quantities, listings_changed=changed
+    )
 
 
 async def subscribe(api: Api, url: str) -> dict[str, str]:
