@@ -21,7 +21,7 @@ from entrepot.allocation.escrow import (
 class World:
     """Channels that sell what they show, and a hub that hears of everything late. `oversold`: units sold and not there."""
 
-    def __init__(self, chance: random.Random, *, absolute: bool) -> None:
+    def __init__(self, chance: random.Random, *, absolute: bool, escrow: type[EscrowState] = EscrowState) -> None:
         self.chance = chance
         many = chance.randint(2, 4)
         self.stock = chance.randint(0, 12)
@@ -37,7 +37,7 @@ class World:
         self.writes = [0] * many
         self.acknowledged = [0] * many
         accounts = tuple(Account(r, absolute=a) for r, a in zip(self.rates, self.absolute, strict=True))
-        self.state = EscrowState(self.stock, accounts)
+        self.state = escrow(self.stock, accounts)
         self.state, begun = self.state.plan()
         self.commands += begun
 
@@ -120,12 +120,14 @@ ACTIONS: tuple[Callable[[World], None], ...] = (
 )  # fmt: skip
 
 
-def oversold(seed: int, episodes: int, *, steps: int = 30, absolute: bool = True) -> int:
-    """Return the units oversold in so many episodes of random steps. The seed says which."""
+def oversold(
+    seed: int, episodes: int, *, steps: int = 30, absolute: bool = True, escrow: type[EscrowState] = EscrowState
+) -> int:
+    """Return the units oversold in so many episodes of random steps. The seed says which. `escrow`: who decides."""
     chance = random.Random(seed)  # noqa: S311
     units = 0
     for number in range(episodes):
-        world = World(chance, absolute=absolute and number % 2 == 1)
+        world = World(chance, absolute=absolute and number % 2 == 1, escrow=escrow)
         for action in chance.choices(ACTIONS, k=steps):
             action(world)
         units += world.oversold

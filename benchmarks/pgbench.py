@@ -13,7 +13,7 @@ from uuid import UUID
 from benchmarks.hub import LOCATION, variant_id
 from entrepot.database.embedded_program import ServerProgramMissing, installed_program
 from entrepot.database.pool import APP_ROLE
-from entrepot.stock import store
+from entrepot.stock import store, store_claims
 
 OUTBOX = "insert into outbox (organisation_id, topic, payload) values ($1, $2, $3)"
 """As jobs.facade.emit writes it."""
@@ -132,7 +132,7 @@ def _writes(
             store.INSERT_MOVEMENTS, organisation, ids, variants, locations, kind, none, none, one, none, none, *after,
             reference, ids, empty, "'benchmark'",
         ),
-        _filled(store.INSERT_RESERVATIONS, organisation, ids, lines, kind, variants, locations, one, nobody, soon, one),
+        _filled(store_claims.INSERT_RESERVATIONS, organisation, ids, lines, kind, variants, locations, one, nobody, soon, one),
         _filled(OUTBOX, organisation, "'stock.changed'", payload),
     ]  # fmt: skip
     return [statement + ";" for statement in statements]

@@ -4,13 +4,19 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from tests.channels.support import BazaarConnector, new_bazaar
 
 from entrepot import upkeep
+from entrepot.channels import facade as channels
+from entrepot.channels.connections import read_credentials
+from entrepot.channels.facade import Vault, new_vault_key
 from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
 from entrepot.jobs import facade as jobs
 from entrepot.kernel.clock import utc_now
 from entrepot.kernel.ids import new_id
+
+CONNECTOR = BazaarConnector()
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +35,19 @@ async def test_a_worker_counts_as_alive_for_a_minute_and_is_forgotten_after_a_da
     await upkeep.beat(database, new_id(), clock=lambda: now + timedelta(days=2))
     async with database.transaction(None) as tx:
         assert await jobs.workers(tx, now + timedelta(days=2)) == jobs.Workers(alive=1, known=1)
+
+
+async def test_credentials_come_under_the_new_key_and_one_that_cannot_be_opened_stops_nobody(
+    database: Database, organisation_id: UUID
+) -> None:
+    old, new = new_vault_key(), new_vault_key()
+    other = (await identity.create_organisation(database, "Other")).id
+    for organisation, key in ((other, new_vault_key()), (organisation_id, old)):
+        async with database.transaction(organisation) as tx:
+            made = await channels.connect(tx, Vault({"first": key}, "first"), CONNECTOR, new_bazaar("Bazaar"))
+    assert await upkeep.reseal(database, Vault({"second": new, "first": old}, "second")) == 1
+    async with database.transaction(organisation_id) as tx:
+        assert (await read_credentials(tx, Vault({"second": new}, "second"), made.id))["access_token"] == "right"
 
 
 async def test_what_is_old_is_deleted_and_what_is_not_stays(database: Database, organisation_id: UUID) -> None:

@@ -24,12 +24,13 @@ from entrepot.allocation import facade as allocation
 from entrepot.api import build_api
 from entrepot.api.dependencies import Services
 from entrepot.channels import facade as channels
+from entrepot.channels.client import TransportSettings
 from entrepot.channels.contract import Api, ConnectorError, HandlesWebhooks
 from entrepot.channels.contracts import Connection, ConnectionDefaults
 from entrepot.channels.health import HealthRecorder
 from entrepot.channels.inbox import Inbox, webhook_url
 from entrepot.channels.signals import Signals
-from entrepot.channels.transport import ChannelTransport, TransportSettings
+from entrepot.channels.transport import ChannelTransport
 from entrepot.channels.vault import Vault
 from entrepot.connectors import registry
 from entrepot.database.pool import Database
@@ -42,6 +43,7 @@ from entrepot.secret_key import secret_keys
 from entrepot.settings import PlatformSettings, Settings, load
 from entrepot.stock.facade import HoldGate, StockWatch
 from entrepot.sync import facade as sync
+from entrepot.sync.alerts import ALERT, LOG, send_alert
 from entrepot.sync.desk import ChannelDesk
 from entrepot.sync.importing import PRODUCT_IMPORT, import_products
 from entrepot.web.live.hub import LiveHub
@@ -123,7 +125,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             database, core.vault, registry.connector_of, lambda: public_url, _waker(database), signals=core.signals
         )
         services = Services(
-            database, authenticator, HoldGate(database), desk, registry.connector_of, registry.manifests,
+            database, authenticator, HoldGate(database, safety_too=not settings.inventory.overselling_protection), desk,
+            registry.connector_of, registry.manifests,
             secure=secure, reservation_timeout=timedelta(seconds=settings.inventory.reservation_timeout_s),
             low_stock_threshold=settings.inventory.low_stock_threshold, learning=learning(settings),
         )  # fmt: skip
@@ -243,8 +246,8 @@ def job_runner(core: Core) -> JobRunner:
     settings = core.settings
     return JobRunner(
         core.database,
-        {PRODUCT_IMPORT: import_products},
-        upkeep.schedules(core.database, auto_reorder=settings.inventory.auto_reorder),
+        {PRODUCT_IMPORT: import_products, ALERT: partial(send_alert, alert_channels=reachable(settings))},
+        upkeep.schedules(core.database, core.vault, auto_reorder=settings.inventory.auto_reorder),
         JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),
     )
 
@@ -268,6 +271,7 @@ def connection_defaults(settings: Settings, channel: str) -> ConnectionDefaults:
         sync_interval_s=max(1, round(platform.sync_frequency_s or settings.sync.poll_interval_s)),
         share=None if share is None else Decimal(str(share)).quantize(Decimal("0.0001")),
         fulfilment_only=platform.fulfillment_only,
+        priority=0 if platform.primary else 50 if platform.priority is None else platform.priority,
     )
 
 
@@ -279,7 +283,16 @@ def sync_settings(settings: Settings) -> sync.SyncSettings:
         write_settling_s=settings.sync.write_settling_s,
         drift_interval_s=settings.sync.drift_interval_s,
         retry_attempts=settings.sync.retry_attempts,
+        parallel_syncs=settings.sync.parallel_syncs,
+        alert_threshold=settings.error_handling.alert_threshold,
+        alert_channels=reachable(settings),
+        auto_recovery=settings.error_handling.auto_recovery,
     )
+
+
+def reachable(settings: Settings) -> tuple[str, ...]:
+    """Return where alerts can go: the log, and addresses."""
+    return tuple(each for each in settings.error_handling.alert_channels if each == LOG or "://" in each)
 
 
 def learning(settings: Settings) -> allocation.Learning:

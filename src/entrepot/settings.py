@@ -28,6 +28,7 @@ from entrepot.settings_values import (
     text_list,
     url,
     whole,
+    whole_up_to,
 )
 
 
@@ -44,15 +45,13 @@ def setting(
     *,
     key: str | None = None,
     env: str | None = None,
-    acts: bool = True,
 ) -> Any:
     """Declare one setting: its default, how to read it, what it means (with its unit).
 
     `key` is its name in the YAML file if that differs from the field's, `env` its variable if that is not
-    ENTREPOT_<SECTION>_<KEY>. `acts` is False for words that clients' files contain but this version does not act on:
-    they are accepted, and the hub says so when it starts.
+    ENTREPOT_<SECTION>_<KEY>.
     """
-    return field(default=default, metadata={"parse": parse, "meaning": meaning, "key": key, "env": env, "acts": acts})
+    return field(default=default, metadata={"parse": parse, "meaning": meaning, "key": key, "env": env})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +93,9 @@ class SyncSettings:
         key="write_settling",
     )
     parallel_syncs: int = setting(
-        8, at_least(1), "How many connections are worked on at the same time (always all).", acts=False
+        8,
+        at_least(1),
+        "Of how many connections one worker reads orders or listings at the same time; nothing else waits.",
     )
 
 
@@ -111,7 +112,10 @@ class InventorySettings:
         "At how many units to sell a variant counts as low, where neither it nor its product says otherwise.",
     )
     overselling_protection: bool = setting(
-        True, switch, "Refuse reservations beyond what is available to sell (always on).", acts=False
+        True,
+        switch,
+        "Refuse reservations over HTTP beyond what is available to sell; `no` lets them take the safety stock too, never more"
+        " than there is.",
     )
     auto_reorder: bool = setting(
         False,
@@ -139,9 +143,19 @@ class AllocationSettings:
 class ErrorHandlingSettings:
     """`error_handling`: when people are told."""
 
-    alert_threshold: int = setting(5, at_least(1), "How many failures in a row raise an alert.", acts=False)
-    alert_channels: tuple[str, ...] = setting((), text_list, "Where alerts go.", acts=False)
-    auto_recovery: bool = setting(True, switch, "Try again by itself after a failure (always on).", acts=False)
+    alert_threshold: int = setting(
+        5, at_least(1), "After how many failures in a row of one kind of work with a connection people are told."
+    )
+    alert_channels: tuple[str, ...] = setting(
+        ("log",),
+        text_list,
+        "Where alerts go: `log`, and addresses (https://...) that get a POST with the alert as JSON, its sentence as `text`.",
+    )
+    auto_recovery: bool = setting(
+        True,
+        switch,
+        "Go on by itself after alert_threshold failures; `no` stops the connection then, until a person tests or resumes it.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +186,12 @@ class DemoSettings:
 class PlatformSettings:
     """`platforms.<name>`: what connections to the channel of that name start with, each can be changed later."""
 
-    priority: int = setting(0, whole, "The channel's rank as a source of truth; higher wins.", acts=False)
-    primary: bool = setting(False, switch, "Whether it is the shop that leads.", acts=False)
+    priority: int | None = setting(
+        None, whole_up_to(1000), "The priority of a new connection, 0 to 1000: the lower is served first; empty is 50."
+    )
+    primary: bool = setting(
+        False, switch, "Whether it is the shop that leads: a new connection is served before all others (priority 0)."
+    )
     sync_frequency_s: float | None = setting(
         None,
         duration_s,
@@ -221,7 +239,7 @@ class Settings:
     demo: DemoSettings = field(default_factory=DemoSettings)
     platforms: Mapping[str, PlatformSettings] = field(default_factory=dict)
     without_effect: tuple[str, ...] = field(default=(), metadata={"internal": True})
-    """Settings that were given and that this version reads but does not act on."""
+    """Words that were given and that nothing can be done about, each with the reason: the hub says so when it starts."""
 
     @property
     def address(self) -> str:
@@ -250,7 +268,6 @@ class SettingDoc:
     env: str | None
     default: str
     meaning: str
-    acts: bool
 
 
 def _key(item: Field[Any]) -> str:
@@ -273,15 +290,17 @@ def all_settings() -> list[SettingDoc]:
         for item in _own(kind):
             path = f"{section}.{_key(item)}" if section else _key(item)
             env = None if kind is PlatformSettings else _env_name(section, item)
-            found.append(SettingDoc(path, env, _shown(item), item.metadata["meaning"], item.metadata["acts"]))
+            found.append(SettingDoc(path, env, _shown(item), item.metadata["meaning"]))
     return found
 
 
 def _shown(item: Field[Any]) -> str:
     assert item.default is not MISSING
     default = item.default
-    if default is None or default == ():
+    if default is None:
         return ""
+    if isinstance(default, tuple):
+        return ", ".join(default)
     if isinstance(default, bool):
         return "yes" if default else "no"
     if item.metadata["parse"] is duration_s:
@@ -294,7 +313,6 @@ class _Source:
 
     def __init__(self, file: Path | None, env: Mapping[str, str]) -> None:
         self.file, self.env = file, env
-        self.without_effect: list[str] = []
 
     def fail(self, where: str, reason: str) -> SettingsNotValid:
         return SettingsNotValid(f"{where}: {reason}.")
@@ -320,8 +338,6 @@ class _Source:
                 values[item.name] = item.metadata["parse"](raw)
             except ValueError as error:
                 raise self.fail(where, str(error)) from None
-            if not item.metadata["acts"] and values[item.name] != item.default:
-                self.without_effect.append(full)
         return values
 
     def mapping(self, node: yaml.Node | None, path: str) -> dict[str, yaml.Node]:
@@ -385,9 +401,21 @@ def load(env: Mapping[str, str] | None = None, **given: Any) -> Settings:
         path = f"platforms.{name}"
         source.refuse_unknown(source.mapping(node, path), {_key(item) for item in _own(PlatformSettings)}, path)
         platforms[name] = PlatformSettings(**source.section(PlatformSettings, node, path, env=False))
+    leading = [name for name, platform in platforms.items() if platform.primary]
+    if len(leading) > 1:
+        raise source.fail(f"{file}, platforms", f"only one can be primary, not {' and '.join(leading)}")
     values["platforms"] = platforms
     values.update({name: value for name, value in given.items() if value is not None})
-    return Settings(**values, without_effect=tuple(source.without_effect))
+    return Settings(**values, without_effect=_unreachable(values["error_handling"].alert_channels))
+
+
+def _unreachable(alert_channels: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what to say of the words among the alert channels that are no place to send to (`email`, `slack`)."""
+    return tuple(
+        f"error_handling.alert_channels: {word} (name `log`, or the address of a webhook: https://...)"
+        for word in alert_channels
+        if word != "log" and not word.startswith(("https://", "http://"))
+    )
 
 
 def reference_page() -> str:
@@ -400,16 +428,13 @@ def reference_page() -> str:
         "`2h` or as seconds; shares `40%` or `0.4`; switches `yes` or `no`. A wrong value stops the start with its",
         "file, line and key.",
         "",
-        "Those marked * are accepted, but this version does not act on them, and says so when it starts.",
-        "",
         "| key | environment | default | meaning |",
         "| --- | --- | --- | --- |",
     ]
     for item in all_settings():
-        mark = "" if item.acts else " *"
         env = f"`{item.env}`" if item.env else ""
         default = f"`{item.default}`" if item.default else ""
-        lines.append(f"| `{item.path}`{mark} | {env} | {default} | {item.meaning} |")
+        lines.append(f"| `{item.path}` | {env} | {default} | {item.meaning} |")
     return "\n".join(lines) + "\n"
 
 

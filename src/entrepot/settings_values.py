@@ -63,6 +63,18 @@ def at_least(minimum: int) -> Callable[[Any], int]:
     return read
 
 
+def whole_up_to(most: int) -> Callable[[Any], int]:
+    """Return a reader of whole numbers from 0 to `most`."""
+
+    def read(value: Any) -> int:
+        number = whole(value)
+        if not 0 <= number <= most:
+            raise ValueError(f"{number} must be from 0 to {most}")
+        return number
+
+    return read
+
+
 def port(value: Any) -> int:
     """Read a TCP port; 0 means any free one."""
     number = whole(value)

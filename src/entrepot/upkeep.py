@@ -16,6 +16,7 @@ from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
 from entrepot.jobs import facade as jobs
 from entrepot.kernel.clock import Clock, utc_now
+from entrepot.kernel.errors import EntrepotError
 from entrepot.kernel.ids import new_id
 from entrepot.stock import facade as stock
 
@@ -25,6 +26,7 @@ BEAT_EVERY_S = 10.0
 TIDY_AT = "7 * * * *"
 MEND_AT = "*/5 * * * *"
 REORDER_AT = "* * * * *"
+RESEAL_AT = "17 * * * *"
 KEEP_DELIVERIES = timedelta(days=7)
 """How long processed webhook deliveries stay, to look into or to replay."""
 
@@ -46,11 +48,12 @@ async def beat(database: Database, worker_id: UUID, *, clock: Clock = utc_now) -
         await jobs.beat(tx, worker_id, socket.gethostname(), os.getpid(), clock())
 
 
-def schedules(database: Database, *, auto_reorder: bool = False) -> tuple[jobs.Schedule, ...]:
+def schedules(database: Database, vault: channels.Vault, *, auto_reorder: bool = False) -> tuple[jobs.Schedule, ...]:
     """Return what is done by the clock, by one worker each time. Nothing depends on a single run: the next does it."""
     always = (
         jobs.Schedule("tidy", TIDY_AT, lambda: tidy(database)),
         jobs.Schedule("mend-jobs", MEND_AT, lambda: mend(database)),
+        jobs.Schedule("reseal", RESEAL_AT, lambda: reseal(database, vault)),
     )
     return (*always, jobs.Schedule("reorder", REORDER_AT, lambda: reorder(database))) if auto_reorder else always
 
@@ -67,6 +70,22 @@ async def reorder(database: Database) -> int:
     if drafts:
         log.info("purchase_orders_drafted", drafts=drafts)
     return drafts
+
+
+async def reseal(database: Database, vault: channels.Vault) -> int:
+    """Encrypt credentials that an older secret key encrypts with the active one; return how many that were.
+
+    Harmless when two workers do it at once: each credential is locked.
+    """
+    done = 0
+    for organisation in await identity.list_organisations(database):
+        try:
+            done += await channels.rotate_vault_key(database, vault, organisation.id)
+        except EntrepotError as error:  # A key is missing: the others' credentials are done all the same.
+            log.warning("credentials_not_resealed", organisation=str(organisation.id), error=error.detail)
+    if done:
+        log.info("credentials_resealed", key=vault.active, credentials=done)
+    return done
 
 
 async def mend(database: Database) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from benchmarks import interleavings
@@ -162,10 +163,17 @@ def test_random_interleavings_oversell_nothing(absolute: bool) -> None:
     assert interleavings.oversold(11, 3_000, steps=40, absolute=absolute) == 0
 
 
-def test_the_interleavings_would_notice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A raise that does not wait for the lowering is caught."""
-    monkeypatch.setattr(Holding, "liability", lambda self, now: min(self.most, now))
-    assert interleavings.oversold(11, 1_000, steps=40) > 0
+class Hasty(EscrowState):
+    """Believes that a lowering is done as soon as it is told, before the channel has said so."""
+
+    def plan(self) -> tuple[EscrowState, tuple[Command, ...]]:
+        state, commands = super().plan()
+        believed = tuple(replace(account, most=min(account.most, account.heading)) for account in state.accounts)
+        return replace(state, accounts=believed), commands
+
+
+def test_the_interleavings_would_notice() -> None:
+    assert interleavings.oversold(11, 1_000, steps=40, escrow=Hasty) > 0
 
 
 @pytest.mark.parametrize("absolute", [False, True])

@@ -10,24 +10,17 @@ from uuid import UUID
 import httpx
 import pytest
 import structlog
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from tests.api.support import RecordedWork, serve
+from tests.api.support import channel_desk, serve
 
 from entrepot.api.build import build_api
 from entrepot.api.dependencies import Services
 from entrepot.connectors import registry
 from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
-from entrepot.identity import passwords
 from entrepot.stock.facade import HoldGate
-
-
-@pytest.fixture(autouse=True)
-def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "_hasher", PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),)))
+from entrepot.sync.desk import ChannelDesk
 
 
 @pytest.fixture(autouse=True)
@@ -39,17 +32,18 @@ def _plain_logs() -> Iterator[None]:
 
 
 @pytest.fixture
-def work() -> RecordedWork:
-    return RecordedWork()
+async def desk(database: Database) -> AsyncIterator[ChannelDesk]:
+    async with channel_desk(database) as made:
+        yield made
 
 
 @pytest.fixture
-def services(database: Database, work: RecordedWork) -> Services:
+def services(database: Database, desk: ChannelDesk) -> Services:
     return Services(
         database=database,
         authenticator=identity.Authenticator(database, b"k" * 32),
         gate=HoldGate(database),
-        channels=work,
+        channels=desk,
         find_connector=registry.connector_of,
         manifests=registry.manifests,
     )

@@ -6,17 +6,16 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 import httpx
 import uvicorn
 
-from entrepot.channels.contract import CheckReport
-from entrepot.channels.contracts import NewConnection
-from entrepot.identity import facade as identity
-from entrepot.kernel.ids import new_id
+from entrepot.channels.client import TransportSettings
+from entrepot.channels.facade import ChannelTransport, Vault, new_vault_key
+from entrepot.connectors import registry
+from entrepot.database.pool import Database
+from entrepot.sync.desk import ChannelDesk
 
 PASSWORD = "correct horse battery"
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "code", "requestId"}
@@ -33,32 +32,15 @@ def check_problem(response: httpx.Response, status: int, code: str) -> dict[str,
     return body
 
 
-@dataclass
-class RecordedWork:
-    """Stands where the composition puts the work that needs a channel's network; remembers what it was asked."""
-
-    asked: list[tuple[str, Any]] = field(default_factory=list)
-
-    async def connect(self, actor: identity.Actor, new: NewConnection) -> UUID:
-        self.asked.append(("connect", new))
-        return new_id()
-
-    async def check(self, actor: identity.Actor, connection_id: UUID) -> CheckReport:
-        self.asked.append(("check", connection_id))
-        return CheckReport(ok=True, summary="All is well.", account="demo")
-
-    async def replace_credentials(self, actor: identity.Actor, connection_id: UUID, values: dict[str, str]) -> None:
-        self.asked.append(("replace_credentials", connection_id))
-
-    async def disconnect(self, actor: identity.Actor, connection_id: UUID) -> None:
-        self.asked.append(("disconnect", connection_id))
-
-    async def start_sync(self, actor: identity.Actor, connection_id: UUID, kind: str) -> Any:
-        self.asked.append(("start_sync", (connection_id, kind)))
-        return new_id()
-
-    async def cancel_run(self, actor: identity.Actor, run_id: UUID) -> None:
-        self.asked.append(("cancel_run", run_id))
+@asynccontextmanager
+async def channel_desk(database: Database, settings: TransportSettings | None = None) -> AsyncIterator[ChannelDesk]:
+    """The channel work as the composition makes it."""
+    vault = Vault({"k": new_vault_key()}, "k")
+    transport = ChannelTransport(database, vault, registry.connector_of, settings=settings)
+    try:
+        yield ChannelDesk(database, vault, transport, registry.connector_of, public_url="http://127.0.0.1:1")
+    finally:
+        await transport.close()
 
 
 @asynccontextmanager

@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from tests.api.support import RecordedWork, serve
+from tests.api.support import channel_desk, serve
 
 from entrepot.api.build import build_api
 from entrepot.api.contract import PATHS, Path
 from entrepot.api.dependencies import Services
+from entrepot.channels.client import TransportSettings
 from entrepot.connectors import registry
 from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
@@ -34,15 +35,18 @@ async def _prepare(database: Database) -> str:
 
 async def _serve(url: str, started: threading.Event, found: dict[str, Any], stop: asyncio.Event) -> None:
     database = await Database.connect(url)
-    services = Services(
-        database=database, authenticator=identity.Authenticator(database, b"k" * 32), gate=HoldGate(database),
-        channels=RecordedWork(), find_connector=registry.connector_of, manifests=registry.manifests,
-    )  # fmt: skip
-    found["key"] = await _prepare(database)
-    async with serve(Starlette(routes=[Mount("/api", build_api(services))])) as address:
-        found["address"] = f"{address}/api"
-        started.set()
-        await stop.wait()
+    # Whatever address is generated, no call leaves this machine: the way to channels ends at a port that nobody listens on.
+    nowhere = TransportSettings(proxy="http://127.0.0.1:9", tries=1, call_total_max_s=1.0, rate_wait_max_s=0.1)
+    async with channel_desk(database, nowhere) as desk:
+        services = Services(
+            database=database, authenticator=identity.Authenticator(database, b"k" * 32), gate=HoldGate(database),
+            channels=desk, find_connector=registry.connector_of, manifests=registry.manifests,
+        )  # fmt: skip
+        found["key"] = await _prepare(database)
+        async with serve(Starlette(routes=[Mount("/api", build_api(services))])) as address:
+            found["address"] = f"{address}/api"
+            started.set()
+            await stop.wait()
     await database.close()
 
 
@@ -62,7 +66,7 @@ def served(database_url: str) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def schema(served: dict[str, Any]) -> Any:
-    document = httpx.get(f"{served['address']}/openapi.json").json()
+    document = httpx.get(f"{served['address']}/openapi.json", timeout=120).json()
     loaded = schemathesis.openapi.from_dict(document)
     loaded.config.update(base_url=served["address"])
     return loaded

@@ -1,7 +1,7 @@
 """Products, stock, reservations, orders, connections, allocation and sync over HTTP."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,12 +9,13 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from tests.api.support import RecordedWork, check_problem
+from tests.api.support import check_problem
 
 from entrepot.channels.contract import ChannelOrder, ChannelOrderLine, ChannelOrderStatus
 from entrepot.database.pool import Database
 from entrepot.kernel.ids import new_id
 from entrepot.orders import facade as orders
+from entrepot_sandbox.server import Config, Running, running
 
 KeyMaker = Callable[..., Awaitable[str]]
 
@@ -298,21 +299,41 @@ async def test_an_order_is_found_and_fulfilled_once(
     check_problem(await client.get(f"/orders/{new_id()}"), 404, "not-found")
 
 
-async def test_connections_are_shown_changed_and_paused(
-    client: httpx.AsyncClient, connection_id: UUID, work: RecordedWork
-) -> None:
+@pytest.fixture
+async def market() -> AsyncIterator[Running]:
+    async with running(Config(seed=5, products=3, channels=("shopify",), time_scale=50)) as sandbox:
+        yield sandbox
+
+
+async def test_connections_are_made_tested_changed_paused_and_ended(client: httpx.AsyncClient, market: Running) -> None:
+    (account,) = market.sandbox.markets["shopify"].accounts()
+    wanted = {
+        "channel": "shopify", "name": "Shop", "environment": "simulated",
+        "settings": {**account.settings, "simulator_url": market.url}, "credentials": account.credentials,
+    }  # fmt: skip
+    wrong = {**wanted, "credentials": {**account.credentials, "access_token": "wrong"}}
+    refused = check_problem(await client.post("/v1/connections", json=wrong), 409, "connection-test-failed")
+    assert "access token" in refused["detail"]
+    assert (await client.get("/channels")).json()["channels"] == []
+    made = await client.post("/v1/connections", json=wanted, headers={"Idempotency-Key": "shop"})
+    assert made.status_code == 201, made.text
+    assert (
+        await client.post("/v1/connections", json=wanted, headers={"Idempotency-Key": "shop"})
+    ).json() == made.json()
     (shown,) = (await client.get("/channels")).json()["channels"]
-    assert (shown["id"], shown["condition"], shown["share"]) == (str(connection_id), "new", None)
-    changed = await client.put(f"/channels/{connection_id}", json={"buffer": 3, "share": "0.25"})
-    assert changed.status_code in (200, 422), changed.text
-    path = f"/v1/connections/{connection_id}"
+    assert (shown["id"], shown["condition"], shown["share"]) == (made.json()["connection"]["id"], "new", None)
+    assert account.credentials["access_token"] not in made.text
+    path = f"/v1/connections/{shown['id']}"
+    changed = await client.put(f"/channels/{shown['id']}", json={"buffer": 3, "share": "0.25"})
+    assert changed.status_code == 200, changed.text
     assert (await client.post(f"{path}/pause")).json()["connection"]["state"] == "paused"
-    refused = await client.post(f"/channels/{connection_id}/sync", json=["orders"])
-    check_problem(refused, 409, "not-active")
+    check_problem(await client.post(f"/channels/{shown['id']}/sync", json=["orders"]), 409, "not-active")
     assert (await client.post(f"{path}/resume")).json()["connection"]["state"] == "active"
-    assert (await client.post(f"{path}/test")).json()["summary"] == "All is well."
-    assert (await client.delete(f"/channels/{connection_id}")).status_code == 204
-    assert work.asked == [("check", connection_id), ("disconnect", connection_id)]
+    tested = (await client.post(f"{path}/test")).json()
+    assert (tested["ok"], bool(tested["account"])) == (True, True), tested
+    assert (await client.delete(f"/channels/{shown['id']}")).status_code == 204
+    assert (await client.get("/channels")).json()["channels"] == []
+    assert (await client.post(f"{path}/test")).json()["ok"] is False, "its credentials are gone"
     check_problem(await client.get(f"/v1/connections/{new_id()}"), 404, "connection-not-found")
     manifests = (await client.get("/v1/channels")).json()["channels"]
     assert {each["key"] for each in manifests} >= {"shopify", "square", "amazon"}

@@ -142,10 +142,10 @@ async def test_a_sku_that_is_too_long_is_a_problem_of_its_row(database: Database
 
 
 async def test_an_import_that_is_stopped_keeps_what_it_did_and_the_same_file_does_the_rest(
-    database: Database, organisation_id: UUID, monkeypatch: pytest.MonkeyPatch
+    database: Database, organisation_id: UUID
 ) -> None:
-    monkeypatch.setattr(importing, "CHUNK", 10)
-    actor, text = identity.system_actor(organisation_id), many(25)
+    rest_of_it = 15
+    actor, text = identity.system_actor(organisation_id), many(importing.CHUNK + rest_of_it)
     async with database.transaction(organisation_id) as tx:
         job_id = await importing.start_import(tx, actor, text, currency="EUR")
 
@@ -164,9 +164,9 @@ async def test_an_import_that_is_stopped_keeps_what_it_did_and_the_same_file_doe
     await jobs.perform(database, PRODUCT_IMPORT, cancel_after_the_first, organisation_id, job_id)
     async with database.transaction(organisation_id) as tx:
         job = await jobs.detail(tx, job_id)
-    assert (job.state, job.done, report_of(job).created) == (JobState.CANCELLED, 10, 10)
+    assert (job.state, job.done, report_of(job).created) == (JobState.CANCELLED, importing.CHUNK, importing.CHUNK)
     rest = await load(database, organisation_id, text)
-    assert (rest.created, rest.updated) == (15, 10)
+    assert (rest.created, rest.updated) == (rest_of_it, importing.CHUNK)
 
 
 async def start_worker(database_url: str, folder: Path) -> asyncio.subprocess.Process:

@@ -19,7 +19,7 @@ from entrepot.channels.contract import (
 )
 from entrepot.channels.contracts import HealthStatus
 from entrepot.channels.health import Facts, HealthRecorder, judge
-from entrepot.channels.transport import CallOutcome
+from entrepot.channels.tries import CallOutcome
 from entrepot.channels.vault import Vault, new_vault_key
 from entrepot.database.pool import Database
 

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from tests.channels.support import MANIFEST, BazaarConnector, TokenBazaarConnector, new_bazaar, served
 
 from entrepot.channels import facade
+from entrepot.channels.client import TransportSettings
 from entrepot.channels.connections import read_credentials
 from entrepot.channels.contract import (
     Call,
@@ -32,7 +33,8 @@ from entrepot.channels.contract import (
     UnexpectedAnswer,
 )
 from entrepot.channels.contracts import Connection, NewConnection
-from entrepot.channels.transport import CallOutcome, ChannelApi, ChannelTransport, TransportSettings
+from entrepot.channels.transport import ChannelApi, ChannelTransport
+from entrepot.channels.tries import CallOutcome
 from entrepot.channels.vault import Vault, new_vault_key
 from entrepot.database.pool import Database
 

@@ -14,33 +14,28 @@ Set UPDATE_SNAPSHOTS=1 to write the snapshots anew; read the difference before y
 from __future__ import annotations
 
 import logging
-import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, ClassVar
+from datetime import UTC
 
 import msgspec
 import pytest
-from tests.connectors.scripted import AT, Answer, ScriptedApi, reply
+from tests.connectors.contract_base import ContractBase, add_unknown, changed, null, with_unknown_fields, without
+from tests.connectors.scripted import AT, Answer, reply
 
 from entrepot.channels.contract import (
     PROTOCOL_OF,
     Call,
     Capability,
-    ChannelListing,
     ChannelOrder,
     ConnectorError,
     CredentialsRejected,
-    ListingRef,
     OutcomeUnknown,
     Page,
     QuantityBatch,
     QuantitySemantics,
     RateLimited,
-    Reply,
     RequestRejected,
     TemporarilyUnavailable,
     UnexpectedAnswer,
@@ -63,123 +58,12 @@ STATUSES: Sequence[tuple[int, type[ConnectorError]]] = (
     (503, TemporarilyUnavailable),
     (504, TemporarilyUnavailable),
 )
-PAGES_MAX = 50
 URL = "https://hub.example/webhooks/in/abc"
 SECRET = "our-webhook-secret-4711"
 
 
-class ConnectorContract:
+class ConnectorContract(ContractBase):
     """What must hold of every connector."""
-
-    connector: ClassVar[Any]
-    settings: ClassVar[Mapping[str, str]]
-    credentials: ClassVar[Mapping[str, str]]
-    payloads: ClassVar[Path]
-    status_errors: ClassVar[Mapping[int, type[ConnectorError]]] = {}
-    """Where this channel's documentation gives a status another meaning than STATUSES has."""
-    optional_fields: ClassVar[Sequence[str]] = ()
-    """Names of fields of orders and listings that the channel may leave out or send as null."""
-
-    # ---- what a subclass supplies ----------------------------------------------------------------------
-
-    def check_call(self, call: Call) -> None:
-        """Assert that the call is valid by the official specification."""
-        raise NotImplementedError
-
-    def order_pages(self) -> list[Answer]:
-        """Return the answers that lead pull_orders from no cursor to its last page; one order on two pages."""
-        raise NotImplementedError
-
-    def listing_pages(self) -> list[Answer]:
-        """Return the answers that lead pull_listings from no cursor to its last page, over at least two pages."""
-        raise NotImplementedError
-
-    def push(self) -> tuple[QuantityBatch, list[Answer]]:
-        """Return a batch of at least two changes and the answers that accept it."""
-        raise NotImplementedError
-
-    def read(self) -> tuple[Sequence[ListingRef], list[Answer]]:
-        """Return listings to read (the last one unknown to the channel) and the answers."""
-        raise NotImplementedError
-
-    def healthy(self) -> list[Answer]:
-        """Return the answers to a check where all is well."""
-        raise NotImplementedError
-
-    def sign(self, body: bytes, url: str, secret: str) -> Mapping[str, str]:
-        """Return the headers with which the channel would deliver this body."""
-        raise NotImplementedError
-
-    def webhooks(self) -> Mapping[str, tuple[bytes, Mapping[str, str]]]:
-        """Return name -> (body, headers without signature): at least one order and what else is parsed."""
-        raise NotImplementedError
-
-    # ---- helpers ---------------------------------------------------------------------------------------
-
-    def api(self, answers: Sequence[Answer], *, repeat_last: bool = False) -> ScriptedApi:
-        """Return a scripted connection that checks every call against the specification."""
-        return ScriptedApi(
-            self.connector,
-            answers,
-            settings=self.settings,
-            credentials=self.credentials,
-            check_call=self.check_call,
-            repeat_last=repeat_last,
-        )
-
-    def recorded(self, name: str, **headers: str) -> Reply:
-        """Return a payload file as an answer."""
-        return reply((self.payloads / name).read_bytes(), 200, **headers)
-
-    def snapshot(self, name: str, value: Any) -> None:
-        """Assert that mapped values equal the stored ones."""
-        path = self.payloads / f"{name}.snapshot.json"
-        text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=1).decode() + "\n"
-        if os.environ.get("UPDATE_SNAPSHOTS"):
-            path.write_text(text)
-        assert path.exists(), f"no snapshot {path.name}: run once with UPDATE_SNAPSHOTS=1 and read it"
-        assert text == path.read_text()
-
-    def needs(self, capability: Capability) -> None:
-        """Leave the test out where the connector does not claim the capability."""
-        if capability not in self.connector.manifest.capabilities:
-            pytest.skip(f"{self.connector.manifest.key} does not declare {capability.value}")
-
-    async def all_orders(self, answers: Sequence[Answer]) -> tuple[list[ChannelOrder], Page[ChannelOrder]]:
-        """Pull orders to the last page; return them all and that page."""
-        api, orders = self.api(answers), list[ChannelOrder]()
-        cursor: str | None = None
-        for _ in range(PAGES_MAX):
-            page: Page[ChannelOrder] = await self.connector.pull_orders(api, cursor)
-            orders.extend(page.items)
-            if not page.more:
-                assert api.unused == 0, f"{api.unused} answers were never asked for"
-                return orders, page
-            assert page.cursor is not None
-            assert page.cursor != cursor, "a page leads to itself"
-            assert page.complete_until is None, "complete_until is for the last page only"
-            cursor = page.cursor
-        raise AssertionError("the pages do not end")
-
-    async def all_listings(self, answers: Sequence[Answer]) -> list[ChannelListing]:
-        """Pull listings to the last page."""
-        api, listings = self.api(answers), list[ChannelListing]()
-        cursor: str | None = None
-        for _ in range(PAGES_MAX):
-            page: Page[ChannelListing] = await self.connector.pull_listings(api, cursor)
-            listings.extend(page.items)
-            if not page.more:
-                assert api.unused == 0, f"{api.unused} answers were never asked for"
-                return listings
-            assert page.cursor is not None
-            assert page.cursor != cursor, "a page leads to itself"
-            cursor = page.cursor
-        raise AssertionError("the pages do not end")
-
-    def secrets_in(self, *texts: object) -> list[str]:
-        """Return the names of credentials whose value occurs in any of the texts."""
-        joined = "\n".join(f"{text!r}\n{text!s}" for text in texts)
-        return [name for name, value in self.credentials.items() if value and value in joined]
 
     # ---- what it declares ------------------------------------------------------------------------------
 
@@ -343,29 +227,41 @@ class ConnectorContract:
     @pytest.mark.parametrize("cursor", ["", "nonsense", "{}", '{"a": 1}', "[]", "null", "\x00"])
     async def test_a_damaged_cursor_is_an_unexpected_answer_or_starts_over(self, cursor: str) -> None:
         self.needs(Capability.PULL_ORDERS)
-        api = self.api(self.order_pages(), repeat_last=True)
+        fresh, api = self.api(self.order_pages(), repeat_last=True), self.api(self.order_pages(), repeat_last=True)
+        from_the_start = await self.connector.pull_orders(fresh, None)
         try:
             page = await self.connector.pull_orders(api, cursor)
         except UnexpectedAnswer:
+            assert api.calls == [], "the channel was asked with a cursor that cannot be read"
             return
-        assert isinstance(page, Page)
+        assert api.calls == fresh.calls, "it neither starts over nor says that the cursor is damaged"
+        assert page == from_the_start
 
     async def test_unknown_fields_change_nothing(self) -> None:
         if Capability.PULL_ORDERS in self.connector.manifest.capabilities:
             expected, _ = await self.all_orders(self.order_pages())
-            found, _ = await self.all_orders([_with_unknown_fields(each) for each in self.order_pages()])
+            found, _ = await self.all_orders([with_unknown_fields(each) for each in self.order_pages()])
             assert found == expected
         if Capability.PULL_LISTINGS in self.connector.manifest.capabilities:
             plain = await self.all_listings(self.listing_pages())
-            assert await self.all_listings([_with_unknown_fields(each) for each in self.listing_pages()]) == plain
+            assert await self.all_listings([with_unknown_fields(each) for each in self.listing_pages()]) == plain
 
     async def test_optional_fields_may_be_missing(self) -> None:
+        assert self.optional_fields, "every channel leaves something out"
+        orders, listings = dict[str, int](), set[str]()
+        if Capability.PULL_ORDERS in self.connector.manifest.capabilities:
+            orders = _units(await self.all_orders(self.order_pages()))
+        if Capability.PULL_LISTINGS in self.connector.manifest.capabilities:
+            listings = {each.ref.external_id for each in await self.all_listings(self.listing_pages())}
         for name in self.optional_fields:
-            for change in (_without(name), _null(name)):
-                if Capability.PULL_ORDERS in self.connector.manifest.capabilities:
-                    await self.all_orders([_changed(each, change) for each in self.order_pages()])
-                if Capability.PULL_LISTINGS in self.connector.manifest.capabilities:
-                    await self.all_listings([_changed(each, change) for each in self.listing_pages()])
+            for change in (without(name), null(name)):
+                if orders:
+                    found = _units(await self.all_orders([changed(each, change) for each in self.order_pages()]))
+                    assert found.keys() == orders.keys(), f"without {name} orders are lost"
+                    assert all(found[id] >= units for id, units in orders.items()), f"without {name} units are lost"
+                if listings:
+                    some = await self.all_listings([changed(each, change) for each in self.listing_pages()])
+                    assert {each.ref.external_id for each in some} == listings, f"without {name} listings are lost"
 
     @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"null", b"[]", b"{}", b'"text"', b'{"data": null}'])
     async def test_a_nonsense_answer_is_a_connector_error(self, body: bytes) -> None:
@@ -480,47 +376,10 @@ class ConnectorContract:
     def test_a_webhook_with_unknown_fields_maps_the_same(self) -> None:
         self.needs(Capability.WEBHOOKS)
         for body, headers in self.webhooks().values():
-            more = msgspec.json.encode(_add_unknown(msgspec.json.decode(body)))
+            more = msgspec.json.encode(add_unknown(msgspec.json.decode(body)))
             assert self.connector.parse_webhook(more, headers) == self.connector.parse_webhook(body, headers)
 
 
-# ---- changing recorded answers -------------------------------------------------------------------------
-
-
-def _changed(answer: Answer, change: Any) -> Answer:
-    if not isinstance(answer, Reply):
-        return answer
-    return replace(answer, body=msgspec.json.encode(change(msgspec.json.decode(answer.body))))
-
-
-def _with_unknown_fields(answer: Answer) -> Answer:
-    return _changed(answer, _add_unknown)
-
-
-def _add_unknown(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {**{name: _add_unknown(each) for name, each in value.items()}, "unheard_of": {"new": [1, None]}}
-    return [_add_unknown(each) for each in value] if isinstance(value, list) else value
-
-
-def _without(name: str) -> Any:
-    def change(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: change(each) for key, each in value.items() if key != name}
-        return [change(each) for each in value] if isinstance(value, list) else value
-
-    return change
-
-
-def _null(name: str) -> Any:
-    def change(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: None if key == name else change(each) for key, each in value.items()}
-        return [change(each) for each in value] if isinstance(value, list) else value
-
-    return change
-
-
-def utc(text: str) -> datetime:
-    """Return an ISO time as UTC, for tests."""
-    return datetime.fromisoformat(text).astimezone(UTC)
+def _units(pulled: tuple[list[ChannelOrder], Page[ChannelOrder]]) -> dict[str, int]:
+    """What must not get lost of orders: each, and how many units of it were ordered."""
+    return {order.external_id: sum(line.quantity for line in order.lines) for order in pulled[0]}

@@ -185,8 +185,14 @@ def test_a_lock_file_with_the_id_of_another_living_process_does_not_stop_a_start
     server.stop()
     # What a container sees after a crash: the same small id, now of another program, which must be left alone.
     lock_file.write_text(text.replace(text.splitlines()[0], str(os.getppid()), 1))
-    server.start()
-    server.stop()
+    url = server.start()
+    try:
+        write(url, 3)
+        assert read(url) == [3]
+        assert server.pid != os.getppid()
+        assert not gone(os.getppid()), "the other program was ended"
+    finally:
+        server.stop()
 
 
 def test_a_second_hub_on_the_same_folder_is_refused_with_the_first_ones_id(data_dir: Path) -> None:

@@ -23,11 +23,11 @@ PLACEHOLDER = re.compile(r"<[^>]+>|[A-Z]+|\.\.\.")
 
 @pytest.mark.parametrize("document", RUN)
 def test_the_safe_ones_run(
-    document: str, database_url: str, empty_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    document: str, fresh_database_url: str, empty_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ENTREPOT_DATA_DIR", str(tmp_path / "hub"))
-    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("DATABASE_URL", fresh_database_url)
     ran = 0
     for line in shell_lines(ROOT / document):
         program, *argv = shlex.split(line)

@@ -10,6 +10,7 @@ import pytest
 from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
 from entrepot.identity.idempotency import IdempotencyKeyReused, InvalidIdempotencyKey, RequestInProgress
+from entrepot.identity.sealing import AnswerUnreadable, Seal
 from entrepot.kernel.clock import utc_now
 
 ANSWER = identity.KeptAnswer(201, b'{"a":1}')
@@ -93,6 +94,34 @@ async def test_a_failed_or_abandoned_claim_may_be_tried_again(database: Database
     assert await identity.open_claim(database, actor, "k", REQUEST) is None
     later = utc_now() + timedelta(minutes=3)
     assert await identity.open_claim(database, actor, "k", REQUEST, clock=lambda: later) is None
+
+
+async def test_a_mark_that_was_taken_over_does_the_work_once(database: Database, actor: identity.Actor) -> None:
+    assert await identity.open_claim(database, actor, "k", REQUEST) is None
+    later = utc_now() + timedelta(minutes=3)
+    async with database.transaction(actor.organisation_id) as slow:
+        assert await identity.claimed(slow, actor, "k", REQUEST) is None
+        second = asyncio.create_task(identity.open_claim(database, actor, "k", REQUEST, clock=lambda: later))
+        await asyncio.sleep(0.2)
+        assert not second.done(), "it waits for the slow one"
+        await identity.keep(slow, actor, "k", REQUEST, ANSWER)
+    assert await second == ANSWER
+    async with database.transaction(actor.organisation_id) as tx:
+        assert await identity.claimed(tx, actor, "k", REQUEST) == ANSWER
+    with pytest.raises(IdempotencyKeyReused):
+        async with database.transaction(actor.organisation_id) as tx:
+            await identity.claimed(tx, actor, "k", identity.request_hash("POST", "/x", "", b"[]"))
+
+
+def test_a_sealed_answer_is_read_only_with_the_secret_and_for_its_request() -> None:
+    body = b'{"secret": "entrepot_abc"}'
+    kept = Seal(b"k" * 32).close(body, REQUEST)
+    assert b"entrepot_abc" not in kept
+    assert Seal(b"k" * 32).open(kept, REQUEST) == body
+    assert Seal(b"x" * 32).open(body, REQUEST) == body, "kept in the transaction of the work: not sealed"
+    for seal, request in ((Seal(b"x" * 32), REQUEST), (Seal(b"k" * 32), b"another")):
+        with pytest.raises(AnswerUnreadable):
+            seal.open(kept, request)
 
 
 async def test_kept_answers_are_forgotten_after_a_day(database: Database, actor: identity.Actor) -> None:

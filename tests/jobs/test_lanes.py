@@ -245,3 +245,35 @@ def test_lanes_have_locks_of_their_own() -> None:
     locks = {key.lock_id for key in keys}
     assert len(locks) == len(keys)
     assert all(0 <= lock < 2**63 for lock in locks)
+
+
+async def test_kinds_of_lanes_behind_a_gate_go_one_at_a_time_and_others_do_not_wait(
+    database: Database, organisation_id: UUID
+) -> None:
+    slow, quick, opened = Lane(), Lane(), asyncio.Event()
+    slow.gates["one"] = opened
+    gate = asyncio.Semaphore(1)
+    keys = [LaneKey("pull", organisation_id, UUID(int=number)) for number in range(3)]
+    runner = LaneRunner(
+        database, {"pull": slow.step("one"), "push": quick.step("one")}, nothing_due, gates={"pull": gate}
+    )
+    task = asyncio.create_task(runner.run())
+    try:
+        await until(lambda: runner._lock_connection is not None)
+        for key in keys:
+            runner.wake(key)
+        await until(lambda: len(slow.inside) == 1)
+        runner.wake(LaneKey("push", organisation_id, keys[0].subject))
+        await until(lambda: quick.entered != [])
+        held = await database.pool.fetchval(
+            "select count(*) from pg_locks where locktype = 'advisory' and (classid::bigint << 32 | objid::bigint) = any($1)",
+            [key.lock_id for key in keys],
+        )
+        assert held == 1, "those that wait hold no lane, so that another worker may take it"
+        opened.set()
+        await until(lambda: len(slow.entered) == 3)
+        assert slow.most == 1
+    finally:
+        opened.set()
+        runner.stop()
+        await task

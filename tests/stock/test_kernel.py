@@ -65,6 +65,25 @@ async def test_safety_stock_is_not_for_sale(database: Database, organisation_id:
     assert refusal is not None
 
 
+async def test_without_protection_holds_take_the_safety_stock_and_never_more_than_is_there(
+    database: Database, organisation_id: UUID
+) -> None:
+    [a] = await make_variants(database, organisation_id, [5])
+    async with database.transaction(organisation_id) as tx:
+        await stock.set_safety_stock(tx, a, 3)
+    strict, open_handed = stock.HoldGate(database), stock.HoldGate(database, safety_too=True)
+    with pytest.raises(NotEnoughStock):
+        await strict.place(organisation_id, hold((a, 3)))
+    await open_handed.place(organisation_id, hold((a, 4)))
+    with pytest.raises(NotEnoughStock) as refused:
+        await open_handed.place(organisation_id, hold((a, 2)))
+    assert [(s.asked, s.available) for s in refused.value.shortfalls] == [(2, 1)]
+    assert await state(database, organisation_id, a) == (5, 0, 4)
+    async with database.transaction(organisation_id) as tx:
+        assert await stock.available_to_sell(tx, [a]) == {a: -2}
+        assert await stock.verify(tx) == []
+
+
 async def test_a_sale_is_always_recorded_and_short_for_what_is_not_there(
     database: Database, organisation_id: UUID
 ) -> None:

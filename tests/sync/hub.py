@@ -102,7 +102,7 @@ class Hub:
                     pass
                 await self.check(name)
             rows = [row for name in self.channels for row in await self.rows(name)]
-            if all(row["state"] == "in_step" and row["check_at"] is None for row in rows):
+            if all(row["state"] == "in_step" and row["check_at"] is None and not row["waits"] for row in rows):
                 return
 
     async def rows(self, name: str) -> list[Any]:

@@ -103,11 +103,40 @@ async def test_what_sells_and_how_long_channels_take_is_learned(database: Databa
     assert 0 < known.lag[delta, SHOWN].p50_s <= known.lag[delta, SHOWN].p99_s < 60
 
 
-@pytest.mark.slow
-@pytest.mark.xfail(reason="few runs sell a unit too many: docs/state.md, 'what is still sold twice'", strict=False)
-@pytest.mark.parametrize("kinds", [(CAS, DELTA), (CAS, DELTA, ABSOLUTE)])
-@pytest.mark.parametrize("seed", range(24))
-async def test_no_unit_is_sold_twice_whatever_is_late_lost_or_dead(
+async def test_units_that_a_listing_lacks_are_given_to_nobody_else(database: Database, organisation_id: UUID) -> None:
+    hub = await divided(database, organisation_id, CAS, DELTA)
+    poor, rich = hub.channels[str(CAS)], hub.channels[str(DELTA)]
+    lacking = rich.books["A"] - 1
+    rich.sell("A", lacking, hidden=True)
+    await hub.check_all(str(DELTA))
+    while sold := poor.sell("A", 1):
+        await hub.take(str(CAS), sold)
+    for _ in range(4):
+        await hub.pass_time()
+        await hub.push(str(DELTA))
+        await hub.push(str(CAS))
+        await hub.react()
+    left = 24 - sum(
+        line.quantity for channel in hub.channels.values() for o in channel.feed.values() for line in o.lines
+    )
+    assert left == 1
+    assert sum(shown(hub).values()) <= left
+
+
+RANDOM = [
+    *(pytest.param(seed, (CAS, DELTA), id=f"{seed}-two") for seed in (0, 8, 12, 64)),
+    *(pytest.param(seed, (CAS, DELTA, ABSOLUTE), id=f"{seed}-three") for seed in (3, 72)),
+    *(pytest.param(seed, (CAS, DELTA), id=f"{seed}-two", marks=pytest.mark.slow) for seed in range(100, 130)),
+    *(
+        pytest.param(seed, (CAS, DELTA, ABSOLUTE), id=f"{seed}-three", marks=pytest.mark.slow)
+        for seed in range(100, 130)
+    ),
+]
+"""Some of these offered a unit twice before; the slow ones are more of the same."""
+
+
+@pytest.mark.parametrize(("seed", "kinds"), RANDOM)
+async def test_no_unit_is_offered_twice_whatever_is_late_lost_or_dead(
     database: Database, organisation_id: UUID, kinds: tuple[QuantitySemantics, ...], seed: int
 ) -> None:
     chance = random.Random(seed)
@@ -135,7 +164,8 @@ async def test_no_unit_is_sold_twice_whatever_is_late_lost_or_dead(
                 await hub.check(name)
             case "time":
                 await hub.pass_time()
-        assert sold <= 30, "more sold than there was"
+        on_sale = sum(max(0, units) for units in shown(hub).values())
+        assert sold + on_sale <= 30, f"{on_sale} on sale, {30 - sold} left"
     for channel in hub.channels.values():
         channel.hidden.clear()
         channel.faults.clear()

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from entrepot.allocation.facade import Shown
 from entrepot.channels.contract import QuantitySemantics
 from entrepot.sync.check import judge
 from entrepot.sync.context import SIDE_BY_SIDE_MAX, Pace
 from entrepot.sync.progress import Progress
 from entrepot.sync.pull import drained, next_pull_s
+from entrepot.sync.reactions import shown_of
 from entrepot.sync.rules import (
     BatchLimits,
     Decision,
@@ -68,6 +70,7 @@ def test_where_no_sale_can_be_lost_it_is_written_at_once(
         (8, 10, -3, False, Decision(Do.SEND, 5, start=7)),
         (2, 10, -4, False, Decision(Do.SEND, 0, start=6)),
         (10, 10, -3, False, Decision(Do.NOTHING)),
+        (7, 4, -9, False, Decision(Do.WAIT, 0, "it shows less than nothing; looked into")),
         (10, 10, 3, False, Decision(Do.SEND, 10, start=13)),
         (10, 5, 3, False, Decision(Do.SEND, 10, start=8)),
         (10, 7, 3, False, Decision(Do.WAIT, 10, "it shows what it shall; looked into")),
@@ -269,3 +272,19 @@ def test_what_was_believed_is_sure_once_every_sale_before_is_known() -> None:
     for drained_at, sure in ((EARLIER - timedelta(seconds=1), False), (EARLIER, True)):
         after = judge(row, 5, drained_at, NOW, LATER)
         assert (after.believed_at, after.check_at) == ((None, None) if sure else (EARLIER, LATER))
+
+
+@pytest.mark.parametrize(
+    ("figures", "shown"),
+    [
+        ({"shows": 7}, Shown(7, 7)),
+        ({"shows": 5, "lacking": 3}, Shown(8, 8)),
+        ({"shows": -2, "lacking": 6}, Shown(6, 6)),
+        ({"shows": -3, "rising": 6, "under_way": 6}, Shown(6, 3)),
+        ({"shows": 9, "under_way": -4}, Shown(9, 5)),
+        ({"shows": 2, "perhaps": 12}, Shown(12, 2)),
+    ],
+)
+def test_what_a_listing_holds_of_the_pool(figures: dict[str, int], shown: Shown) -> None:
+    nothing = {"rising": 0, "under_way": 0, "lacking": 0, "perhaps": None}
+    assert shown_of(nothing | figures) == shown

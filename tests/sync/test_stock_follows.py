@@ -9,6 +9,7 @@ from tests.sync.hub import Hub
 
 from entrepot import upkeep
 from entrepot.channels.contract import QuantitySemantics
+from entrepot.channels.facade import Vault, new_vault_key
 from entrepot.database.pool import Database
 from entrepot.stock import facade as stock
 
@@ -60,5 +61,6 @@ async def test_a_sale_alerts_and_is_bought_again(database: Database, organisatio
 
 
 def test_orders_are_drafted_by_the_clock_only_if_wanted(database: Database) -> None:
-    assert "reorder" not in {schedule.name for schedule in upkeep.schedules(database)}
-    assert "reorder" in {schedule.name for schedule in upkeep.schedules(database, auto_reorder=True)}
+    vault = Vault({"k": new_vault_key()}, "k")
+    assert "reorder" not in {schedule.name for schedule in upkeep.schedules(database, vault)}
+    assert "reorder" in {schedule.name for schedule in upkeep.schedules(database, vault, auto_reorder=True)}

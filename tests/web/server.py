@@ -6,78 +6,26 @@ import asyncio
 import socket
 import sys
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import uvicorn
 from starlette.applications import Starlette
 from tests.web.fill import Filled, fill
 
-from entrepot.channels import facade as channels
-from entrepot.channels import rules
-from entrepot.channels.contract import CheckReport
-from entrepot.channels.contracts import NewConnection
-from entrepot.channels.facade import InvalidFields, Vault, new_vault_key
+from entrepot.channels.client import TransportSettings
+from entrepot.channels.facade import ChannelTransport, Vault, new_vault_key
 from entrepot.connectors.registry import connector_of, manifests
 from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
-from entrepot.kernel.ids import new_id
+from entrepot.sync.desk import ChannelDesk
 from entrepot.web.live.hub import LiveHub
 from entrepot.web.pages import build_pages
 from entrepot.web.services import PageServices
 
 T = TypeVar("T")
-
-
-class OfflineChannels:
-    """The channel work without a network: a channel accepts the token `right`."""
-
-    kinds: ClassVar[Mapping[str, str]] = {"pull_orders": "Pull orders", "pull_listings": "Pull listings"}
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def check_new(self, actor: identity.Actor, new: NewConnection) -> CheckReport:
-        entered = rules.check_fields(connector_of(new.channel).manifest, new.values)
-        if "right" in entered.secrets.values():
-            return CheckReport(True, "The shop answers.", "casa-verde")
-        return CheckReport(False, "The channel refuses our credentials.")
-
-    async def connect(self, actor: identity.Actor, new: NewConnection) -> UUID:
-        vault = Vault({"k": new_vault_key()}, "k")
-        async with self._database.transaction(actor.organisation_id) as tx:
-            return (await channels.connect(tx, vault, connector_of(new.channel), new)).id
-
-    async def check(self, actor: identity.Actor, connection_id: UUID) -> CheckReport:
-        return CheckReport(True, "The shop answers.", "casa-verde")
-
-    async def replace_credentials(self, actor: identity.Actor, connection_id: UUID, values: dict[str, str]) -> None:
-        raise InvalidFields({"access_token": "The channel refuses it."})
-
-    async def disconnect(self, actor: identity.Actor, connection_id: UUID) -> None:
-        async with self._database.transaction(actor.organisation_id) as tx:
-            await channels.disconnect(tx, connection_id)
-
-    async def start_sync(self, actor: identity.Actor, connection_id: UUID, kind: str) -> None:
-        async with self._database.transaction(actor.organisation_id) as tx:
-            await tx.execute(
-                """insert into sync_run (organisation_id, id, connection_id, kind, trigger, started_at)
-                   values ($1, $2, $3, $4, 'person', now())""",
-                tx.organisation,
-                new_id(),
-                connection_id,
-                kind,
-            )
-
-    async def cancel_run(self, actor: identity.Actor, run_id: UUID) -> None:
-        async with self._database.transaction(actor.organisation_id) as tx:
-            await tx.execute(
-                "update sync_run set cancel_requested = true where organisation_id = $1 and id = $2",
-                tx.organisation,
-                run_id,
-            )
 
 
 @dataclass
@@ -113,11 +61,14 @@ class Site:
         if self.filled is None and not empty:
             self.filled = await fill(database, self.organisation_id)
         self.hub = LiveHub(database, tick_s=0.2)
+        vault = Vault({"k": new_vault_key()}, "k")
+        transport = ChannelTransport(database, vault, connector_of, settings=TransportSettings(tries=1))
+        desk = ChannelDesk(database, vault, transport, connector_of, public_url="http://127.0.0.1:1")
         services = PageServices(
             database=database,
             authenticator=identity.Authenticator(database, identity.derive_token_key(b"k" * 32)),
             hub=self.hub,
-            channels=OfflineChannels(database),
+            channels=desk,
             find_connector=connector_of,
             manifests=manifests,
         )
@@ -139,6 +90,7 @@ class Site:
             await asyncio.sleep(0.02)
         ready.set()
         await task
+        await transport.close()
         await database.close()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:

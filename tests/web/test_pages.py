@@ -18,6 +18,7 @@ from entrepot.identity import facade as identity
 from entrepot.jobs import facade as jobs
 from entrepot.kernel.errors import InvalidInput
 from entrepot.sync.importing import PRODUCT_IMPORT, SMALL, import_products
+from entrepot_sandbox.server import Config, Running, running
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +156,43 @@ def test_the_metrics_socket(site: Site, client: httpx.Client) -> None:
         websockets.sync.client.connect(address, additional_headers=elsewhere, open_timeout=60),
     ):
         pass
+
+
+@pytest.fixture
+def market(site: Site) -> Iterator[Running]:
+    """A simulated Shopify on the server's loop."""
+    serving = running(Config(seed=5, products=3, channels=("shopify",), time_scale=50))
+    yield site.run(serving.__aenter__())
+    site.run(serving.__aexit__(None, None, None))
+
+
+def test_a_shop_is_tested_connected_paused_and_ended(client: httpx.Client, market: Running) -> None:
+    (account,) = market.sandbox.markets["shopify"].accounts()
+    token = {"csrf_token": csrf_of(client)}
+    form = {
+        **token, **account.settings, **account.credentials, "simulator_url": market.url, "name": "Corner shop",
+        "environment": "simulated",
+    }  # fmt: skip
+    refused = client.post("/channels/connect/shopify", data={**form, "access_token": "wrong", "do": "connect"})
+    assert "access token" in refused.text
+    assert "Corner shop" in refused.text, "what was entered stays"
+    assert account.credentials["client_secret"] not in refused.text, "but no secret"
+    tested = client.post("/channels/connect/shopify", data={**form, "do": "test"})
+    assert tested.status_code == 200
+    assert "Corner shop" not in client.get("/channels").text, "a test saves nothing"
+    made = client.post("/channels/connect/shopify", data={**form, "do": "connect"})
+    assert made.status_code == 303, made.text
+    page = made.headers["location"].partition("?")[0]
+    assert "Corner shop" in client.get("/channels").text
+    for tab in ("", "/timeline", "/settings"):
+        shown = client.get(f"{page}{tab}")
+        assert (shown.status_code, account.credentials["access_token"] in shown.text) == (200, False)
+    again = client.post("/channels/connect/shopify", data={**form, "do": "connect"})
+    assert "There is a connection named" in again.text
+    for step, said in (("pause", "aused"), ("resume", ""), ("disconnect", "")):
+        assert client.post(f"{page}/{step}", data=token).status_code == 303, step
+        assert said in client.get(page).text
+    assert "This connection was ended" in client.post(f"{page}/test", data=token, headers={"HX-Request": "true"}).text
 
 
 def test_a_product_file_is_looked_at_and_then_taken_over(client: httpx.Client) -> None:

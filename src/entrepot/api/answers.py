@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +17,7 @@ from entrepot.identity.facade import (
     KeptAnswer,
     check_key,
     claim,
+    claimed,
     close_claim,
     drop_claim,
     keep,
@@ -83,30 +85,57 @@ async def once(call: Call, work: Callable[[Tx], Awaitable[Answer]]) -> Response:
     async with call.transaction() as tx:
         if keyed is None:
             return (await work(tx)).response()
-        kept = await claim(tx, call.actor, *keyed)
+        find = claimed if _marked(call) else claim
+        kept = await find(tx, call.actor, *keyed)
         if kept is not None:
-            return Answer(kept.status, kept.body).response(replayed=True)
+            return _replay(call, kept, keyed[1])
         done = await work(tx)
         await keep(tx, call.actor, *keyed, KeptAnswer(done.status, done.body))
+        call.request.state.answer_kept = True
     return done.response()
 
 
-async def once_outside(call: Call, work: Callable[[], Awaitable[Answer]]) -> Response:
-    """Do work that has transactions of its own; with an Idempotency-Key mark it first and keep its answer after."""
-    keyed = await _key_and_hash(call)
-    if keyed is None:
-        return (await work()).response()
-    database = call.services.database
-    kept = await open_claim(database, call.actor, *keyed)
-    if kept is not None:
-        return Answer(kept.status, kept.body).response(replayed=True)
-    try:
-        done = await work()
-    except BaseException:
-        await drop_claim(database, call.actor, keyed[0])
-        raise
-    await close_claim(database, call.actor, *keyed, KeptAnswer(done.status, done.body))
-    return done.response()
+def doing_once(handler: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+    """Return a handler that does a request with an Idempotency-Key once and gives its first answer again, for a day.
+
+    It marks the request first and keeps the answer after, sealed as it may hold a secret. A handler that goes through
+    `once` keeps its answer in the transaction of its work instead. Errors are not kept.
+    """
+
+    @wraps(handler)
+    async def keyed_handler(**values: Any) -> Response:
+        call: Call = values["call"]
+        keyed = await _key_and_hash(call)
+        if keyed is None:
+            return await handler(**values)
+        key, request = keyed
+        database, state = call.services.database, call.request.state
+        kept = await open_claim(database, call.actor, key, request, clock=call.services.clock)
+        if kept is not None:
+            return _replay(call, kept, request)
+        state.answer_marked, state.answer_kept = True, False
+        try:
+            response = await handler(**values)
+        except BaseException:
+            await drop_claim(database, call.actor, key)
+            raise
+        if not state.answer_kept:
+            body = call.services.authenticator.seal.close(bytes(response.body), request)
+            await close_claim(database, call.actor, key, request, KeptAnswer(response.status_code, body))
+        return response
+
+    return keyed_handler
+
+
+def _marked(call: Call) -> bool:
+    return bool(getattr(call.request.state, "answer_marked", False))
+
+
+def _replay(call: Call, kept: KeptAnswer, request: bytes) -> Response:
+    body = call.services.authenticator.seal.open(kept.body, request)
+    if kept.status == 204:
+        return Response(status_code=204, headers={REPLAYED_HEADER: "true"})
+    return Answer(kept.status, body).response(replayed=True)
 
 
 def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:

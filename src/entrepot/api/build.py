@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 import entrepot
 from entrepot.api import documentation, problems
-from entrepot.api.answers import problems_of
+from entrepot.api.answers import REPLAYED_HEADER, doing_once, problems_of
 from entrepot.api.contract import LARGER_BODIES, PATHS, Path
 from entrepot.api.dependencies import Services, allow, let_in
 from entrepot.api.frame import Frame
@@ -31,7 +31,8 @@ token they get; agents send `marketplace-<agent>-<secret>`. Pages use a session 
 
 **Lists** come under their plural name with `nextCursor`; send it as `cursor` to go on.
 
-**Sending twice.** A POST with an `Idempotency-Key` is done once; its answer is kept for a day and given again.
+**Sending twice.** A POST with an `Idempotency-Key` is done once; its answer is kept for a day and given again. That holds for
+every POST but signing in.
 
 Names are camelCase, times UTC (RFC 3339), amounts decimal text with a currency.
 """
@@ -70,6 +71,8 @@ def _add(app: FastAPI, services: Services, path: Path) -> None:
     if not path.public:
         extra["security"] = [{"bearer": []}, {"session": []}]
         extra["x-scope"] = path.scope.value if path.scope else None
+        if path.method == "POST":
+            extra["parameters"] = [_IDEMPOTENCY_KEY]
     name = f"{path.handler.__name__}_{path.path}".replace("/", "_").replace("{", "").replace("}", "")
     common: dict[str, Any] = {
         "methods": [path.method],
@@ -97,8 +100,9 @@ def _add(app: FastAPI, services: Services, path: Path) -> None:
         )
         return
     guard = let_in(services) if path.public else allow(services, path.scope)
+    handler = doing_once(path.handler) if path.method == "POST" and not path.public else path.handler
     app.router.add_api_route(
-        path.path, path.handler, response_model=path.answer, openapi_extra=extra, dependencies=[Depends(guard)],
+        path.path, handler, response_model=path.answer, openapi_extra=extra, dependencies=[Depends(guard)],
         **common,
     )  # fmt: skip
 
@@ -133,6 +137,16 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         app.openapi_schema = document
     return app.openapi_schema
 
+
+_IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Any text that is yours alone, such as a UUID. The request is done once: sent again within a day"
+    f" with the same key it gets its first answer, with `{REPLAYED_HEADER}: true`. Another request with the same key is"
+    " refused (422), one that comes while the first is being worked on too (409). Errors are not kept.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+}
 
 _PROBLEM: dict[str, Any] = {
     "type": "object",

@@ -60,6 +60,7 @@ _SYNC = Scope.SYNC_RUN
 # fmt: off
 RESOURCES: tuple[Path, ...] = (
     P("GET", "/v1/health", health.health, None, health.Health, public=True),
+    P("GET", "/v1/ready", health.ready, None, health.Readiness, public=True),
     P("GET", "/v1/status", health.status, _CHANNELS_READ, health.Status),
 
     P("POST", "/v1/sign-in", access.sign_in, None, access.Token, 201, public=True),

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from entrepot.channels import rules
 from entrepot.channels.contract import CheckReport
-from entrepot.channels.contracts import Connection, NewConnection
+from entrepot.channels.contracts import Connection, ConnectionState, NewConnection
 from entrepot.channels.transport import ChannelTransport
 
 
@@ -32,6 +32,8 @@ async def check_new(transport: ChannelTransport, new: NewConnection) -> Checked:
 
 
 async def check_connection(transport: ChannelTransport, connection: Connection) -> CheckReport:
-    """Test a stored connection with its stored credentials."""
+    """Test a stored connection with its stored credentials; one that was ended has none."""
+    if connection.state is ConnectionState.DISCONNECTED:
+        return CheckReport(False, "This connection was ended: connect the channel again.")
     connector = transport.find_connector(connection.channel)
     return await connector.check(transport.api(connection))

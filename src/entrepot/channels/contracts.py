@@ -69,6 +69,7 @@ class ConnectionDefaults:
     sync_interval_s: int = 300
     share: Decimal | None = None
     fulfilment_only: bool = False
+    priority: int = 50
 
 
 @dataclass(frozen=True, slots=True)

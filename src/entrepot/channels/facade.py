@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from entrepot.channels.check import Checked, check_connection, check_new
+from entrepot.channels.client import TransportSettings
 from entrepot.channels.connections import (
     CONNECTIONS_CHANGED,
     Audit,
@@ -40,7 +41,8 @@ from entrepot.channels.inbox import (
 )
 from entrepot.channels.rules import InvalidFields
 from entrepot.channels.signals import Signals
-from entrepot.channels.transport import CallOutcome, ChannelApi, ChannelTransport, TransportSettings
+from entrepot.channels.transport import ChannelApi, ChannelTransport
+from entrepot.channels.tries import CallOutcome
 from entrepot.channels.vault import Secrets, Vault, new_vault_key, parse_vault_keys
 
 __all__ = [

@@ -19,7 +19,7 @@ from entrepot.channels.contract import (
     UnexpectedAnswer,
 )
 from entrepot.channels.contracts import ConnectionHealth, HealthStatus
-from entrepot.channels.transport import CallOutcome
+from entrepot.channels.tries import CallOutcome
 from entrepot.database.pool import Database, Tx
 from entrepot.kernel.clock import Clock, utc_now
 from entrepot.kernel.ids import new_id

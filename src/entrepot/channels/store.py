@@ -53,8 +53,9 @@ async def insert_connection(
     row = await tx.fetch_row(
         f"""
         insert into connection (
-            organisation_id, id, channel, name, environment, settings, sync_interval_s, share, fulfilment_only)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            organisation_id, id, channel, name, environment, settings, sync_interval_s, share, fulfilment_only,
+            priority)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         on conflict (organisation_id, name) do nothing
         returning {_COLUMNS}
         """,
@@ -67,6 +68,7 @@ async def insert_connection(
         defaults.sync_interval_s,
         defaults.share,
         defaults.fulfilment_only,
+        defaults.priority,
     )
     return _connection(row) if row else None
 

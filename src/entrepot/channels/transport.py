@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -14,8 +14,8 @@ from uuid import UUID
 import httpx
 import structlog
 
-from entrepot import __version__
 from entrepot.channels import metrics, rules
+from entrepot.channels.client import TransportSettings, host_of, make_client
 from entrepot.channels.contract import (
     Call,
     Connector,
@@ -36,57 +36,12 @@ from entrepot.channels.pacing import RATE_REFUSED, LocalPacer, Pacer, SharedPace
 from entrepot.channels.signals import Signals
 from entrepot.channels.store import CONNECTION_CHANGED
 from entrepot.channels.tokens import CredentialSource, EnteredCredentials, StoredCredentials
+from entrepot.channels.tries import CallOutcome, Failed, Lost, NotSent, Observe, Tries, harmless, perhaps_done
 from entrepot.channels.vault import Secrets, Vault
 from entrepot.database.pool import Database
 from entrepot.kernel.clock import Clock, utc_now
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class TransportSettings:
-    """Limits of calls to channels; times in seconds."""
-
-    connect_timeout_s: float = 5.0
-    read_timeout_s: float = 20.0
-    write_timeout_s: float = 20.0
-    pool_timeout_s: float = 10.0
-    pool_connections_max: int = 200
-    keepalive_s: float = 3.0
-    """Shorter than servers keep idle connections, so that a call seldom meets one that is just being closed."""
-    in_flight_max: int = 8
-    """Calls of one connection at the same time, in this process."""
-    tries: int = 3
-    backoff_first_s: float = 0.1
-    backoff_max_s: float = 5.0
-    call_total_max_s: float = 60.0
-    """All waits and tries of one call together."""
-    rate_wait_max_s: float = 10.0
-    """A call that would wait longer for its rate limit fails with RateLimited at once."""
-    answer_bytes_max: int = 64 * 1024 * 1024
-    proxy: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CallOutcome:
-    """How a call ended, for the health of its connection. `error` None: it went well."""
-
-    connection_id: UUID
-    channel: str
-    operation: str
-    seconds: float
-    error: ConnectorError | None
-
-
-Observe = Callable[[CallOutcome], None]
-
-
-class _NotSent(TemporarilyUnavailable):
-    """The channel could not be reached: nothing was sent."""
-
-
-class _Lost(TemporarilyUnavailable):
-    """The call was sent, its answer never came."""
 
 
 @dataclass(slots=True)
@@ -121,7 +76,7 @@ class ChannelTransport:
         self.observe = observe
         self.clock = clock
         self._lines: dict[UUID, _Line] = {}
-        self.client = _client(self.settings)
+        self.client = make_client(self.settings)
         if signals is not None:
             signals.on(CONNECTION_CHANGED, self._connection_changed)
             signals.on(RATE_REFUSED, self._rate_refused)
@@ -209,7 +164,7 @@ class ChannelApi:
         self._connector = connector
         self._settings = settings
         self._urls = urls
-        self._hosts = {_host_of(httpx.URL(url)) for url in urls.values()}
+        self._hosts = {host_of(httpx.URL(url)) for url in urls.values()}
         self._line = line
         self._connection_id = connection_id
         self._given = credentials
@@ -246,20 +201,20 @@ class ChannelApi:
         or a 5xx. After a try that may have been done, a failing write ends as OutcomeUnknown.
         """
         began = time.monotonic()
-        state = _Tries(deadline=began + self._transport.settings.call_total_max_s)
+        state = Tries(deadline=began + self._transport.settings.call_total_max_s)
         ended: ConnectorError | None = None
         try:
             return await self._send(call, state)
         except ConnectorError as error:
             ended = error
-            if state.perhaps_done and isinstance(error, TemporarilyUnavailable) and not _harmless(call):
+            if state.perhaps_done and isinstance(error, TemporarilyUnavailable) and not harmless(call):
                 ended = OutcomeUnknown(error.detail, code=error.code, retry_after_s=error.retry_after_s)
                 raise ended from error
             raise
         finally:
             self._count(call, state, time.monotonic() - began, ended)
 
-    async def _send(self, call: Call, state: _Tries) -> Reply:
+    async def _send(self, call: Call, state: Tries) -> Reply:
         limits = self._transport.settings
         while True:
             waited_s = await self._line.pacer.wait(
@@ -279,7 +234,7 @@ class ChannelApi:
                 state.renewed = True
                 if await self._renew(credentials):
                     continue
-            if isinstance(error, _Lost) or _perhaps_done(error, answer.reply):
+            if isinstance(error, Lost) or perhaps_done(error, answer.reply):
                 state.perhaps_done = True
                 if not call.idempotent:
                     raise error
@@ -291,7 +246,7 @@ class ChannelApi:
             await asyncio.sleep(wait_s)
             metrics.retries.labels(self._channel, call.operation).inc()
 
-    def _wait_before_next(self, error: TemporarilyUnavailable, state: _Tries) -> float:
+    def _wait_before_next(self, error: TemporarilyUnavailable, state: Tries) -> float:
         """Return the seconds to wait: what the channel says, else exponential with full jitter."""
         if isinstance(error, RateLimited):
             return error.retry_after_s or 0.0
@@ -311,7 +266,7 @@ class ChannelApi:
             return False
         return await self._line.source.renewed(refused) is not None
 
-    async def _once(self, call: Call, credentials: Credentials | None) -> Reply | _Failed:
+    async def _once(self, call: Call, credentials: Credentials | None) -> Reply | Failed:
         """Send once; return the answer, or why it is none."""
         at = self.channel_now()
         signed = call if credentials is None else self._connector.authorise(call, credentials, at)
@@ -319,20 +274,20 @@ class ChannelApi:
         try:
             async with self._line.slots:
                 reply = await self._exchange(request)
-        except (_NotSent, _Lost, UnexpectedAnswer) as failure:
-            return _Failed(failure, None)
+        except (NotSent, Lost, UnexpectedAnswer) as failure:
+            return Failed(failure, None)
         self._read_clock(reply)
         error = self._connector.classify(reply)
         if isinstance(error, RateLimited):
             error.retry_after_s = await self._line.pacer.refused(call.operation, error.retry_after_s)
         else:
             await self._line.pacer.answered(call.operation, self._connector.read_limits(call, reply))
-        return reply if error is None else _Failed(error, reply)
+        return reply if error is None else Failed(error, reply)
 
     def _request(self, call: Call) -> httpx.Request:
         if call.absolute_url is not None:
             url = httpx.URL(call.absolute_url)
-            if url.scheme != "https" and _host_of(url) not in self._hosts:
+            if url.scheme != "https" and host_of(url) not in self._hosts:
                 raise UnexpectedAnswer(f"The channel gave an address that is not https: {url.scheme}://{url.host}")
         else:
             base = self._urls.get(call.base)
@@ -356,11 +311,11 @@ class ChannelApi:
             finally:
                 await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise _NotSent(f"The channel cannot be reached ({type(error).__name__})") from error
+            raise NotSent(f"The channel cannot be reached ({type(error).__name__})") from error
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
             raise UnexpectedAnswer(f"The call cannot be sent ({error})") from error
         except httpx.RequestError as error:
-            raise _Lost(f"The channel's answer was lost ({type(error).__name__})") from error
+            raise Lost(f"The channel's answer was lost ({type(error).__name__})") from error
         return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
 
     def _read_clock(self, reply: Reply) -> None:
@@ -375,7 +330,7 @@ class ChannelApi:
         # The header has whole seconds, so a small difference says nothing.
         self._line.clock_offset = offset if abs(offset) > timedelta(seconds=2) else timedelta(0)
 
-    def _count(self, call: Call, state: _Tries, seconds: float, error: ConnectorError | None) -> None:
+    def _count(self, call: Call, state: Tries, seconds: float, error: ConnectorError | None) -> None:
         outcome = "ok" if error is None else type(error).__name__.lstrip("_")
         metrics.calls.labels(self._channel, call.operation, outcome).inc()
         metrics.call_seconds.labels(self._channel, call.operation).observe(seconds)
@@ -393,59 +348,3 @@ class ChannelApi:
             )
         if self._transport.observe is not None and self._connection_id is not None:
             self._transport.observe(CallOutcome(self._connection_id, self._channel, call.operation, seconds, error))
-
-
-@dataclass(slots=True)
-class _Tries:
-    """How the sending of one call goes. `perhaps_done`: a try was sent whose effect is not known."""
-
-    deadline: float
-    attempts: int = 0
-    renewed: bool = False
-    perhaps_done: bool = False
-    status: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """A try that did not work, and the answer that said so, if one came."""
-
-    error: ConnectorError
-    reply: Reply | None
-
-
-def _perhaps_done(error: ConnectorError, reply: Reply | None) -> bool:
-    """A 5xx or 408 may come after the work was done; a 429 and a refusal do not."""
-    if reply is None or not isinstance(error, TemporarilyUnavailable) or isinstance(error, RateLimited):
-        return False
-    return isinstance(error, OutcomeUnknown) or reply.status >= 500 or reply.status == 408
-
-
-def _harmless(call: Call) -> bool:
-    """Nobody needs to know whether a read was answered."""
-    return call.idempotent and call.method.upper() in ("GET", "HEAD")
-
-
-def _host_of(url: httpx.URL) -> tuple[str, int | None]:
-    return url.host, url.port
-
-
-def _client(settings: TransportSettings) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        http2=False,
-        follow_redirects=False,
-        trust_env=False,
-        proxy=settings.proxy,
-        headers={"user-agent": f"Entrepot/{__version__}"},
-        timeout=httpx.Timeout(
-            connect=settings.connect_timeout_s,
-            read=settings.read_timeout_s,
-            write=settings.write_timeout_s,
-            pool=settings.pool_timeout_s,
-        ),
-        limits=httpx.Limits(
-            max_connections=settings.pool_connections_max,
-            max_keepalive_connections=settings.pool_connections_max // 2,
-            keepalive_expiry=settings.keepalive_s,
-        ),
-    )

@@ -54,9 +54,7 @@ def _installation(settings: Settings) -> list[Finding]:
     version = ".".join(str(part) for part in sys.version_info[:3])
     python = ok if sys.version_info >= (3, 11) else bad
     findings = [python("python", f"{version} (3.11 or newer is needed)")]
-    findings += [
-        note("settings", f"{path} is read, but this version does not act on it") for path in settings.without_effect
-    ]
+    findings += [note("settings", f"without effect: {words}") for words in settings.without_effect]
     if settings.database_url is None:
         findings.append(_guarded("embedded server", lambda: f"installed in {installed_program().folder}"))
     folder = _existing(settings.data_dir.absolute())

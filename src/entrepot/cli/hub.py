@@ -164,7 +164,7 @@ class Hub:
         if simulator is None:
             out.print("The hub is empty: connect a channel under Channels.")
         if self.settings.without_effect:
-            out.print(f"Read, but without effect in this version: {', '.join(self.settings.without_effect)}")
+            out.print(f"Without effect: {', '.join(self.settings.without_effect)}")
         out.print(
             f"[dim]Logs: {self.data_dir / 'logs'}. Another link: entrepot user create. Ctrl C stops everything.[/]"
         )

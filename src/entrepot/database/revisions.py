@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import psycopg
 
-from entrepot.database.pool import DatabaseUnavailable
+from entrepot.database.pool import DatabaseUnavailable, Tx
 
 _MIGRATION = re.compile(r"v(\d{4})_\w+\.py")
 
@@ -16,6 +16,14 @@ def newest() -> str:
     """Return the revision that this version needs: the highest number among the files of migrations/versions."""
     names = (file.name for file in files("entrepot.migrations.versions").iterdir())
     return max(match.group(1) for name in names if (match := _MIGRATION.fullmatch(name)))
+
+
+async def present(tx: Tx) -> str | None:
+    """Return the revision of the database; None if nobody has migrated it."""
+    if await tx.fetch_value("select to_regclass('alembic_version')") is None:
+        return None
+    found: str | None = await tx.fetch_value("select version_num from alembic_version")
+    return found
 
 
 def revisions(url: str) -> tuple[str | None, str]:

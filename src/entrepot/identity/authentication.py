@@ -21,6 +21,7 @@ from entrepot.database.pool import Database
 from entrepot.identity import sessions, store
 from entrepot.identity.contracts import Actor, ActorKind, Session
 from entrepot.identity.scopes import Scope
+from entrepot.identity.sealing import Seal
 from entrepot.identity.tokens import digest, parse_key
 from entrepot.kernel.clock import Clock, utc_now
 from entrepot.kernel.errors import NotSignedIn
@@ -55,6 +56,8 @@ class Authenticator:
     def __init__(self, database: Database, token_key: bytes, clock: Clock = utc_now) -> None:
         self._database = database
         self._token_key = token_key
+        self.seal = Seal(token_key)
+        """For answers that are kept to be given again."""
         self._clock = clock
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
 

@@ -1,9 +1,9 @@
 """Requests that may be sent twice: the first answer is kept and given again.
 
-Two ways. `claim` and `keep` in the transaction of the work: answer and work are there together or not at all. Where
-the work has a transaction of its own, or calls a channel, `open_claim` commits a mark first and `close_claim`
-the answer afterwards; a mark left by a crash is taken over after a while, so such work must itself be
-harmless when repeated.
+`open_claim` commits a mark before the work. Where the work is one transaction, `claimed` and `keep` in it: answer and
+work are there together or not at all. Where it has several, or calls a channel, `close_claim` keeps the answer
+afterwards; a mark left by a crash is taken over after a while, so such work must itself be harmless when repeated.
+The busiest path does without the mark: `claim` and `keep` in the transaction of the work.
 """
 
 from __future__ import annotations
@@ -70,10 +70,19 @@ async def claim(tx: Tx, actor: Actor, key: str, request: bytes) -> KeptAnswer | 
     return await _kept(tx, actor, key, request)
 
 
-async def _kept(tx: Tx, actor: Actor, key: str, request: bytes) -> KeptAnswer | None:
+async def claimed(tx: Tx, actor: Actor, key: str, request: bytes) -> KeptAnswer | None:
+    """In the transaction of the work of a request marked by `open_claim`: return the kept answer, or None to do the work.
+
+    Locks the mark: whoever took it over from a slow request waits for that one's end and then finds its answer.
+    Raises IdempotencyKeyReused.
+    """
+    return await _kept(tx, actor, key, request, mine=True)
+
+
+async def _kept(tx: Tx, actor: Actor, key: str, request: bytes, *, mine: bool = False) -> KeptAnswer | None:
     row = await tx.fetch_row(
         "select request_hash, status, body from idempotency_key"
-        " where organisation_id = $1 and actor_id = $2 and key = $3",
+        " where organisation_id = $1 and actor_id = $2 and key = $3" + (" for update" if mine else ""),
         tx.organisation,
         str(actor.id),
         key,
@@ -83,6 +92,8 @@ async def _kept(tx: Tx, actor: Actor, key: str, request: bytes) -> KeptAnswer | 
     if row["request_hash"] != request:
         raise IdempotencyKeyReused
     if row["status"] is None:
+        if mine:
+            return None
         raise RequestInProgress
     return KeptAnswer(row["status"], row["body"])
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -72,10 +72,19 @@ class _State:
 class LaneRunner:
     """Runs the lanes of all organisations in this process."""
 
-    def __init__(self, database: Database, steps: Mapping[str, Step], find_due: FindDue) -> None:
+    def __init__(
+        self,
+        database: Database,
+        steps: Mapping[str, Step],
+        find_due: FindDue,
+        *,
+        gates: Mapping[str, asyncio.Semaphore] | None = None,
+    ) -> None:
+        """`gates`: kinds of lanes of which only so many go at the same time in this process."""
         self._database = database
         self._steps = steps
         self._find_due = find_due
+        self._gates = gates or {}
         self._states: dict[LaneKey, _State] = {}
         self._lock_connection: asyncpg.Connection[Any] | None = None
         self._lock_turn = asyncio.Lock()
@@ -173,13 +182,15 @@ class LaneRunner:
     async def _drive(self, key: LaneKey, state: _State) -> None:
         wanted: float | None = None
         try:
-            if not await self._lock(key):
-                wanted = TAKE_OVER_S
-                return
-            try:
-                wanted = await self._run_steps(key, state)
-            finally:
-                await self._unlock(key)
+            # Waited for without the lane's lock, so that another worker may take the lane meanwhile.
+            async with self._gates.get(key.kind) or nullcontext():
+                if not await self._lock(key):
+                    wanted = TAKE_OVER_S
+                    return
+                try:
+                    wanted = await self._run_steps(key, state)
+                finally:
+                    await self._unlock(key)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             log.warning("lane_interrupted", lane=key.kind, error=str(error))
         finally:

@@ -13,7 +13,7 @@ from entrepot.catalog.contracts import VariantNotFound
 from entrepot.database.pool import Tx
 from entrepot.kernel.errors import Conflict, NotFound
 from entrepot.kernel.ids import new_id
-from entrepot.stock import rules, store
+from entrepot.stock import rules, store, store_claims
 from entrepot.stock.claims import tell_changed, tell_lines
 from entrepot.stock.shortages import fill_shortages
 
@@ -95,10 +95,10 @@ async def _short_where_overbooked(tx: Tx, ledger: store.Ledger) -> list[UUID]:
 
 
 async def _overbooked(tx: Tx, ledger: store.Ledger, level: store.LockedLevel, missing: int) -> list[UUID]:
-    shortages: list[store.ShortageRow] = []
+    shortages: list[store_claims.ShortageRow] = []
     ended: list[tuple[UUID, int]] = []
     reason = "fewer there than reserved"
-    for claim in await store.youngest_claims(tx, level.variant_id, level.location_id):
+    for claim in await store_claims.youngest_claims(tx, level.variant_id, level.location_id):
         part = min(missing, claim.quantity)
         missing -= part
         ledger.apply(
@@ -110,11 +110,11 @@ async def _overbooked(tx: Tx, ledger: store.Ledger, level: store.LockedLevel, mi
         if part == claim.quantity:
             ended.append((claim.id, claim.line))
         else:
-            await store.shrink_reservation(tx, claim.id, claim.line, claim.quantity - part)
+            await store_claims.shrink_reservation(tx, claim.id, claim.line, claim.quantity - part)
         if not missing:
             break
-    await store.end_reservations(tx, ended, "released")
-    await store.insert_shortages(tx, shortages)
+    await store_claims.end_reservations(tx, ended, "released")
+    await store_claims.insert_shortages(tx, shortages)
     return [line for _, _, _, line, _, _ in shortages if line is not None]
 
 

@@ -10,7 +10,7 @@ from entrepot.catalog import facade as catalog
 from entrepot.database.pool import Tx
 from entrepot.jobs import facade as jobs
 from entrepot.kernel.errors import NotFound
-from entrepot.stock import rules, store
+from entrepot.stock import rules, store, store_claims
 from entrepot.stock.contracts import MAX_QUANTITY, Hold, InvalidQuantity, NotEnoughStock, Shortfall
 from entrepot.stock.shortages import fill_shortages
 
@@ -41,11 +41,12 @@ def check_quantities(hold: Hold) -> None:
             raise InvalidQuantity(f"The quantity {line.quantity} is not between 1 and {MAX_QUANTITY}.")
 
 
-async def place_holds(tx: Tx, holds: Sequence[Hold]) -> list[NotEnoughStock | None]:
+async def place_holds(tx: Tx, holds: Sequence[Hold], *, safety_too: bool = False) -> list[NotEnoughStock | None]:
     """Set stock aside for each hold in turn, all its lines or none; return its refusal or None for each.
 
     One lock query and a fixed number of writes for the whole batch. Holds are served in the order given. A bundle sets
-    its parts aside; parts that several lines share are judged by their sum.
+    its parts aside; parts that several lines share are judged by their sum. `safety_too`: the safety stock is given away
+    as well, never more than is there.
     """
     for hold in holds:
         check_quantities(hold)
@@ -59,11 +60,11 @@ async def place_holds(tx: Tx, holds: Sequence[Hold]) -> list[NotEnoughStock | No
         levels = {variant_id: rules.in_order(found, rank) for variant_id, found in levels.items()}
     actor = holds[0].actor if len({hold.actor for hold in holds}) == 1 else "several"
     ledger = store.Ledger(levels, actor)
-    rows: list[store.ReservationRow] = []
-    outcome = [_place(ledger, hold, parts, rows) for hold in holds]
+    rows: list[store_claims.ReservationRow] = []
+    outcome = [_place(ledger, hold, parts, rows, safety_too) for hold in holds]
     if rows:
         await ledger.write(tx)
-        await store.insert_reservations(tx, rows)
+        await store_claims.insert_reservations(tx, rows)
         await tell_changed(tx, ledger.changed_variants)
     return outcome
 
@@ -72,12 +73,15 @@ def _place(
     ledger: store.Ledger,
     hold: Hold,
     parts: Mapping[UUID, Sequence[rules.Part]],
-    rows: list[store.ReservationRow],
+    rows: list[store_claims.ReservationRow],
+    safety_too: bool,
 ) -> NotEnoughStock | None:
     """Take a hold's units from the ledger's levels, or return why not; add its reservation rows to `rows`."""
     lines = [(line.variant_id, line.quantity) for line in hold.lines]
     asked = rules.pieces(lines, parts)
-    takes, short = rules.take_all_or_nothing([(piece.variant_id, piece.quantity) for piece in asked], ledger.levels)
+    takes, short = rules.take_all_or_nothing(
+        [(piece.variant_id, piece.quantity) for piece in asked], ledger.levels, safety_too=safety_too
+    )
     if short:
         told = rules.refused_lines(lines, parts, short) if parts else short
         return NotEnoughStock(tuple(Shortfall(*line) for line in told))
@@ -99,11 +103,11 @@ async def end_holds(tx: Tx, ids: Sequence[UUID], *, state: str, actor: str, due:
     `state` is `released` or `expired`; `due`: only holds whose time is over by then. What comes free first goes to open
     shortages.
     """
-    variant_ids = await store.variants_of_reservations(tx, ids)
+    variant_ids = await store_claims.variants_of_reservations(tx, ids)
     if not variant_ids:
         return 0
     levels = await store.lock_levels(tx, variant_ids)
-    found = [line for line in await store.active_reservations(tx, ids, due) if line.kind == "hold"]
+    found = [line for line in await store_claims.active_reservations(tx, ids, due) if line.kind == "hold"]
     if not found:
         return 0
     ledger = store.Ledger(levels, actor)
@@ -115,7 +119,7 @@ async def end_holds(tx: Tx, ids: Sequence[UUID], *, state: str, actor: str, due:
         )  # fmt: skip
     given = await fill_shortages(tx, ledger)
     await ledger.write(tx)
-    await store.end_reservations(tx, [(line.id, line.line) for line in found], state)
+    await store_claims.end_reservations(tx, [(line.id, line.line) for line in found], state)
     await tell_changed(tx, ledger.changed_variants)
     if given:
         await tell_lines(tx, list(given))
@@ -130,11 +134,11 @@ async def release_hold(tx: Tx, hold_id: UUID, *, actor: str) -> None:
 
 async def expire_holds(tx: Tx, now: datetime, *, limit: int = 500) -> int:
     """Give back holds whose time is over by `now`; return how many lines that were."""
-    ids = await store.expired_reservations(tx, now, limit)
+    ids = await store_claims.expired_reservations(tx, now, limit)
     return await end_holds(tx, ids, state="expired", actor="system", due=now) if ids else 0
 
 
 async def extend_hold(tx: Tx, hold_id: UUID, expires_at: datetime, now: datetime) -> None:
     """Let a hold last until `expires_at`, also if that is sooner. Raises HoldNotFound if it has ended by `now`."""
-    if not await store.set_expiry(tx, hold_id, expires_at, now):
+    if not await store_claims.set_expiry(tx, hold_id, expires_at, now):
         raise HoldNotFound()

@@ -45,7 +45,7 @@ from entrepot.stock.purchases import (
 from entrepot.stock.remedies import ShortageNotFound, buy_for, give_up, send_from_supplier, take_from_location
 from entrepot.stock.reordering import Advice, PointRule, Position, ReorderRule
 from entrepot.stock.sales import claim_sales, release_sales, ship_sales
-from entrepot.stock.store import claims_of_lines
+from entrepot.stock.store_claims import claims_of_lines
 from entrepot.stock.suppliers import (
     Offer,
     SupplierNameTaken,

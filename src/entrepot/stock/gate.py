@@ -19,10 +19,11 @@ MOST = 128
 
 
 class HoldGate:
-    """Places holds, many callers to a transaction. One per process."""
+    """Places holds, many callers to a transaction. One per process. `safety_too`: they may take the safety stock as well."""
 
-    def __init__(self, database: Database, *, lanes: int = 2) -> None:
+    def __init__(self, database: Database, *, lanes: int = 2, safety_too: bool = False) -> None:
         self._database = database
+        self.safety_too = safety_too
         self._lanes = lanes
         self._waiting: dict[UUID, deque[tuple[Hold, asyncio.Future[None]]]] = {}
         self._busy: dict[UUID, int] = {}
@@ -53,7 +54,7 @@ class HoldGate:
         outcome: list[NotEnoughStock | None]
         try:
             async with self._database.transaction(organisation_id) as tx:
-                outcome = await place_holds(tx, [hold for hold, _ in batch])
+                outcome = await place_holds(tx, [hold for hold, _ in batch], safety_too=self.safety_too)
         except Exception as error:
             for _, future in batch:
                 if not future.done():

@@ -10,7 +10,7 @@ import asyncpg
 from entrepot.catalog import facade as catalog
 from entrepot.database.pool import Tx
 from entrepot.kernel.errors import Conflict
-from entrepot.stock import store
+from entrepot.stock import store, store_claims
 from entrepot.stock.claims import tell_changed
 
 
@@ -48,5 +48,5 @@ async def _check_empty(tx: Tx, variant_id: UUID, levels: Sequence[store.LockedLe
         (level.on_hand, level.reserved, level.held, level.unavailable, level.incoming) != (0, 0, 0, 0, 0)
         for level in levels
     )
-    if busy or await store.open_shortages(tx, variant_ids=[variant_id]):
+    if busy or await store_claims.open_shortages(tx, variant_ids=[variant_id]):
         raise HasStockOfItsOwn

@@ -8,7 +8,7 @@ from uuid import UUID
 from entrepot.database.pool import Tx
 from entrepot.kernel.errors import Conflict, NotFound
 from entrepot.kernel.ids import new_id
-from entrepot.stock import store, store_supply
+from entrepot.stock import store, store_claims, store_supply
 from entrepot.stock.booking import LocationNotFound, close_books, open_books
 from entrepot.stock.claims import tell_changed, tell_lines
 from entrepot.stock.contracts import NotEnoughStock, Shortfall
@@ -92,12 +92,12 @@ async def give_up(tx: Tx, id: UUID, *, note: str = "", actor: str) -> None:
     """
     variant_id = (await _found(tx, id))["variant_id"]
     line = (await _found(tx, id))["reference_id"]
-    variants = await store.variants_of_lines(tx, [line]) if line else []
+    variants = await store_claims.variants_of_lines(tx, [line]) if line else []
     await store.lock_levels(tx, list({variant_id, *variants}))
     shortage = await _found(tx, id, lock=True)
     await store_supply.set_remedy(tx, id, "cancel", None, actor, note)
     if line is None:
-        await store.change_shortages(tx, [(id, 0)])
+        await store_claims.change_shortages(tx, [(id, 0)])
         await tell_changed(tx, [variant_id])
         return
     await release_sales(tx, {line: -(-shortage["quantity"] // shortage["per_bundle"])}, actor=actor)
@@ -119,11 +119,11 @@ async def _reserve(tx: Tx, ledger: store.Ledger, shortage: Any, location_id: UUI
         store.Movement("reserve", reserved=units, reference_kind="order_line", reference_id=line,
                        reason="shortage remedied"),
     )  # fmt: skip
-    await store.insert_reservations(
+    await store_claims.insert_reservations(
         tx, [(new_id(), 0, "order", variant_id, location_id, units, line, None, shortage["per_bundle"])]
     )
     left: int = shortage["quantity"] - units
-    await store.change_shortages(tx, [(shortage["id"], left)])
+    await store_claims.change_shortages(tx, [(shortage["id"], left)])
     await close_books(tx, ledger)
     if line is not None:
         await tell_lines(tx, [line])

@@ -40,9 +40,9 @@ def in_order(levels: Iterable[L], rank: Mapping[UUID, int]) -> list[L]:
 
 
 def take_all_or_nothing(
-    lines: Sequence[tuple[UUID, int]], levels: Mapping[UUID, Sequence[Stocked]]
+    lines: Sequence[tuple[UUID, int]], levels: Mapping[UUID, Sequence[Stocked]], *, safety_too: bool = False
 ) -> tuple[list[Take], list[tuple[UUID, int, int]]]:
-    """Meet all lines from what is available to sell, or none.
+    """Meet all lines from what is available to sell, or none. `safety_too`: from the safety stock as well.
 
     `levels` are in the order in which stock is taken. Returns (takes, []) or ([], [(variant, asked, available)]), where
     a variant that several lines ask for is judged by their sum.
@@ -52,13 +52,13 @@ def take_all_or_nothing(
         asked[variant_id] = asked.get(variant_id, 0) + quantity
     short = []
     for variant_id, quantity in asked.items():
-        available = sellable(levels.get(variant_id, ()))
+        available = sellable(levels.get(variant_id, ()), safety_too=safety_too)
         if available < quantity:
             short.append((variant_id, quantity, max(0, available)))
     if short:
         return [], short
     takes: list[Take] = []
-    left = {id(level): level.available_to_sell for variant_id in asked for level in levels.get(variant_id, ())}
+    left = {id(level): _units(level, safety_too) for variant_id in asked for level in levels.get(variant_id, ())}
     for number, (variant_id, quantity) in enumerate(lines):
         wanted = quantity
         for level in levels[variant_id]:
@@ -122,9 +122,13 @@ def refused_lines(
     return [(variant_id, asked, available) for variant_id, (asked, available) in told.items()]
 
 
-def sellable(levels: Iterable[Stocked]) -> int:
+def sellable(levels: Iterable[Stocked], *, safety_too: bool = False) -> int:
     """Return the units that all levels together can sell; a level in deficit takes nothing from the others."""
-    return sum(max(0, level.available_to_sell) for level in levels)
+    return sum(max(0, _units(level, safety_too)) for level in levels)
+
+
+def _units(level: Stocked, safety_too: bool) -> int:
+    return level.free if safety_too else level.available_to_sell
 
 
 def take_what_is_there(quantity: int, levels: Iterable[L]) -> tuple[list[tuple[L, int]], int]:

@@ -9,7 +9,7 @@ from uuid import UUID
 from entrepot.catalog import facade as catalog
 from entrepot.database.pool import Tx
 from entrepot.kernel.ids import new_id
-from entrepot.stock import rules, store
+from entrepot.stock import rules, store, store_claims
 from entrepot.stock.claims import tell_changed
 from entrepot.stock.contracts import ClaimResult, SaleClaim
 from entrepot.stock.shortages import fill_shortages
@@ -47,8 +47,8 @@ async def claim_sales(tx: Tx, claims: Sequence[SaleClaim], *, actor: str) -> dic
     levels, parts = await _locked(tx, list({claim.variant_id for claim in claims}))
     ledger = store.Ledger(levels, actor)
     results: dict[UUID, ClaimResult] = {}
-    rows: list[store.ReservationRow] = []
-    shortages: list[store.ShortageRow] = []
+    rows: list[store_claims.ReservationRow] = []
+    shortages: list[store_claims.ShortageRow] = []
     for claim in claims:
         whole = claim.quantity
         for piece in rules.pieces([(claim.variant_id, claim.quantity)], parts):
@@ -63,13 +63,15 @@ async def claim_sales(tx: Tx, claims: Sequence[SaleClaim], *, actor: str) -> dic
             claim.order_line_id, before.reserved + whole, before.shortage + claim.quantity - whole
         )
     await ledger.write(tx)
-    await store.insert_reservations(tx, rows)
-    await store.insert_shortages(tx, shortages)
+    await store_claims.insert_reservations(tx, rows)
+    await store_claims.insert_shortages(tx, shortages)
     await tell_changed(tx, list(levels))
     return results
 
 
-def _take(ledger: store.Ledger, piece: rules.Piece, order_line_id: UUID, rows: list[store.ReservationRow]) -> int:
+def _take(
+    ledger: store.Ledger, piece: rules.Piece, order_line_id: UUID, rows: list[store_claims.ReservationRow]
+) -> int:
     """Reserve what there is of a piece; add its reservation rows to `rows`; return how many units are short."""
     found, short = rules.take_what_is_there(piece.quantity, ledger.levels.get(piece.variant_id, ()))
     reservation_id = new_id()
@@ -106,10 +108,10 @@ async def _reduce(tx: Tx, quantities: Mapping[UUID, int], *, actor: str, ship: b
     lines = {line: quantity for line, quantity in quantities.items() if quantity > 0}
     if not lines:
         return {}
-    levels, _ = await _locked(tx, await store.variants_of_lines(tx, list(lines)))
+    levels, _ = await _locked(tx, await store_claims.variants_of_lines(tx, list(lines)))
     ledger = store.Ledger(levels, actor)
-    shortages = await store.open_shortages(tx, reference_ids=list(lines))
-    reservations = await store.active_by_reference(tx, list(lines))
+    shortages = await store_claims.open_shortages(tx, reference_ids=list(lines))
+    reservations = await store_claims.active_by_reference(tx, list(lines))
     left = _units_to_take(lines, shortages, reservations)
     if ship:
         ended, shrunk = _take_reservations(ledger, reservations, left, ship=True)
@@ -117,14 +119,14 @@ async def _reduce(tx: Tx, quantities: Mapping[UUID, int], *, actor: str, ship: b
     else:
         changes = _take_shortages(shortages, left)
         ended, shrunk = _take_reservations(ledger, reservations, left, ship=False)
-    await store.change_shortages(tx, changes, "" if ship else "cancel")
-    await store.end_reservations(tx, ended, "shipped" if ship else "released")
+    await store_claims.change_shortages(tx, changes, "" if ship else "cancel")
+    await store_claims.end_reservations(tx, ended, "shipped" if ship else "released")
     for reservation_id, number, quantity in shrunk:
-        await store.shrink_reservation(tx, reservation_id, number, quantity)
+        await store_claims.shrink_reservation(tx, reservation_id, number, quantity)
     given = {} if ship else await fill_shortages(tx, ledger)
     await ledger.write(tx)
     await tell_changed(tx, list(levels))
-    return await store.claims_of_lines(tx, list({*quantities, *given}))
+    return await store_claims.claims_of_lines(tx, list({*quantities, *given}))
 
 
 Left = dict[tuple[UUID, UUID], int]
@@ -132,7 +134,7 @@ Left = dict[tuple[UUID, UUID], int]
 
 
 def _units_to_take(
-    lines: Mapping[UUID, int], shortages: Sequence[Mapping[str, Any]], reservations: Sequence[store.Reservation]
+    lines: Mapping[UUID, int], shortages: Sequence[Mapping[str, Any]], reservations: Sequence[store_claims.Reservation]
 ) -> Left:
     """Return how many units of which variant so many of each line are: of a bundle, of each of its parts."""
     left: Left = {}
@@ -157,7 +159,7 @@ def _take_shortages(shortages: Sequence[Mapping[str, Any]], left: Left) -> list[
 
 
 def _take_reservations(
-    ledger: store.Ledger, reservations: Sequence[store.Reservation], left: Left, *, ship: bool
+    ledger: store.Ledger, reservations: Sequence[store_claims.Reservation], left: Left, *, ship: bool
 ) -> tuple[list[tuple[UUID, int]], list[tuple[UUID, int, int]]]:
     """End or shrink reservations of the lines as far as units are left to take; return (ended, shrunk)."""
     ended: list[tuple[UUID, int]] = []

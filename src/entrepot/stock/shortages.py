@@ -6,7 +6,7 @@ from uuid import UUID
 
 from entrepot.database.pool import Tx
 from entrepot.kernel.ids import new_id
-from entrepot.stock import rules, store
+from entrepot.stock import rules, store, store_claims
 
 
 async def fill_shortages(tx: Tx, ledger: store.Ledger) -> dict[UUID, int]:
@@ -19,8 +19,8 @@ async def fill_shortages(tx: Tx, ledger: store.Ledger) -> dict[UUID, int]:
         return {}
     given: dict[UUID, int] = {}
     changes: list[tuple[UUID, int]] = []
-    rows: list[store.ReservationRow] = []
-    for row in await store.open_shortages(tx, variant_ids=with_stock):
+    rows: list[store_claims.ReservationRow] = []
+    for row in await store_claims.open_shortages(tx, variant_ids=with_stock):
         parts, short = rules.take_what_is_there(row["quantity"], ledger.levels[row["variant_id"]])
         if not parts:
             continue
@@ -39,6 +39,6 @@ async def fill_shortages(tx: Tx, ledger: store.Ledger) -> dict[UUID, int]:
         changes.append((row["id"], short))
         if reference is not None:
             given[reference] = given.get(reference, 0) + row["quantity"] - short
-    await store.insert_reservations(tx, rows)
-    await store.change_shortages(tx, changes, "stock")
+    await store_claims.insert_reservations(tx, rows)
+    await store_claims.change_shortages(tx, changes, "stock")
     return given

@@ -35,7 +35,7 @@ from entrepot.channels.contracts import Connection
 from entrepot.database.pool import Tx
 from entrepot.jobs import facade as jobs
 from entrepot.kernel.ids import new_id
-from entrepot.sync import comparisons, exposure, progress, store
+from entrepot.sync import comparisons, exposure, progress, store, store_batches
 from entrepot.sync.context import SyncContext
 from entrepot.sync.rules import backoff_s
 
@@ -107,7 +107,7 @@ async def open_batch(
         )  # fmt: skip
         rows.append((row["listing_id"], before, to))
     key = str(batch_id)
-    await store.begin_batch(tx, batch_id, connection.id, key, changes, rows)
+    await store_batches.begin_batch(tx, batch_id, connection.id, key, changes, rows)
     created: datetime = await tx.fetch_value(
         "select created_at from push_batch where organisation_id = $1 and id = $2", tx.organisation, batch_id
     )
@@ -130,12 +130,12 @@ async def call(
         receipt: PushReceipt = await target.connector.push_quantities(target.api, batch)
     except OutcomeUnknown as error:
         async with target.transaction() as tx:
-            await store.lock_batch(tx, batch_id)
+            await store_batches.lock_batch(tx, batch_id)
             if target.absolute:
-                await store.end_unknown(tx, batch_id, [UUID(c["listing_id"]) for c in changes], absolute=True)
-                await store.set_batch(tx, batch_id, "done", detail=error.detail)
+                await store_batches.end_unknown(tx, batch_id, [UUID(c["listing_id"]) for c in changes], absolute=True)
+                await store_batches.set_batch(tx, batch_id, "done", detail=error.detail)
             else:
-                await store.set_batch(tx, batch_id, "sending", detail=error.detail)
+                await store_batches.set_batch(tx, batch_id, "sending", detail=error.detail)
         raise
     except RequestRejected as error:
         outcome = PushOutcome.UNKNOWN if repeated else PushOutcome.REFUSED
@@ -144,10 +144,10 @@ async def call(
         if repeated:
             raise
         async with target.transaction() as tx:
-            await store.lock_batch(tx, batch_id)
+            await store_batches.lock_batch(tx, batch_id)
             rows = [(UUID(c["listing_id"]), error.detail) for c in changes]
-            await store.end_not_written(tx, batch_id, rows, next_attempt_at=None, state="pending")
-            await store.set_batch(tx, batch_id, "done", detail=error.detail)
+            await store_batches.end_not_written(tx, batch_id, rows, next_attempt_at=None, state="pending")
+            await store_batches.set_batch(tx, batch_id, "done", detail=error.detail)
         raise
     if repeated:
         receipt = replace(receipt, results=tuple(map(doubted, receipt.results)))
@@ -167,20 +167,20 @@ async def record(target: Target, batch_id: UUID, changes: Sequence[Change], rece
         result = by_id.get(change["external_id"]) or PushResult(change["external_id"], PushOutcome.UNKNOWN)
         grouped.setdefault(result.outcome, []).append((UUID(change["listing_id"]), result))
     async with target.transaction() as tx:
-        await store.lock_batch(tx, batch_id)
+        await store_batches.lock_batch(tx, batch_id)
         applied = [(i, r.reported) for i, r in grouped.get(PushOutcome.APPLIED, [])]
-        shown = await store.end_applied(tx, batch_id, applied, absolute=target.absolute)
+        shown = await store_batches.end_applied(tx, batch_id, applied, absolute=target.absolute)
         await _tell_shown(tx, target, shown, now)
         await _record_failures(target, tx, batch_id, grouped, now)
         unknown = [i for i, _ in grouped.get(PushOutcome.UNKNOWN, [])]
         if unknown:
-            await store.end_unknown(tx, batch_id, unknown, absolute=target.absolute)
+            await store_batches.end_unknown(tx, batch_id, unknown, absolute=target.absolute)
             tx.hint(f"check:{target.connection.id}")
         if grouped.get(PushOutcome.PENDING):
             later = now + timedelta(seconds=FOLLOW_S)
-            await store.set_batch(tx, batch_id, "following", handle=receipt.handle, next_attempt_at=later)
+            await store_batches.set_batch(tx, batch_id, "following", handle=receipt.handle, next_attempt_at=later)
         else:
-            await store.set_batch(tx, batch_id, "done")
+            await store_batches.set_batch(tx, batch_id, "done")
 
 
 async def tell_certain(tx: Tx, variant_ids: Sequence[UUID] | None) -> None:
@@ -207,16 +207,16 @@ async def _record_failures(
     refused = [(i, r.detail or r.code or "refused") for i, r in grouped.get(PushOutcome.REFUSED, [])]
     failed = [(i, r.detail or r.code) for i, r in grouped.get(PushOutcome.FAILED, [])]
     stale = [(i, "the channel shows something else") for i, _ in grouped.get(PushOutcome.STALE, [])]
-    await store.end_not_written(tx, batch_id, refused, next_attempt_at=None, state="parked")
+    await store_batches.end_not_written(tx, batch_id, refused, next_attempt_at=None, state="parked")
     if failed:
         # One bad item may fail its neighbours for nothing: the first time they go again at once.
         alone = len(failed) == sum(map(len, grouped.values()))
         wait = backoff_s(2, random.random()) if alone else 0.0  # noqa: S311
-        await store.end_not_written(
+        await store_batches.end_not_written(
             tx, batch_id, failed, next_attempt_at=now + timedelta(seconds=wait), state="pending"
         )
     if stale:
-        await store.end_not_written(
+        await store_batches.end_not_written(
             tx, batch_id, stale, next_attempt_at=now + timedelta(seconds=WAIT_S), state="waiting"
         )
         await comparisons.want_check(
@@ -244,7 +244,7 @@ async def _send_from_what_it_shows(target: Target, changes: Sequence[Change], st
             if reads is None or row["expected"] is None or row["desired"] is None:
                 continue
             to = max(0, min(row["desired"], reads + row["desired"] - row["expected"]))
-            if to != reads:
+            if to < reads or (to > reads and row["believed_at"] is None):
                 shown[row["listing_id"]] = reads
                 sending.append((row, to))
         if not sending:

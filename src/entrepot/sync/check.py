@@ -87,7 +87,7 @@ async def _compare(
             checked = judge(row, reads, drained_at, read_until, soon)
             unsettled = unsettled or checked.check_at is not None
             rows.append(checked)
-    await comparisons.put_checked(tx, read_at, rows, absolute=absolute)
+    await comparisons.put_checked(tx, read_until, rows, absolute=absolute)
     settled = read_at - timedelta(seconds=context.settings.write_settling_s) if absolute else read_at
     shown = [(row.listing_id, row.reported) for row in rows if row.reported is not None and row.check_at is not None]
     await comparisons.doubt(tx, shown, settled, absolute=absolute)

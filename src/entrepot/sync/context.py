@@ -20,10 +20,11 @@ from entrepot.channels.contract import (
     TemporarilyUnavailable,
 )
 from entrepot.channels.contracts import Connection, ConnectionState, FindConnector
-from entrepot.database.pool import Database
+from entrepot.database.pool import Database, Tx
 from entrepot.jobs.lanes import LaneKey, Rest
 from entrepot.kernel.clock import Clock, utc_now
 from entrepot.sync import progress
+from entrepot.sync.alerts import Alert, tell
 from entrepot.sync.rules import rest_s
 
 log = structlog.get_logger(__name__)
@@ -67,6 +68,14 @@ class SyncSettings:
     backoff_most_s: float = 5.0
     inbox_batch_max: int = 200
     webhook_attempts: int = 5
+    parallel_syncs: int = 8
+    """Connections whose orders or listings one worker reads at the same time."""
+    alert_threshold: int = 5
+    """Failures in a row of one kind of work with a connection, after which people are told."""
+    alert_channels: tuple[str, ...] = ()
+    """Where alerts go: `log`, or addresses that take a POST."""
+    auto_recovery: bool = True
+    """Whether work with a connection goes on by itself after so many failures."""
 
 
 SIDE_BY_SIDE_MAX = 4
@@ -105,6 +114,8 @@ class SyncContext:
     """Sets up and repairs a connection's webhooks; None where no channel could reach this hub."""
     failing: dict[LaneKey, datetime] = field(default_factory=dict)
     """Since when the channel has failed every step of a lane."""
+    in_a_row: dict[LaneKey, int] = field(default_factory=dict)
+    """How often it did, as far as this worker knows."""
     paces: dict[LaneKey, Pace] = field(default_factory=dict)
     looked_at: dict[UUID, datetime] = field(default_factory=dict)
     """When conflicts that are not of fields were looked for last, by organisation."""
@@ -131,20 +142,35 @@ class SyncContext:
         except ConnectorError as error:
             return await self.after_error(key, error)
         if self.failing.pop(key, None):
+            failures = self.in_a_row.pop(key, 0)
             async with self.database.transaction(key.organisation_id) as tx:
                 await progress.note_error(tx, key.subject, "", self.clock())
+                if failures >= self.settings.alert_threshold:
+                    await self._alert(tx, key, connection.name, failures, "")
         return wanted
+
+    async def _alert(self, tx: Tx, key: LaneKey, name: str, failures: int, problem: str) -> None:
+        alert = Alert(str(key.subject), name, key.kind, failures, problem)
+        await tell(tx, alert, self.settings.alert_channels)
 
     async def after_error(self, key: LaneKey, error: ConnectorError) -> float | None:
         """Note a channel's error; return seconds until the next try, or None if a person must act first."""
         log.warning(
             "channel_error", lane=key.kind, connection=str(key.subject), kind=type(error).__name__, detail=error.detail
         )
+        failures = self.in_a_row[key] = self.in_a_row.get(key, 0) + 1
+        stops = isinstance(error, CredentialsRejected)
+        reason = error.detail
+        if failures >= self.settings.alert_threshold and not self.settings.auto_recovery:
+            stops, reason = True, f"It failed {failures} times in a row: {error.detail}"
         async with self.database.transaction(key.organisation_id) as tx:
             await progress.note_error(tx, key.subject, error.detail, self.clock())
-            if isinstance(error, CredentialsRejected):
-                await channels.mark_needs_attention(tx, key.subject, error.detail)
-                return None
+            told = stops and await channels.mark_needs_attention(tx, key.subject, reason)
+            if told or (failures == self.settings.alert_threshold and not stops):
+                await self._alert(tx, key, (await channels.get(tx, key.subject)).name, failures, error.detail)
+        if stops:
+            self.in_a_row.pop(key)
+            return None
         failing_s = (self.clock() - self.failing.setdefault(key, self.clock())).total_seconds()
         wait = rest_s(failing_s, random.random(), most_s=self.settings.backoff_most_s)  # noqa: S311
         if isinstance(error, QuotaExhausted) and error.back_at is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -24,6 +25,8 @@ from entrepot.sync.reactions import Reactions
 
 RUN_LANES = {"orders": "pull", "listings": "listings", "drift": "listings"}
 """Which lane carries out a run that a person asked for."""
+FETCHING_LANES = ("pull", "listings")
+"""Lanes that read page after page. What sales depend on (inbox, push, check) never waits for them."""
 
 
 def lane_runner(context: SyncContext, reactions: Mapping[str, Sequence[Reaction]]) -> LaneRunner:
@@ -52,7 +55,10 @@ def lane_runner(context: SyncContext, reactions: Mapping[str, Sequence[Reaction]
         "fields": partial(write_step, context),
         "troubles": partial(troubles_step, context),
     }
-    return LaneRunner(context.database, steps, partial(find_due, context))
+    fetching = asyncio.Semaphore(context.settings.parallel_syncs)
+    return LaneRunner(
+        context.database, steps, partial(find_due, context), gates=dict.fromkeys(FETCHING_LANES, fetching)
+    )
 
 
 async def find_due(context: SyncContext, organisation_id: UUID) -> set[LaneKey]:

@@ -29,7 +29,7 @@ from entrepot.channels.contracts import Connection
 from entrepot.database.pool import Tx
 from entrepot.jobs.lanes import LaneKey
 from entrepot.stock import facade as stock
-from entrepot.sync import comparisons, exposure, progress, store
+from entrepot.sync import comparisons, exposure, progress, store, store_batches
 from entrepot.sync.batches import (
     FOLLOW_S,
     WAIT_S,
@@ -74,7 +74,7 @@ async def push_step(context: SyncContext, key: LaneKey) -> float | None:
 async def _finish_open(target: Target) -> float | None:
     """Bring open batches to their end where possible; return seconds until the next look at one, or None."""
     async with target.transaction() as tx:
-        rows = await store.open_batches(tx, target.connection.id)
+        rows = await store_batches.open_batches(tx, target.connection.id)
     waits: list[float] = []
     for row in rows:
         now = target.context.clock()
@@ -100,7 +100,7 @@ async def _follow(target: Target, row: Any) -> bool:
     if results is None:
         async with target.transaction() as tx:
             later = target.context.clock() + timedelta(seconds=FOLLOW_S)
-            await store.set_batch(tx, row["id"], "following", next_attempt_at=later)
+            await store_batches.set_batch(tx, row["id"], "following", next_attempt_at=later)
         return False
     await record(target, row["id"], row["changes"], PushReceipt(results))
     return True

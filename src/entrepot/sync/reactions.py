@@ -152,9 +152,12 @@ async def allot(
 
 
 def shown_of(row: Any) -> allocation.Shown:
-    """Return what a listing shows for `store.live_figures`. Pure."""
-    most = max(row["shows"], row["perhaps"] or 0) + row["rising"]
-    return allocation.Shown(most, max(0, row["shows"] + row["under_way"]))
+    """Return what a listing holds of the pool by `exposure.live_figures`: what it shows and what it lacks. Pure.
+
+    It may show less than nothing, where it was lowered by more than there was: then a raise begins there.
+    """
+    most = max(max(0, row["shows"]) + row["lacking"], row["perhaps"] or 0) + row["rising"]
+    return allocation.Shown(most, max(0, row["shows"] + row["under_way"]) + row["lacking"])
 
 
 async def _with_bundles(tx: Tx, variants: set[UUID]) -> list[UUID]:

@@ -107,6 +107,9 @@ def _decide_difference(figures: Quantity, desired: int, expected: int) -> Decisi
     if to == start:
         same = desired == expected
         return Decision(Do.NOTHING) if same else Decision(Do.WAIT, to, "it shows what it shall; looked into")
+    if gap and start < to <= 0:
+        # Nothing is on sale below zero: a raise to zero gains nothing, and would offer units if it shows more than we think.
+        return Decision(Do.WAIT, to, "it shows less than nothing; looked into")
     if figures.believed and to > start:
         # A sale that is in what it showed is not in what we want yet: by so much the raise would be too high.
         return Decision(Do.WAIT, to, "a raise waits until what it shows is explained")

@@ -14,6 +14,7 @@ STATE_NOW = """case
     when {desired} is not distinct from {expected} and not {uncertain} then 'in_step'
     else 'pending' end"""
 
+
 UPSERT_DESIRED = f"""
 insert into listing_quantity as q (organisation_id, listing_id, connection_id, variant_id, desired, desired_reason, waits,
     desired_at, state, check_at)
@@ -29,7 +30,6 @@ on conflict (organisation_id, listing_id) do update set
 where q.desired is distinct from excluded.desired or q.variant_id <> excluded.variant_id or q.waits <> excluded.waits
 returning q.connection_id
 """
-
 
 Wanted = tuple[UUID, UUID, UUID, int, Mapping[str, Any], bool]
 
@@ -53,13 +53,15 @@ with matched as (
     from unnest($3::text[], $4::uuid[], $5::bigint[], $6::timestamptz[]) as i(external_id, variant_id, units, placed_at)
     left join listing l on l.organisation_id = $1 and l.connection_id = $2 and l.external_id = i.external_id
 ), counted as (
-    select m.listing_id, sum(m.units)::bigint as units
+    select m.listing_id, sum(m.units)::bigint as units,
+           coalesce(sum(m.units) filter (where m.units > 0 and m.placed_at <= b.reported_at + make_interval(secs => $8)), 0)
+               ::bigint as seen
     from matched m join listing_quantity b on b.organisation_id = $1 and b.listing_id = m.listing_id
     where m.units < 0 or b.believed_at is null or m.placed_at > b.believed_at + make_interval(secs => $8)
     group by 1
 )
 update listing_quantity q
-set expected = q.expected - m.units, uncertain = q.uncertain or $7, updated_at = now(),
+set expected = q.expected - m.units, gap = q.gap + m.seen, uncertain = q.uncertain or $7, updated_at = now(),
     raise_wanted_at = case when q.desired > q.expected - m.units then coalesce(q.raise_wanted_at, now()) end,
     state = {STATE_NOW.format(q="q", desired="q.desired", expected="q.expected - m.units", uncertain="(q.uncertain or $7)")}
 from counted m
@@ -76,7 +78,8 @@ async def count_sold(
     """Take known sales off what the listings of a connection are expected to show (negative units: cancelled ones back).
 
     A sale from before a reading that was believed may be in what was read: taking it off again could offer a unit twice,
-    not taking it off offers one too few until the next comparison. `clock_error_s`: how far the channel's times may be off.
+    not taking it off offers one too few until the next comparison. What explains a difference that was read makes it smaller
+    by that. `clock_error_s`: how far the channel's times may be off.
     `absolute`: the channel overwrites, so a sale may have been before or after the last write there.
     """
     if sold:
@@ -86,6 +89,7 @@ async def count_sold(
 
 FEW = 10
 """Up to so many units left, a listing that shows too much is the more urgent the fewer they are."""
+
 DUE = f"""
 with due as (
     select listing_id from listing_quantity
@@ -104,18 +108,11 @@ where q.state in ('pending', 'waiting') and l.active
 order by q.listing_id
 for update of q
 """
-LOCK_BATCH = """
-select listing_id from listing_quantity where organisation_id = $1 and batch_id = $2 order by listing_id for update
-"""
+
 LOCK_VARIANTS = """
 select listing_id from listing_quantity where organisation_id = $1 and variant_id = any($2::uuid[])
 order by listing_id for update
 """
-
-
-async def lock_batch(tx: Tx, batch_id: UUID) -> None:
-    """Lock the listings of a batch in the one order, before anything of it is changed."""
-    await tx.execute(LOCK_BATCH, tx.organisation, batch_id)
 
 
 async def lock_variants(tx: Tx, variant_ids: Sequence[UUID]) -> None:
@@ -154,140 +151,6 @@ async def lock_stale(tx: Tx, listing_ids: Sequence[UUID]) -> list[Any]:
     )
 
 
-async def begin_batch(
-    tx: Tx,
-    batch_id: UUID,
-    connection_id: UUID,
-    key: str,
-    changes: Sequence[Mapping[str, Any]],
-    rows: Sequence[tuple[UUID, int, int]],
-) -> None:
-    """Record the intent to write: (listing, from, to) rows become `sending` under the batch."""
-    await tx.execute(
-        "insert into push_batch (organisation_id, id, connection_id, idempotency_key, changes) values ($1,$2,$3,$4,$5)",
-        tx.organisation,
-        batch_id,
-        connection_id,
-        key,
-        changes,
-    )
-    await tx.execute(
-        """
-        update listing_quantity q
-        set state = 'sending', batch_id = $2, sending_from = i.from_quantity, sending_to = i.to_quantity, detail = '',
-            updated_at = now()
-        from unnest($3::uuid[], $4::bigint[], $5::bigint[]) as i(listing_id, from_quantity, to_quantity)
-        where q.organisation_id = $1 and q.listing_id = i.listing_id
-        """,
-        tx.organisation,
-        batch_id,
-        *map(list, zip(*rows, strict=True)),
-    )
-
-
-async def open_batches(tx: Tx, connection_id: UUID) -> list[Any]:
-    """Return the batches of a connection whose end is not known."""
-    return await tx.fetch(
-        "select id, idempotency_key, changes, state, handle, attempts, created_at, next_attempt_at from push_batch"
-        " where organisation_id = $1 and connection_id = $2 and state <> 'done' order by id",
-        tx.organisation,
-        connection_id,
-    )
-
-
-async def set_batch(
-    tx: Tx, batch_id: UUID, state: str, *, handle: str | None = None, next_attempt_at: datetime | None = None,
-    detail: str = "",
-) -> None:  # fmt: skip
-    """Move a batch on."""
-    await tx.execute(
-        "update push_batch set state = $3, handle = coalesce($4, handle), next_attempt_at = $5, detail = $6,"
-        " attempts = attempts + 1, finished_at = case when $3 = 'done' then now() end"
-        " where organisation_id = $1 and id = $2",
-        tx.organisation,
-        batch_id,
-        state,
-        handle,
-        next_attempt_at,
-        detail[:500],
-    )
-
-
-_ENDED = "batch_id = null, sending_from = null, sending_to = null, updated_at = now()"
-_AFTER = "q.expected + q.sending_to - q.sending_from"
-
-APPLIED = f"""
-update listing_quantity q
-set expected = {_AFTER}, published = q.sending_to, published_at = now(), attempts = 0, next_attempt_at = null, detail = '',
-    shown_before = case when $3 then greatest(q.expected, q.sending_from, q.shown_before) end,
-    uncertain = $3 and q.expected <> q.sending_from,
-    raise_wanted_at = case when q.desired > {_AFTER} then coalesce(q.raise_wanted_at, now()) end,
-    reported = coalesce(i.reported, case when q.gap is null then q.reported else q.sending_to end),
-    reported_at = case when i.reported is not null then now() else q.reported_at end,
-    check_at = case when i.reported <> q.sending_to then coalesce(q.check_at, now() + interval '1 second')
-               else q.check_at end,
-    state = case when q.desired is not distinct from {_AFTER} and not ($3 and q.expected <> q.sending_from)
-            then 'in_step' else 'pending' end,
-    {_ENDED}
-from (select u.listing_id, u.reported, b.sending_to < b.sending_from as lowers
-      from unnest($4::uuid[], $5::bigint[]) as u(listing_id, reported)
-      join listing_quantity b on b.organisation_id = $1 and b.batch_id = $2 and b.listing_id = u.listing_id) as i
-where q.organisation_id = $1 and q.batch_id = $2 and q.listing_id = i.listing_id
-returning q.variant_id, case when i.lowers then extract(epoch from now() - q.desired_at) end as lag
-"""
-
-
-async def end_applied(tx: Tx, batch_id: UUID, rows: Sequence[tuple[UUID, int | None]], *, absolute: bool) -> list[Any]:
-    """The channel took these: (listing, what it reports now or None).
-
-    Return (variant, seconds since a lowering was wanted, or None where it was none).
-    """
-    if not rows:
-        return []
-    return await tx.fetch(APPLIED, tx.organisation, batch_id, absolute, *map(list, zip(*rows, strict=True)))
-
-
-async def end_unknown(tx: Tx, batch_id: UUID, listing_ids: Sequence[UUID], *, absolute: bool) -> None:
-    """Nobody knows whether these were written.
-
-    On a channel that overwrites, the lower value is believed and written again; elsewhere only a reading can tell.
-    """
-    believed = f"least(q.expected, {_AFTER})" if absolute else "null"
-    await tx.execute(
-        f"""
-        update listing_quantity q set shown_before = greatest(q.expected, q.sending_from, q.sending_to, q.shown_before),
-            expected = {believed}, uncertain = $4, state = 'pending', next_attempt_at = null,
-            check_at = case when $4 then q.check_at else now() end, gap = null, gap_at = null, believed_at = null,
-            {_ENDED}
-        where q.organisation_id = $1 and q.batch_id = $2 and q.listing_id = any($3::uuid[])
-        """,
-        tx.organisation,
-        batch_id,
-        listing_ids,
-        absolute,
-    )
-
-
-async def end_not_written(
-    tx: Tx, batch_id: UUID, rows: Sequence[tuple[UUID, str]], *, next_attempt_at: datetime | None, state: str
-) -> None:
-    """These were certainly not written: (listing, why). `state`: pending, waiting or parked."""
-    if rows:
-        await tx.execute(
-            f"""
-            update listing_quantity q set state = $4, next_attempt_at = $3, detail = i.detail,
-                attempts = least(q.attempts + 1, 1000), {_ENDED}
-            from unnest($5::uuid[], $6::text[]) as i(listing_id, detail)
-            where q.organisation_id = $1 and q.batch_id = $2 and q.listing_id = i.listing_id
-            """,
-            tx.organisation,
-            batch_id,
-            next_attempt_at,
-            state,
-            *map(list, zip(*rows, strict=True)),
-        )
-
-
 async def postpone(tx: Tx, rows: Sequence[tuple[UUID, str]], until: datetime, *, state: str = "waiting") -> None:
     """Leave listings alone until a time: (listing, why)."""
     if rows:
@@ -318,10 +181,14 @@ async def lock_listings(tx: Tx, listing_ids: Sequence[UUID]) -> None:
 
 
 async def make_certain(tx: Tx, listing_ids: Sequence[UUID]) -> None:
-    """These show what we expect: nothing of them is in doubt."""
+    """These show what we expect: nothing of them is in doubt any more.
+
+    Where they may have shown more before, unknown sales may have brought them down to that until now.
+    """
     if listing_ids:
         await tx.execute(
             "update listing_quantity set uncertain = false, updated_at = now(),"
+            " published_at = case when shown_before is null then published_at else now() end,"
             " state = case when desired is not distinct from expected then 'in_step' else 'pending' end"
             " where organisation_id = $1 and listing_id = any($2::uuid[]) and state in ('pending', 'waiting')",
             tx.organisation,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 
 from entrepot.identity.facade import AuditEntry
 from entrepot.orders.reading import OrderEventView
@@ -29,7 +30,7 @@ def timeline_of(health: Iterable[HealthView], audit: Iterable[AuditEntry], runs:
     """Return the entries, newest first; of readings only those where the status changed."""
     entries: list[Entry] = []
     readings = list(health)
-    for reading, older in zip(readings, [*readings[1:], None], strict=True):
+    for reading, older in zip_longest(readings, readings[1:]):
         if older is None or older.status != reading.status:
             tone, word = formats.tone(reading.status), formats.word(reading.status)
             entries.append(Entry(reading.at, tone, word, reading.reason))

@@ -2,56 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import permutations
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.connectors.contract_suite import utc
-from tests.connectors.scripted import AT, Answer, ScriptedApi, reply
-from tests.connectors.shopify.test_contract import CREDENTIALS, SETTINGS, change, check_call
+from tests.connectors.contract_base import utc
+from tests.connectors.scripted import AT, Answer, reply
+from tests.connectors.shopify.calls import api_of, failed, payload, sent
+from tests.connectors.shopify.test_contract import SETTINGS
 
 from entrepot.channels.contract import (
     Call,
     ChannelOrder,
     ChannelOrderStatus,
     CredentialsRejected,
-    Fulfilment,
-    FulfilmentLine,
     LimitReading,
-    OutcomeUnknown,
-    PushOutcome,
-    QuantityBatch,
     RateLimited,
     RequestRejected,
     TemporarilyUnavailable,
-    UnexpectedAnswer,
 )
-from entrepot.connectors.shopify import CONNECTOR, mapping, orders, parcels, queries
+from entrepot.connectors.shopify import CONNECTOR, mapping, orders, queries
 
-PAYLOADS = Path(__file__).parent / "payloads"
-URL = "https://hub.example/webhooks/in/abc"
 CALL = Call("probe", "POST", "/")
-
-
-def api_of(*answers: Answer, settings: Mapping[str, str] = SETTINGS) -> ScriptedApi:
-    return ScriptedApi(CONNECTOR, answers, settings=settings, credentials=CREDENTIALS, check_call=check_call)
-
-
-def payload(name: str) -> Any:
-    return msgspec.json.decode((PAYLOADS / f"{name}.json").read_bytes())
-
-
-def sent(api: ScriptedApi, index: int) -> dict[str, Any]:
-    body = api.calls[index].body
-    assert body is not None
-    variables: dict[str, Any] = msgspec.json.decode(body)["variables"]
-    return variables
 
 
 def webhook(name: str, body: Any = None) -> ChannelOrder:
@@ -197,10 +172,6 @@ async def test_an_order_that_changes_while_it_is_read_is_read_again() -> None:
 # ---- errors in a 200 -----------------------------------------------------------------------------------
 
 
-def failed(code: str, **more: Any) -> dict[str, Any]:
-    return {"errors": [{"message": "It failed", "extensions": {"code": code}, **more}]}
-
-
 def test_throttling_says_how_long_to_wait() -> None:
     cost = {"requestedQueryCost": 752, "throttleStatus": {"currentlyAvailable": 666, "restoreRate": 50.0}}
     error = CONNECTOR.classify(reply(failed("THROTTLED") | {"extensions": {"cost": cost}}))
@@ -241,262 +212,6 @@ def test_the_cost_bucket_is_learned() -> None:
     assert CONNECTOR.read_limits(CALL, answer) == (LimitReading("graphql", 1960, 2000.0, 100.0),)
     assert CONNECTOR.read_limits(CALL, reply(b"?")) == ()
     assert CONNECTOR.read_limits(CALL, reply({"data": {}})) == ()
-
-
-# ---- quantities ----------------------------------------------------------------------------------------
-
-
-def set_reply(*errors: tuple[str, int | None]) -> Answer:
-    listed = [
-        {
-            "code": code,
-            "field": None if index is None else ["input", "quantities", str(index), "changeFromQuantity"],
-            "message": f"said {code}",
-        }
-        for code, index in errors
-    ]
-    return reply({"data": {"inventorySetQuantities": {"inventoryAdjustmentGroup": None, "userErrors": listed}}})
-
-
-def batch(*numbers: int) -> QuantityBatch:
-    return QuantityBatch("batch-7", tuple(change(n, 5, 6) for n in numbers), AT)
-
-
-def outcomes(results: Sequence[Any]) -> dict[str, str]:
-    return {result.external_id: result.outcome.value for result in results}
-
-
-async def test_a_batch_is_compared_set_and_keyed() -> None:
-    api = api_of(set_reply())
-    receipt = await CONNECTOR.push_quantities(api, batch(701, 702))
-    assert outcomes(receipt.results) == {"701": "applied", "702": "applied"}
-    assert [result.reported for result in receipt.results] == [5, 5]
-    variables = sent(api, 0)
-    assert variables["key"] == "batch-7"
-    assert variables["input"]["quantities"][1] == {
-        "inventoryItemId": "gid://shopify/InventoryItem/902",
-        "locationId": "gid://shopify/Location/11",
-        "quantity": 5,
-        "changeFromQuantity": 6,
-    }
-    assert api.calls[0].idempotent
-
-
-async def test_stale_ones_do_not_keep_their_neighbours() -> None:
-    refused = set_reply(("CHANGE_FROM_QUANTITY_STALE", 1), ("INVALID_INVENTORY_ITEM", 3))
-    api = api_of(refused, set_reply(("CHANGE_FROM_QUANTITY_STALE", 0)), set_reply())
-    receipt = await CONNECTOR.push_quantities(api, batch(701, 702, 703, 704))
-    assert outcomes(receipt.results) == {"701": "stale", "702": "stale", "703": "applied", "704": "refused"}
-    assert [sent(api, i)["key"] for i in range(3)] == ["batch-7", "batch-7/1", "batch-7/2"]
-    assert "import the listings again" in receipt.results[3].detail
-
-
-async def test_what_is_left_after_the_last_round_is_failed() -> None:
-    api = api_of(*[set_reply(("CHANGE_FROM_QUANTITY_STALE", 0))] * 4)
-    receipt = await CONNECTOR.push_quantities(api, batch(1, 2, 3, 4, 5))
-    assert outcomes(receipt.results) == {"1": "stale", "2": "stale", "3": "stale", "4": "stale", "5": "failed"}
-
-
-async def test_an_answer_lost_in_a_later_round_is_unknown_for_the_rest_only() -> None:
-    refused = set_reply(("CHANGE_FROM_QUANTITY_STALE", 0))
-    receipt = await CONNECTOR.push_quantities(api_of(refused, OutcomeUnknown()), batch(1, 2))
-    assert outcomes(receipt.results) == {"1": "stale", "2": "unknown"}
-    slowed = await CONNECTOR.push_quantities(api_of(refused, reply({}, 429)), batch(1, 2))
-    assert outcomes(slowed.results) == {"1": "stale", "2": "failed"}
-
-
-@pytest.mark.parametrize("answer", [reply({}, 502), reply(failed("INTERNAL_SERVER_ERROR"))])
-async def test_a_failure_that_may_come_after_the_write_is_unknown(answer: Answer) -> None:
-    with pytest.raises(OutcomeUnknown):
-        await CONNECTOR.push_quantities(api_of(answer), batch(1))
-
-
-async def test_a_batch_that_shopify_still_works_on_is_unknown() -> None:
-    with pytest.raises(OutcomeUnknown):
-        await CONNECTOR.push_quantities(api_of(set_reply(("IDEMPOTENCY_CONCURRENT_REQUEST", None))), batch(1))
-
-
-async def test_a_key_that_failed_before_leaves_all_unknown() -> None:
-    answer = set_reply(("IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", None))
-    receipt = await CONNECTOR.push_quantities(api_of(answer), batch(1, 2))
-    assert outcomes(receipt.results) == {"1": "unknown", "2": "unknown"}
-
-
-async def test_an_objection_to_no_one_in_particular_is_to_all() -> None:
-    stale = await CONNECTOR.push_quantities(api_of(set_reply(("CHANGE_FROM_QUANTITY_STALE", None))), batch(1, 2))
-    assert outcomes(stale.results) == {"1": "stale", "2": "stale"}
-    wrong = await CONNECTOR.push_quantities(api_of(set_reply(("INVALID_REASON", None))), batch(1, 2))
-    assert outcomes(wrong.results) == {"1": "refused", "2": "refused"}
-
-
-async def test_a_change_that_cannot_be_addressed_keeps_nobody() -> None:
-    unread = change(2, 5, None)
-    mixed = QuantityBatch("b", (change(1, 5, 6), unread), AT)
-    receipt = await CONNECTOR.push_quantities(api_of(set_reply()), mixed)
-    assert outcomes(receipt.results) == {"1": "applied", "2": "failed"}
-    assert receipt.results[0].outcome is PushOutcome.APPLIED
-
-
-# ---- parcels -------------------------------------------------------------------------------------------
-
-
-def open_order(*parcels_there: dict[str, Any], remaining: int = 2) -> dict[str, Any]:
-    line = {"id": "gid://shopify/FulfillmentOrderLineItem/31", "remainingQuantity": remaining}
-    work = {
-        "id": "gid://shopify/FulfillmentOrder/21",
-        "status": "OPEN",
-        "assignedLocation": {"location": {"id": "gid://shopify/Location/11"}},
-        "lineItems": {
-            "nodes": [{**line, "lineItem": {"id": "gid://shopify/LineItem/61"}}],
-            "pageInfo": {"hasNextPage": False},
-        },
-    }
-    orders_there = {"nodes": [work], "pageInfo": {"hasNextPage": False}}
-    return {"data": {"order": {"fulfillments": list(parcels_there), "fulfillmentOrders": orders_there}}}
-
-
-def parcel(tracking: str = "1Z9", quantity: int = 2) -> Fulfilment:
-    lines = (FulfilmentLine("61", quantity),)
-    return Fulfilment("5001", "parcel-1", "UPS", tracking, "https://ups.example/1Z9" if tracking else "", AT, lines)
-
-
-MADE = {"data": {"fulfillmentCreate": {"fulfillment": {"id": "gid://shopify/Fulfillment/81"}, "userErrors": []}}}
-
-
-async def test_a_parcel_is_told_once() -> None:
-    api = api_of(reply(open_order()), reply(MADE))
-    assert await CONNECTOR.push_fulfilment(api, parcel()) == "81"
-    assert sent(api, 1)["fulfillment"] == {
-        "lineItemsByFulfillmentOrder": [
-            {
-                "fulfillmentOrderId": "gid://shopify/FulfillmentOrder/21",
-                "fulfillmentOrderLineItems": [{"id": "gid://shopify/FulfillmentOrderLineItem/31", "quantity": 2}],
-            }
-        ],
-        "notifyCustomer": True,
-        "trackingInfo": {"company": "UPS", "number": "1Z9", "url": "https://ups.example/1Z9"},
-    }
-    assert not api.calls[1].idempotent
-    there = {"id": "gid://shopify/Fulfillment/81", "status": "SUCCESS", "trackingInfo": [{"number": "1Z9"}]}
-    assert await CONNECTOR.push_fulfilment(api_of(reply(open_order(there, remaining=0))), parcel()) == "81"
-
-
-async def test_a_cancelled_parcel_does_not_count_as_told() -> None:
-    dead = {"id": "gid://shopify/Fulfillment/80", "status": "CANCELLED", "trackingInfo": [{"number": "1Z9"}]}
-    assert await CONNECTOR.push_fulfilment(api_of(reply(open_order(dead)), reply(MADE)), parcel()) == "81"
-
-
-async def test_a_parcel_without_a_number_is_known_by_its_lines() -> None:
-    there = {"id": "gid://shopify/Fulfillment/82", "status": "SUCCESS", "trackingInfo": []}
-    held = {"nodes": [{"quantity": 1, "lineItem": {"id": "gid://shopify/LineItem/61"}}]}
-    moves = {"data": {"order": {"updatedAt": "2026-11-20T09:00:05Z", "fulfillments": [{**there}], "refunds": []}}}
-    moves["data"]["order"]["fulfillments"] = [there | {"fulfillmentLineItems": held}]
-    again = api_of(reply(open_order(there, remaining=1)), reply(moves))
-    assert await CONNECTOR.push_fulfilment(again, parcel("", 1)) == "82"
-    other = api_of(reply(open_order(there, remaining=2)), reply(moves), reply(MADE))
-    assert await CONNECTOR.push_fulfilment(other, parcel("", 2)) == "81"
-    assert sent(other, 2)["fulfillment"]["trackingInfo"] == {"company": "UPS"}
-
-
-async def test_a_parcel_that_cannot_be_told_says_why() -> None:
-    with pytest.raises(RequestRejected, match="left to ship"):
-        await CONNECTOR.push_fulfilment(api_of(reply(open_order(remaining=1))), parcel())
-    with pytest.raises(RequestRejected, match="no order 5001"):
-        await CONNECTOR.push_fulfilment(api_of(reply({"data": {"order": None}})), parcel())
-    refusal = {
-        "data": {"fulfillmentCreate": {"fulfillment": None, "userErrors": [{"message": "On hold", "field": None}]}}
-    }
-    with pytest.raises(RequestRejected, match="On hold"):
-        await CONNECTOR.push_fulfilment(api_of(reply(open_order()), reply(refusal)), parcel())
-
-
-def test_a_parcel_leaves_from_one_location() -> None:
-    lines = [
-        parcels.Open("f1", "A", "l1", "61", 1),
-        parcels.Open("f2", "B", "l2", "61", 2),
-        parcels.Open("f3", "B", "l3", "62", 1),
-    ]
-    for some in permutations(lines):
-        chosen = parcels.choose({"61": 2, "62": 1}, some)
-        assert chosen is not None
-        assert {line.location for line in chosen} == {"B"}
-        assert parcels.choose({"61": 3}, some) is None
-    assert parcels.choose({}, lines) is None
-
-
-# ---- webhooks ------------------------------------------------------------------------------------------
-
-
-def subscriptions(*nodes: dict[str, Any], more: str | None = None) -> Answer:
-    info = {"hasNextPage": more is not None, "endCursor": more}
-    return reply({"data": {"webhookSubscriptions": {"nodes": list(nodes), "pageInfo": info}}})
-
-
-def subscription(number: int, topic: str, uri: str = URL, **more: Any) -> dict[str, Any]:
-    plain: dict[str, Any] = {"format": "JSON", "includeFields": [], "filter": None}
-    return {"id": f"gid://shopify/WebhookSubscription/{number}", "topic": topic, "uri": uri, **plain, **more}
-
-
-SUBSCRIBED = reply({"data": {"webhookSubscriptionCreate": {"webhookSubscription": {"id": "x"}, "userErrors": []}}})
-REMOVED = reply({"data": {"webhookSubscriptionDelete": {"deletedWebhookSubscriptionId": "x", "userErrors": []}}})
-
-
-async def test_subscriptions_are_made_once() -> None:
-    api = api_of(subscriptions(), *[SUBSCRIBED] * 7)
-    assert await CONNECTOR.subscribe_webhooks(api, URL) == {}
-    topics = ["INVENTORY_LEVELS_UPDATE", "ORDERS_CANCELLED", "ORDERS_CREATE", "ORDERS_UPDATED"]
-    topics += ["PRODUCTS_CREATE", "PRODUCTS_DELETE", "PRODUCTS_UPDATE"]
-    assert [sent(api, i)["topic"] for i in range(1, 8)] == topics
-    there = [subscription(i, topic) for i, topic in enumerate(topics)]
-    again = api_of(subscriptions(*there[:2], more="S1"), subscriptions(*there[2:]))
-    await CONNECTOR.subscribe_webhooks(again, URL)
-    assert len(again.calls) == 2
-
-
-async def test_subscriptions_are_repaired_and_others_left_alone() -> None:
-    there = [
-        subscription(1, "ORDERS_CREATE"),
-        subscription(2, "ORDERS_CREATE"),
-        subscription(3, "ORDERS_UPDATED", includeFields=["id"]),
-        subscription(4, "ORDERS_CANCELLED"),
-        subscription(5, "INVENTORY_LEVELS_UPDATE"),
-        subscription(6, "ORDERS_UPDATED", "https://elsewhere.example/hook"),
-        subscription(7, "PRODUCTS_UPDATE"),
-        subscription(8, "PRODUCTS_CREATE"),
-        subscription(9, "PRODUCTS_DELETE"),
-        subscription(10, "SHOP_UPDATE"),
-    ]
-    api = api_of(subscriptions(*there), REMOVED, REMOVED, SUBSCRIBED)
-    await CONNECTOR.subscribe_webhooks(api, URL)
-    assert [sent(api, i).get("id", "")[-1:] for i in (1, 2)] == ["2", "3"]
-    assert sent(api, 3)["topic"] == "ORDERS_UPDATED"
-    gone = api_of(subscriptions(*there), *[REMOVED] * 9)
-    await CONNECTOR.unsubscribe_webhooks(gone, URL)
-    assert len(gone.calls) == 10
-
-
-async def test_a_refused_subscription_is_told() -> None:
-    refusal = {"webhookSubscription": None, "userErrors": [{"message": "Address is not allowed", "field": ["uri"]}]}
-    with pytest.raises(RequestRejected, match="not allowed"):
-        await CONNECTOR.subscribe_webhooks(
-            api_of(subscriptions(), reply({"data": {"webhookSubscriptionCreate": refusal}})), URL
-        )
-
-
-def test_event_ids() -> None:
-    headers = {"x-shopify-topic": "orders/create", "x-shopify-webhook-id": "w", "x-shopify-event-id": "e"}
-    assert CONNECTOR.webhook_event_id(b"", headers) == ("e:orders/create", "orders/create")
-    del headers["x-shopify-event-id"]
-    assert CONNECTOR.webhook_event_id(b"", headers) == ("w:orders/create", "orders/create")
-    with pytest.raises(UnexpectedAnswer):
-        CONNECTOR.webhook_event_id(b"", {"x-shopify-topic": "orders/create"})
-
-
-def test_an_edit_names_its_order_and_a_strange_topic_says_nothing() -> None:
-    headers = {"x-shopify-topic": "orders/edited", "x-shopify-event-id": "e"}
-    assert CONNECTOR.parse_webhook(b'{"order_edit": {"id": 1, "order_id": 5001}}', headers).order_ids == ("5001",)
-    event = CONNECTOR.parse_webhook(b"{}", {**headers, "x-shopify-topic": "shop/update"})
-    assert (event.order, event.order_ids, event.quantities) == (None, (), ())
 
 
 # ---- the connection test -------------------------------------------------------------------------------

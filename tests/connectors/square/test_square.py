@@ -7,7 +7,6 @@ import hmac
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,55 +14,36 @@ import pytest
 from tests.connectors.contract_suite import ConnectorContract
 from tests.connectors.scripted import Answer, ScriptedApi, reply
 from tests.connectors.specs import openapi, published_payloads
+from tests.connectors.square.given import (
+    AT,
+    CREDENTIALS,
+    PAYLOADS,
+    SETTINGS,
+    SPEC,
+    batch,
+    body_of,
+    change,
+    count,
+    order,
+    refusal,
+    scripted,
+)
 
 from entrepot.channels.contract import (
     Call,
     ChannelOrderStatus,
     ConnectorError,
     CredentialsRejected,
-    Fulfilment,
-    FulfilmentLine,
     ListingRef,
-    OutcomeUnknown,
-    PushOutcome,
     QuantityBatch,
-    QuantityChange,
     RateLimited,
     Reply,
-    RequestRejected,
     TemporarilyUnavailable,
 )
 from entrepot.connectors.square import CONNECTOR, SquareConnector
 from entrepot.connectors.square.errors import SquareRejected
 from entrepot.connectors.square.listings import listings_of
 from entrepot.connectors.square.orders import order_of
-
-SPEC = "square/api-2025-08-20.patched.json"
-PAYLOADS = Path(__file__).parent / "payloads"
-AT = datetime(2026, 11, 20, 11, 59, 58, 250_000, tzinfo=UTC)
-SETTINGS = {"location_id": "LSHOP1", "orders_since": "", "simulator_url": ""}
-CREDENTIALS = {"access_token": "EAAAsecret-token-of-square", "signature_key": "signature-key-of-square"}
-
-
-def change(variation: str, before: int | None, after: int) -> QuantityChange:
-    return QuantityChange(ListingRef(f"{variation}@LSHOP1", {"variation_id": variation}), variation, after, before)
-
-
-def batch(*changes: QuantityChange) -> QuantityBatch:
-    return QuantityBatch("batch-7", changes, AT)
-
-
-def count(variation: str, units: str, location: str = "LSHOP1") -> dict[str, Any]:
-    return {"catalog_object_id": variation, "state": "IN_STOCK", "location_id": location, "quantity": units}
-
-
-def refusal(code: str, status: int = 400, category: str = "INVALID_REQUEST_ERROR", field: str = "") -> Reply:
-    error = {"category": category, "code": code, "detail": "said by Square", **({"field": field} if field else {})}
-    return reply({"errors": [error]}, status)
-
-
-def body_of(call: Call) -> Any:
-    return msgspec.json.decode(call.body or b"")
 
 
 class TestSquare(ConnectorContract):
@@ -142,98 +122,6 @@ class TestSquare(ConnectorContract):
         }
 
 
-def scripted(answers: Sequence[Answer]) -> ScriptedApi:
-    return ScriptedApi(
-        CONNECTOR, answers, settings=SETTINGS, credentials=CREDENTIALS, check_call=openapi(SPEC).check_call
-    )
-
-
-# ---- stock ---------------------------------------------------------------------------------------------
-
-
-async def test_stock_is_moved_by_the_difference() -> None:
-    api = scripted([reply({"counts": [count("A", "9"), count("B", "38"), count("B", "2", "LOTHER")]})])
-    receipt = await CONNECTOR.push_quantities(api, batch(change("A", 12, 9), change("B", 0, 40)))
-    sent = body_of(api.calls[0])
-    assert sent["idempotency_key"] == "batch-7"
-    moves = [(c["type"], c["adjustment"]) for c in sent["changes"]]
-    assert [kind for kind, _ in moves] == ["ADJUSTMENT", "ADJUSTMENT"]
-    assert [(a["from_state"], a["to_state"], a["quantity"]) for _, a in moves] == [
-        ("IN_STOCK", "SOLD", "3"),
-        ("NONE", "IN_STOCK", "40"),
-    ]
-    assert {a["occurred_at"] for _, a in moves} == {"2026-11-20T11:59:58.250Z"}
-    assert {a["location_id"] for _, a in moves} == {"LSHOP1"}
-    assert [(r.outcome, r.reported) for r in receipt.results] == [(PushOutcome.APPLIED, 9), (PushOutcome.APPLIED, 38)]
-
-
-async def test_nothing_to_move_calls_nobody_and_no_count_is_refused() -> None:
-    receipt = await CONNECTOR.push_quantities(scripted([]), batch(change("A", 5, 5), change("B", None, 5)))
-    assert [r.outcome for r in receipt.results] == [PushOutcome.APPLIED, PushOutcome.REFUSED]
-
-
-async def test_one_bad_variation_that_square_names_does_not_stop_its_neighbours() -> None:
-    api = scripted([refusal("NOT_FOUND", field="changes[1].adjustment.catalog_object_id"), reply({"counts": []})])
-    receipt = await CONNECTOR.push_quantities(api, batch(change("A", 1, 0), change("B", 1, 0), change("C", 1, 0)))
-    assert [r.outcome.value for r in receipt.results] == ["applied", "refused", "applied"]
-    assert receipt.results[1].code == "NOT_FOUND"
-    first, second = (body_of(call) for call in api.calls)
-    assert [c["adjustment"]["catalog_object_id"] for c in second["changes"]] == ["A", "C"]
-    assert first["idempotency_key"] != second["idempotency_key"]
-
-
-async def test_one_bad_variation_that_square_does_not_name_is_found_by_halving_repeatably() -> None:
-    def answer(call: Call) -> Reply:
-        bad = any(c["adjustment"]["catalog_object_id"] == "C" for c in body_of(call)["changes"])
-        return refusal("INVALID_VALUE") if bad else reply({"counts": []})
-
-    runs = []
-    for _ in range(2):
-        api = scripted([answer] * 5)
-        receipt = await CONNECTOR.push_quantities(api, batch(*(change(v, 1, 0) for v in "ABCD")))
-        assert {r.external_id[0]: r.outcome.value for r in receipt.results} == {
-            "A": "applied",
-            "B": "applied",
-            "C": "refused",
-            "D": "applied",
-        }
-        runs.append(api.calls)
-    assert runs[0] == runs[1]
-    keys = [body_of(call)["idempotency_key"] for call in runs[0]]
-    assert len(set(keys)) == len(keys) == 5
-    assert all(len(key) <= 128 for key in keys)
-
-
-@pytest.mark.parametrize("error", [TemporarilyUnavailable(), OutcomeUnknown(), reply({}, 503)])
-async def test_a_lost_answer_asks_for_the_same_batch_again(error: Answer) -> None:
-    with pytest.raises(OutcomeUnknown):
-        await CONNECTOR.push_quantities(scripted([error]), batch(change("A", 1, 0)))
-
-
-@pytest.mark.parametrize("status", [429, 401, 503])
-async def test_trouble_after_a_part_was_written_is_told_as_unknown(status: int) -> None:
-    answers: list[Answer] = [refusal("INVALID_VALUE"), reply({"counts": []}), reply({}, status)]
-    with pytest.raises(OutcomeUnknown):
-        await CONNECTOR.push_quantities(scripted(answers), batch(change("A", 1, 0), change("B", 1, 0)))
-
-
-async def test_being_asked_to_slow_down_before_anything_was_written_is_told_as_that() -> None:
-    with pytest.raises(RateLimited):
-        await CONNECTOR.push_quantities(scripted([reply({}, 429)]), batch(change("A", 1, 0)))
-
-
-@pytest.mark.parametrize("code", ["INVALID_TIME", "IDEMPOTENCY_KEY_REUSED"])
-async def test_a_refused_time_or_key_leaves_the_outcome_open(code: str) -> None:
-    receipt = await CONNECTOR.push_quantities(scripted([refusal(code)]), batch(change("A", 1, 0), change("B", 1, 0)))
-    assert {r.outcome for r in receipt.results} == {PushOutcome.UNKNOWN}
-
-
-async def test_a_wrong_location_is_everyones_trouble() -> None:
-    api = scripted([refusal("INVALID_VALUE", field="changes[0].adjustment.location_id")])
-    with pytest.raises(RequestRejected):
-        await CONNECTOR.push_quantities(api, batch(change("A", 1, 0), change("B", 1, 0)))
-
-
 # ---- orders --------------------------------------------------------------------------------------------
 
 
@@ -269,13 +157,6 @@ async def test_orders_are_fetched_by_id_a_hundred_at_a_time() -> None:
     found = await CONNECTOR.fetch_orders(api, [f"O-{n}" for n in range(101)])
     assert [order.external_id for order in found] == ["O-OPEN"]
     assert [len(body_of(call)["order_ids"]) for call in api.calls] == [100, 1]
-
-
-def order(**fields: Any) -> dict[str, Any]:
-    money = {"amount": 500, "currency": "GBP"}
-    line = {"uid": "L1", "quantity": "1", "name": "Tea", "catalog_object_id": "V", "base_price_money": money}
-    whole = {"id": "O", "location_id": "LSHOP1", "state": "OPEN", "updated_at": "2026-11-18T09:00:00Z"}
-    return {**whole, "line_items": [line], "total_money": money, **fields}
 
 
 def test_drafts_and_orders_of_other_locations_claim_nothing() -> None:
@@ -321,87 +202,8 @@ def test_a_listing_is_a_variation_at_the_location() -> None:
     assert {name for name, each in found.items() if not each.active} == {"V-OLD@LSHOP1", "V-AWAY@LSHOP1"}
 
 
-# ---- fulfilment ----------------------------------------------------------------------------------------
-
-
-def parcel(key: str, *lines: tuple[str, int]) -> Fulfilment:
-    of = tuple(FulfilmentLine(uid, units) for uid, units in lines)
-    return Fulfilment("O", key, "Royal Mail", "RM1", "https://track.example/RM1", AT, of)
-
-
-def open_order(**fields: Any) -> dict[str, Any]:
-    lines = [{"uid": "L1", "quantity": "2", "name": "Tray"}, {"uid": "L2", "quantity": "1", "name": "Tea"}]
-    shipment = {"uid": "F1", "type": "SHIPMENT", "state": "PROPOSED", "line_item_application": "ALL", **fields}
-    return order(version=3, line_items=lines, fulfillments=[shipment])
-
-
-async def test_a_parcel_with_everything_completes_the_fulfilment() -> None:
-    api = scripted([reply({"orders": [open_order()]}), reply({"order": open_order()})])
-    assert await CONNECTOR.push_fulfilment(api, parcel("P1", ("L1", 2), ("L2", 1))) == "F1"
-    put = api.calls[1]
-    assert (put.method, put.path, put.idempotent) == ("PUT", "/v2/orders/O", True)
-    sent = body_of(put)["order"]
-    assert sent["version"] == 3
-    assert sent["fulfillments"][0]["state"] == "COMPLETED"
-    assert sent["fulfillments"][0]["shipment_details"] == {
-        "carrier": "Royal Mail",
-        "tracking_number": "RM1",
-        "tracking_url": "https://track.example/RM1",
-    }
-
-
-async def test_a_part_leaves_it_open_and_the_rest_completes_it() -> None:
-    api = scripted([reply({"orders": [open_order()]}), reply({})])
-    await CONNECTOR.push_fulfilment(api, parcel("P1", ("L1", 2)))
-    first = body_of(api.calls[1])["order"]["fulfillments"][0]
-    assert "state" not in first
-    noted = open_order(metadata=first["metadata"])
-    api = scripted([reply({"orders": [noted]}), reply({})])
-    await CONNECTOR.push_fulfilment(api, parcel("P2", ("L2", 1)))
-    second = body_of(api.calls[1])["order"]["fulfillments"][0]
-    assert second["state"] == "COMPLETED"
-    assert len(second["metadata"]) == 2
-
-
-async def test_a_parcel_told_twice_is_written_once() -> None:
-    api = scripted([reply({"orders": [open_order()]}), reply({})])
-    await CONNECTOR.push_fulfilment(api, parcel("P1", ("L1", 2)))
-    noted = open_order(metadata=body_of(api.calls[1])["order"]["fulfillments"][0]["metadata"])
-    again = scripted([reply({"orders": [noted]})])
-    assert await CONNECTOR.push_fulfilment(again, parcel("P1", ("L1", 2))) == "F1"
-
-
-async def test_an_order_changed_in_the_meantime_is_read_again() -> None:
-    newer = {**open_order(), "version": 4}
-    conflict = refusal("VERSION_MISMATCH", 409)
-    api = scripted([reply({"orders": [open_order()]}), conflict, reply({"orders": [newer]}), reply({})])
-    await CONNECTOR.push_fulfilment(api, parcel("P1", ("L1", 2), ("L2", 1)))
-    first, second = body_of(api.calls[1]), body_of(api.calls[3])
-    assert (first["order"]["version"], second["order"]["version"]) == (3, 4)
-    assert first["idempotency_key"] != second["idempotency_key"]
-
-
-@pytest.mark.parametrize(
-    "found",
-    [
-        {},
-        {"orders": [{**open_order(), "state": "CANCELED"}]},
-        {"orders": [open_order(state="CANCELED")]},
-        {"orders": [{**open_order(), "version": None}]},
-    ],
-)
-async def test_a_parcel_that_cannot_be_told_is_refused_in_plain_words(found: dict[str, Any]) -> None:
-    with pytest.raises(RequestRejected) as caught:
-        await CONNECTOR.push_fulfilment(scripted([reply(found)]), parcel("P1", ("L1", 2)))
-    assert len(caught.value.detail) > 10
-
-
-async def test_an_order_that_was_completed_by_hand_needs_nothing() -> None:
-    done = {**open_order(state="COMPLETED"), "state": "COMPLETED"}
-    assert await CONNECTOR.push_fulfilment(scripted([reply({"orders": [done]})]), parcel("P1", ("L1", 2))) == "F1"
-
-
 # ---- webhooks ------------------------------------------------------------------------------------------
+
 
 URL = "https://hub.example/webhooks/in/abc"
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from entrepot.api.answers import Answer, Input, Resource, answer, empty, once_outside, respond
+from entrepot.api.answers import Input, Resource, empty, respond
 from entrepot.api.dependencies import CallDep, OpenDep
 from entrepot.api.paging import PagingDep
 from entrepot.identity import facade as identity
@@ -200,18 +200,14 @@ async def list_people(call: CallDep) -> Response:
 async def add_person(body: NewPerson, call: CallDep) -> Response:
     """Add a member."""
     database = call.services.database
-
-    async def work() -> Answer:
-        person = await identity.find_person(database, body.email)
-        members = await identity.list_members(database, call.actor.organisation_id)
-        if person is not None and any(member.person.id == person.id for member in members):
-            raise identity.EmailTaken
-        if person is None:
-            person = await identity.create_person(database, body.email, body.name, body.password)
-        await identity.add_membership(database, call.actor.organisation_id, person.id, body.role, actor=call.actor)
-        return answer(await _people_with(call, person.id), 201)
-
-    return await once_outside(call, work)
+    person = await identity.find_person(database, body.email)
+    members = await identity.list_members(database, call.actor.organisation_id)
+    if person is not None and any(member.person.id == person.id for member in members):
+        raise identity.EmailTaken
+    if person is None:
+        person = await identity.create_person(database, body.email, body.name, body.password)
+    await identity.add_membership(database, call.actor.organisation_id, person.id, body.role, actor=call.actor)
+    return respond(await _people_with(call, person.id), 201)
 
 
 async def change_role(person_id: UUID, body: RoleChange, call: CallDep) -> Response:

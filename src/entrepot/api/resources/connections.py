@@ -12,7 +12,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from entrepot.api.amounts import Text255
-from entrepot.api.answers import Answer, Input, Resource, answer, empty, once_outside, respond
+from entrepot.api.answers import Input, Resource, empty, respond
 from entrepot.api.dependencies import Call, CallDep
 from entrepot.channels import facade as channels
 from entrepot.channels.contract import Manifest
@@ -172,13 +172,9 @@ async def connect_channel(body: ConnectInput, call: CallDep) -> Response:
 
 async def _connect(body: ConnectInput, call: Call, shape: Callable[[ConnectionView], Resource]) -> Response:
     new = NewConnection(body.channel, body.name, body.environment, {**body.settings, **body.credentials})
-
-    async def work() -> Answer:
-        connection_id = await call.services.channels.connect(call.actor, new)
-        async with call.transaction() as tx:
-            return answer(shape(await _view(tx, connection_id)), 201)
-
-    return await once_outside(call, work)
+    connection_id = await call.services.channels.connect(call.actor, new)
+    async with call.transaction() as tx:
+        return respond(shape(await _view(tx, connection_id)), 201)
 
 
 async def update_connection(connection_id: UUID, body: ConnectionPatch, call: CallDep) -> Response:

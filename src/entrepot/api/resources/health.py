@@ -11,6 +11,7 @@ from starlette.responses import Response
 import entrepot
 from entrepot.api.answers import Resource, respond
 from entrepot.api.dependencies import CallDep, OpenDep
+from entrepot.database import revisions
 from entrepot.jobs import facade as jobs
 from entrepot.kernel.errors import EntrepotError
 from entrepot.sync import reading as sync_reading
@@ -26,6 +27,13 @@ class Health(Resource):
     database: str
     workers: int
     time: datetime
+
+
+class Readiness(Resource):
+    """Whether this process can serve: `reason` says why not (status 503)."""
+
+    ready: bool
+    reason: str = ""
 
 
 class ChannelCondition(Resource):
@@ -72,6 +80,23 @@ async def health(services: OpenDep) -> Response:
         return respond(down, 503)
     view = Health(status=_status(workers), version=entrepot.__version__, database="ok", workers=workers.alive, time=now)
     return respond(view)
+
+
+async def ready(services: OpenDep) -> Response:
+    """Say whether requests may be sent here: the database answers and has this version's schema. Needs no key.
+
+    For load balancers and orchestrators; silent workers do not count, as requests are served without them.
+    """
+    try:
+        async with asyncio.timeout(PING_TIMEOUT_S), services.database.transaction(None) as tx:
+            found = await revisions.present(tx)
+    except (EntrepotError, TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return respond(Readiness(ready=False, reason="The database does not answer."), 503)
+    if found is None or found < revisions.newest():
+        return respond(
+            Readiness(ready=False, reason="The schema is older than this version: entrepot db migrate."), 503
+        )
+    return respond(Readiness(ready=True))
 
 
 async def status(call: CallDep) -> Response:

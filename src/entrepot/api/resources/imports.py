@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from entrepot.api.amounts import Amount, Currency, SkuText, Text10k, Text255
-from entrepot.api.answers import Answer, Input, Resource, answer, once_outside, respond
+from entrepot.api.answers import Input, Resource, respond
 from entrepot.api.dependencies import CallDep
 from entrepot.api.resources.jobs import JobResource
 from entrepot.identity import facade as identity
@@ -90,18 +90,14 @@ async def bulk_import(body: ImportInput, call: CallDep) -> Response:
     background job: the answer is 202, and `GET /v1/imports/{job id}` tells how far it is.
     """
     call.actor.require(Scope.STOCK_WRITE)
-
-    async def work() -> Answer:
-        async with call.transaction() as tx:
-            currency = (await identity.organisation_of(tx)).currency
-        text = body.data if isinstance(body.data, str) else _as_csv(body.data)
-        if body.dry_run:
-            seen = await look(call.services.database, call.actor.organisation_id, text, currency=currency)
-            return answer(Imported(report=ImportView.model_validate(seen)))
-        job = await take_in(call.services.database, call.actor, text, currency=currency)
-        return answer(_imported(job, report_of(job)), 200 if job.state is JobState.DONE else 202)
-
-    return await once_outside(call, work)
+    async with call.transaction() as tx:
+        currency = (await identity.organisation_of(tx)).currency
+    text = body.data if isinstance(body.data, str) else _as_csv(body.data)
+    if body.dry_run:
+        seen = await look(call.services.database, call.actor.organisation_id, text, currency=currency)
+        return respond(Imported(report=ImportView.model_validate(seen)))
+    job = await take_in(call.services.database, call.actor, text, currency=currency)
+    return respond(_imported(job, report_of(job)), 200 if job.state is JobState.DONE else 202)
 
 
 async def get_import(import_id: UUID, call: CallDep) -> Response:

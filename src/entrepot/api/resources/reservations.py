@@ -142,7 +142,7 @@ async def reserve(request: Request, services: Services) -> Response:
 
 async def _place_in(tx: Tx, call: Call, hold: Hold, lines: list[ReservedLine]) -> Answer:
     """Place the hold in the transaction that keeps the answer too."""
-    (refusal,) = await stock.place_holds(tx, [hold])
+    (refusal,) = await stock.place_holds(tx, [hold], safety_too=call.services.gate.safety_too)
     if refusal is not None:
         await _explain(tx, refusal, lines)
         raise refusal
