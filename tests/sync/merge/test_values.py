@@ -32,6 +32,8 @@ def test_text_ignores_white_space_and_the_unicode_form() -> None:
         ("Fish &amp; chips", "<p>Fish & chips</p>", True),
         ("<p></p><!-- note -->", "<p></p>", True),
         ("<br/>a", "<br>a", True),
+        ("<p>One.</p><ul><li>Two</li></ul>", "One.\nTwo", True),
+        ("<p>One.</p><p>Two</p>", "One. Three", False),
         ("<p>a</p>", "<p>b</p>", False),
         ("<p>a b</p>", "<p>ab</p>", False),
         ('<a href="x">z</a>', '<a href="y">z</a>', False),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -212,6 +212,9 @@ def _draft_items(target: Target, listed: Sequence[Listed], due: Sequence[Row]) -
             continue
         draft = listing_draft(together, version_compared=target.manifest.listing_version_compared)
         if draft is not None:
+            if draft.key in {item.key for item in items}:
+                # One product of ours may be several on a channel that knows no variants.
+                draft = replace(draft, key=f"{draft.key}/{draft.external_id}")
             items.append(Item(draft.key, draft, tuple(row.key for row in due if row.listing_id in ids)))
     return items
 

@@ -17,6 +17,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from entrepot.channels.contract import image_key
+from entrepot.channels.html_text import plain_text
 from entrepot.kernel.errors import InvalidInput
 from entrepot.kernel.money import exponent, to_decimal, to_minor
 
@@ -37,7 +38,7 @@ class FieldKind(StrEnum):
     TEXT = "text"
     """White space and the Unicode form do not count."""
     HTML = "html"
-    """Nor do the way tags are written, the order of attributes, comments and entities."""
+    """Nor do the way tags are written, the order of attributes, comments and entities; plain text is as good as HTML."""
     MONEY = "money"
     """Exact, in minor units of a currency; amounts of different currencies cannot be compared."""
     TAGS = "tags"
@@ -189,12 +190,20 @@ def same(kind: FieldKind, one: Value, other: Value) -> bool:
         # HTML without any content is empty too.
         return kind is FieldKind.HTML and one is not None and other is not None and html_key(one) == html_key(other)
     if kind is FieldKind.HTML:
-        return html_key(one) == html_key(other)
+        return html_key(one) == html_key(other) or _same_words(one, other)
     if kind is FieldKind.TAGS:
         return {t.casefold() for t in one} == {t.casefold() for t in other}
     if kind is FieldKind.IMAGES:
         return len(one) == len(other) and all(same_image(a, b) for a, b in zip(one, other, strict=True))
     return False
+
+
+def _same_words(one: str, other: str) -> bool:
+    """Return whether plain text is the text of HTML: a channel that keeps no HTML shows that of ours."""
+    if ("<" in one) is ("<" in other):
+        return False
+    written, plain = (one, other) if "<" in one else (other, one)
+    return " ".join(plain_text(written).split()) == html_key(plain)
 
 
 SOURCE = "#source="
