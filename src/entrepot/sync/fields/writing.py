@@ -205,7 +205,7 @@ def _draft_items(target: Target, listed: Sequence[Listed], due: Sequence[Row]) -
     products: dict[str, list[Listed]] = {}
     for each in listed:
         products.setdefault(each.product_external_id, []).append(each)
-    items = []
+    items: list[Item] = []
     for together in products.values():
         ids = {each.listing_id for each in together}
         if not ids & wanted:
