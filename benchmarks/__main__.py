@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import uvloop
 
-from benchmarks import allocation, drift, http_reserve, publish, reorder, reservations, webhooks
+from benchmarks import allocation, drift, http_reserve, merging, publish, reorder, reservations, webhooks
 from benchmarks.hub import Bench, bench, server
 from benchmarks.report import KEYS, Figures, Line, as_json, table
 
@@ -23,11 +23,17 @@ PARTS: Mapping[str, Measure] = {
 }
 PURE: Mapping[str, Callable[[float], tuple[Figures, list[Line]]]] = {
     "allocation": allocation.measure,
+    "merging": merging.measure,
     "reorder": reorder.measure,
 }
 """What needs no database; `KEYS_OF` says which figures it promises."""
-KEYS_OF: Mapping[str, Sequence[str]] = {"allocation": allocation.KEYS, "reorder": reorder.KEYS}
-GROUPS: Mapping[str, Sequence[str]] = {"core": tuple(PARTS), "all": (*PARTS, *PURE)}
+KEYS_OF: Mapping[str, Sequence[str]] = {
+    "allocation": allocation.KEYS,
+    "catalog": merging.KEYS,
+    "merging": merging.KEYS,
+    "reorder": reorder.KEYS,
+}
+GROUPS: Mapping[str, Sequence[str]] = {"core": tuple(PARTS), "catalog": ("merging",), "all": (*PARTS, *PURE)}
 
 
 async def run(parts: Sequence[str], seconds: float) -> tuple[Figures, list[Line]]:
@@ -64,7 +70,7 @@ def main(argv: Sequence[str]) -> None:
     parts = GROUPS.get(told.name, (told.name,))
     figures, lines = uvloop.run(run(parts, told.seconds))
     print(table(lines))
-    print(as_json(figures, KEYS if told.name in GROUPS else KEYS_OF.get(told.name, ())))
+    print(as_json(figures, KEYS_OF.get(told.name, KEYS if told.name in GROUPS else ())))
 
 
 if __name__ == "__main__":
