@@ -354,9 +354,11 @@ async def _follow(target: Target, row: Any, items: Sequence[Item]) -> bool:
     """Ask what became of an asynchronous batch; return whether it is over."""
     connector = target.connector
     ask: Callable[[Api, str], Awaitable[Sequence[Any] | None]]
-    if row["what"] == "prices" and isinstance(connector, FollowsPrices):
+    prices = row["what"] == "prices"
+    can_ask = target.can(Capability.FOLLOW_PRICES if prices else Capability.FOLLOW_LISTINGS)
+    if can_ask and prices and isinstance(connector, FollowsPrices):
         ask = connector.follow_prices
-    elif row["what"] == "listings" and isinstance(connector, FollowsListings):
+    elif can_ask and isinstance(connector, FollowsListings):
         ask = connector.follow_listings
     else:
         await _record_all(target, row["id"], items, PushOutcome.UNKNOWN, "The channel cannot be asked for its end.")
