@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
     parts = GROUPS.get(told.name, (told.name,))
     figures, lines = uvloop.run(run(parts, told.seconds))
     print(table(lines))
-    print(as_json(figures, KEYS if told.name in GROUPS else KEYS_OF.get(told.name, ())))
+    print(as_json(figures, KEYS_OF.get(told.name, KEYS if told.name in GROUPS else ())))
 
 
 if __name__ == "__main__":

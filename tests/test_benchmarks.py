@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks import merging
 from benchmarks.report import KEYS, as_json
 
 ROOT = Path(__file__).parent.parent
@@ -81,3 +82,7 @@ def test_reordering_without_its_data_says_so() -> None:
     assert done.returncode == 0, done.stderr
     assert "is not there" in done.stdout
     assert set(json.loads(done.stdout.splitlines()[-1]).values()) == {None}
+
+
+def test_merging_fields_is_measured() -> None:
+    assert merging.merge_fields_s(0.2) > 0

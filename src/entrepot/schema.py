@@ -9,8 +9,9 @@ from entrepot.jobs import tables as _jobs
 from entrepot.orders import tables as _orders
 from entrepot.stock import tables as _stock
 from entrepot.sync import tables as _sync
+from entrepot.sync import tables_fields as _sync_fields
 from entrepot.sync.importing import tables as _importing
 
-ROOMS = (_identity, _jobs, _channels, _catalog, _stock, _allocation, _orders, _sync, _importing)
+ROOMS = (_identity, _jobs, _channels, _catalog, _stock, _allocation, _orders, _sync, _sync_fields, _importing)
 
 __all__ = ["ROOMS", "metadata"]

@@ -112,6 +112,7 @@ __all__ = [
     "order_forecast",
     "preview",
     "reallocate",
+    "reallocate_products",
     "set_limit",
     "set_policy",
     "simulator",
@@ -199,6 +200,13 @@ async def follow_clock(tx: Tx, now: datetime) -> int:
 async def reallocate(tx: Tx, scope: Scope = WHOLE_SHOP) -> int:
     """Have all listings in a scope worked out anew; return how many variants that concerns."""
     variants = await store_policies.variants_with_listings(tx, scope.kind, scope.id)
+    await _tell(tx, variants)
+    return len(variants)
+
+
+async def reallocate_products(tx: Tx, product_ids: Sequence[UUID]) -> int:
+    """Have all listings of these products worked out anew; return how many variants that concerns."""
+    variants = await store_policies.variants_of_products(tx, product_ids)
     await _tell(tx, variants)
     return len(variants)
 

@@ -93,6 +93,20 @@ async def variants_with_listings(tx: Tx, scope: str, scope_id: UUID | None) -> l
     return [row["id"] for row in rows]
 
 
+async def variants_of_products(tx: Tx, product_ids: Sequence[UUID]) -> list[UUID]:
+    """Return the variants of these products that have an active listing."""
+    rows = await tx.fetch(
+        """
+        select distinct v.id from variant v
+        join listing l on l.organisation_id = $1 and l.variant_id = v.id and l.active
+        where v.organisation_id = $1 and v.product_id = any($2::uuid[]) order by v.id
+        """,
+        tx.organisation,
+        product_ids,
+    )
+    return [row["id"] for row in rows]
+
+
 async def busiest_variants(tx: Tx, scope: str, scope_id: UUID | None) -> list[Any]:
     """Return (id, product_id) of the variants in a scope that have an active listing, what sells most first."""
     return await tx.fetch(

@@ -14,6 +14,7 @@ from entrepot.api.resources import (
     access,
     allocations,
     bulk,
+    conflicts,
     connections,
     files,
     forecasts,
@@ -284,6 +285,16 @@ RESOURCES: tuple[Path, ...] = (
     P("POST", "/v1/jobs/{job_id}/cancel", jobs.cancel_job, _SYNC, jobs.OneJob),
     P("POST", "/v1/jobs/{job_id}/retry", jobs.retry_job, _SYNC, jobs.OneJob),
     P("POST", "/v1/jobs/{job_id}/dismiss", jobs.dismiss_job, _SYNC, jobs.OneJob),
+    P("GET", "/v1/conflicts", conflicts.list_conflicts, _PRODUCTS_READ, conflicts.Conflicts),
+    P("GET", "/v1/conflicts/{conflict_id}", conflicts.get_conflict, _PRODUCTS_READ, conflicts.OneConflict),
+    P("POST", "/v1/conflicts/{conflict_id}/resolve", conflicts.resolve, _PRODUCTS_WRITE, conflicts.Resolved),
+    P("POST", "/v1/conflicts/{conflict_id}/undo", conflicts.undo, _PRODUCTS_WRITE, conflicts.OneConflict),
+    P("GET", "/v1/conflict-policies", conflicts.list_policies, _PRODUCTS_READ, conflicts.Policies),
+    P("PUT", "/v1/conflict-policies", conflicts.set_policy, _CHANNELS_WRITE, conflicts.Policies),
+    P("DELETE", "/v1/conflict-policies", conflicts.remove_policy, _CHANNELS_WRITE, None, 204),
+    P("GET", "/v1/conflict-policies/preview", conflicts.preview_policy, _PRODUCTS_READ, conflicts.OnePreview),
+    P("PUT", "/v1/listings/{listing_id}/overrides/{field}", conflicts.set_override, _PRODUCTS_WRITE, None, 204),
+    P("DELETE", "/v1/listings/{listing_id}/overrides/{field}", conflicts.remove_override, _PRODUCTS_WRITE, None, 204),
     P("GET", "/v1/queues", runs.queue_stats, _CHANNELS_READ, runs.QueueStats),
 )
 
@@ -313,6 +324,8 @@ SAME: tuple[tuple[str, str], ...] = (
     ("POST /multi-channel/inventory/allocate/{product_id}", "POST /v1/products/{product_id}/allocation"),
     ("GET /multi-channel/inventory/allocation/{product_id}", "GET /v1/products/{product_id}/allocation"),
     ("POST /multi-channel/inventory/reserve", "POST /v1/reservations"),
+    ("GET /multi-channel/conflicts", "GET /v1/conflicts"),
+    ("POST /multi-channel/conflicts/{conflict_id}/resolve", "POST /v1/conflicts/{conflict_id}/resolve"),
     ("GET /multi-channel/queue/stats", "GET /v1/queues"),
 )
 """Older path, and the resource that answers it, with its handler, scope and answer."""

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from entrepot.catalog import facade
 from entrepot.catalog.categories import DEPTH_MAX, lock_tree
 from entrepot.catalog.contracts import CategoryNotFound
 from entrepot.database.pool import Tx
@@ -118,6 +119,23 @@ async def change_category(tx: Tx, category_id: UUID, *, name: str, parent_id: UU
         name,
         parent_id,
     )
+    await _tell_filed_below(tx, category_id)
+
+
+async def _tell_filed_below(tx: Tx, category_id: UUID) -> None:
+    """Emit that the products of a category and of those below it are filed elsewhere now."""
+    rows = await tx.fetch(
+        """
+        with recursive below as (
+            select id from category where organisation_id = $1 and id = $2
+            union select c.id from category c join below b on c.parent_id = b.id where c.organisation_id = $1
+        )
+        select p.id from product p where p.organisation_id = $1 and p.category_id in (select id from below) order by p.id
+        """,
+        tx.organisation,
+        category_id,
+    )
+    await facade.tell_filed(tx, [row["id"] for row in rows])
 
 
 async def merge_category(tx: Tx, category_id: UUID, into_id: UUID) -> int:
@@ -131,7 +149,9 @@ async def merge_category(tx: Tx, category_id: UUID, into_id: UUID) -> int:
         raise CategoryInItself
     if tree.depth(into_id) + tree.height(category_id) > DEPTH_MAX:
         raise InvalidCategory
-    return await _merge(tx, tree, category_id, into_id)
+    moved = await _merge(tx, tree, category_id, into_id)
+    await _tell_filed_below(tx, into_id)
+    return moved
 
 
 async def _merge(tx: Tx, tree: _Tree, category_id: UUID, into_id: UUID) -> int:

@@ -199,6 +199,9 @@ async def _write(
         await store.set_fields(tx, "product", product_id, {}, touch=True)
     matched = await store.match_waiting_listings(tx, list(skus))
     await facade.tell_matched(tx, [row["id"] for row in matched])
+    await facade.tell_changed(tx, [product_id])
+    if not facade.FILING.isdisjoint(changed):
+        await facade.tell_filed(tx, [product_id])
     return made
 
 

@@ -24,6 +24,7 @@ from entrepot.catalog.categories import ancestors_of, ensure_categories
 from entrepot.catalog.contracts import InvalidProduct, NewProduct, SkuTaken
 from entrepot.catalog.intake import Taken, TakenMeanwhile, find, take
 from entrepot.catalog.intake_store import attribute_names, currencies, read_full, skus_of
+from entrepot.catalog.offers import PRODUCTS_CHANGED, Takeover, listings_of_products, offers, take_over, tell_changed
 from entrepot.catalog.price_lists import ChannelPrice, channel_prices
 from entrepot.channels.contract import ChannelListing
 from entrepot.database.pool import Tx
@@ -31,8 +32,10 @@ from entrepot.jobs import facade as jobs
 from entrepot.kernel.ids import new_id
 
 __all__ = [
+    "FILING",
     "LISTINGS_MATCHED",
     "PARTS_MAX",
+    "PRODUCTS_CHANGED",
     "PRODUCTS_FILED",
     "ChannelPrice",
     "InvalidBundle",
@@ -42,6 +45,7 @@ __all__ = [
     "Resolved",
     "Taken",
     "TakenMeanwhile",
+    "Takeover",
     "ancestors_of",
     "attribute_names",
     "bundles_with",
@@ -50,6 +54,8 @@ __all__ = [
     "currencies",
     "find",
     "known_skus",
+    "listings_of_products",
+    "offers",
     "part_views",
     "parts_of",
     "put_parts",
@@ -59,6 +65,8 @@ __all__ = [
     "save_products",
     "skus_of",
     "take",
+    "take_over",
+    "tell_changed",
     "tell_filed",
     "tell_matched",
 ]
@@ -67,6 +75,10 @@ LISTINGS_MATCHED = "catalog.listings_matched"
 """Event: {"listings": [id]}: these listings have a variant now."""
 PRODUCTS_FILED = "catalog.products_filed"
 """Event: {"product_ids": [id]}: these products are in another category or have other tags now."""
+
+
+FILING = frozenset({"category", "category_id", "tags"})
+"""Fields of a product that decide which policies and rules count for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +129,7 @@ async def save_products(tx: Tx, products: Sequence[NewProduct]) -> dict[str, UUI
     saved = await store.upsert_variants(tx, list(variants.values()))
     matched = await store.match_waiting_listings(tx, list(saved))
     await tell_matched(tx, [row["id"] for row in matched])
-    await match_intake.variants_changed(tx)
+    await tell_changed(tx, handles.values())
     return saved
 
 

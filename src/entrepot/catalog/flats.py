@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from entrepot.catalog import facade
 from entrepot.catalog.reading import variants_of
 from entrepot.catalog.snapshot import VARIANT_FIELDS, Flat, plain
 from entrepot.database.pool import Tx
@@ -61,6 +62,8 @@ async def write_flats(tx: Tx, changes: Mapping[UUID, Mapping[str, Any]]) -> None
         tx.organisation,
         list(changes),
     )
+    await facade.tell_changed(tx, changes)
+    await facade.tell_filed(tx, [id for id, fields in changes.items() if not facade.FILING.isdisjoint(fields)])
 
 
 async def _set_column(tx: Tx, table: str, column: str, values: Mapping[UUID, Any]) -> None:

@@ -27,6 +27,7 @@ from entrepot.sync import comparisons, progress, store
 from entrepot.sync.batches import tell_certain
 from entrepot.sync.comparisons import Checked
 from entrepot.sync.context import SyncContext
+from entrepot.sync.fields import theirs
 from entrepot.sync.rules import gap_is_drift
 
 log = structlog.get_logger(__name__)
@@ -135,6 +136,8 @@ async def listings_step(context: SyncContext, key: LaneKey) -> float | None:
             )
         last = max((t for t in (state.listings_pulled_at, state.drift_checked_at) if t), default=None)
         wait = context.settings.drift_interval_s
+        if state.listings_wanted_at is not None:
+            wait = context.settings.listings_spacing_s
         if last is not None:
             wait = (last + timedelta(seconds=wait) - context.clock()).total_seconds()
         if asked is None and last is not None and wait > 0:
@@ -160,6 +163,8 @@ async def _pull_listings(
         async with context.database.transaction(connection.organisation_id) as tx:
             kind, trigger = (LISTINGS, "connected") if first else (DRIFT, "schedule")
             run_id = await progress.begin_run(tx, connection.id, kind, trigger, context.clock())
+    async with context.database.transaction(connection.organisation_id) as tx:
+        await progress.listings_started(tx, connection.id)
     done, found = 0, {"listings": 0, "matched": 0, "differing": 0}
     cursor: str | None = None
     try:
@@ -167,7 +172,11 @@ async def _pull_listings(
             read_at = context.clock()
             page = await connector.pull_listings(api, cursor)
             async with context.database.transaction(connection.organisation_id) as tx:
-                await take_listings(tx, connection.id, page.items, read_at, found)
+                saved = await take_listings(tx, connection.id, page.items, read_at, found)
+                await theirs.save_theirs(
+                    tx, connection.id, context.find_connector(connection.channel).manifest, page.items, saved, read_at,
+                    timedelta(seconds=context.settings.field_settling_s),
+                )  # fmt: skip
                 done += len(page.items)
                 go_on = await progress.step_run(tx, run_id, done, found, context.clock())
                 if not page.more:
@@ -188,8 +197,11 @@ async def _pull_listings(
 
 async def take_listings(
     tx: Tx, connection_id: UUID, listings: Sequence[ChannelListing], read_at: datetime, found: dict[str, int]
-) -> None:
-    """Store a page of listings, match them, and note which quantities are not as expected. Set-based."""
+) -> dict[str, tuple[UUID, UUID | None]]:
+    """Store a page of listings, match them, and note which quantities are not as expected. Set-based.
+
+    Return external id -> (listing, variant or None).
+    """
     saved = await catalog.save_listings(tx, connection_id, listings, read_at)
     quantities = {v.ref.external_id: v.quantity for v in listings if v.quantity is not None}
     matched = [
@@ -209,3 +221,4 @@ async def take_listings(
     found["listings"] += len(saved)
     found["matched"] += sum(1 for _, v in saved.values() if v is not None)
     found["differing"] += len(differing)
+    return saved

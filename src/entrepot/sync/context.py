@@ -59,6 +59,10 @@ class SyncSettings:
     check_batch_max: int = 50
     recheck_s: float = 1.0
     drift_interval_s: float = 3600.0
+    listings_spacing_s: float = 30.0
+    """Least time between two readings of all listings that a channel's word asked for."""
+    field_settling_s: float = 30.0
+    """How long after its acknowledgement a written field may still be told as it was before."""
     retry_attempts: int = 3
     """Times an item that the channel turns down is tried before it is parked."""
     backoff_most_s: float = 5.0
@@ -113,6 +117,8 @@ class SyncContext:
     in_a_row: dict[LaneKey, int] = field(default_factory=dict)
     """How often it did, as far as this worker knows."""
     paces: dict[LaneKey, Pace] = field(default_factory=dict)
+    looked_at: dict[UUID, datetime] = field(default_factory=dict)
+    """When conflicts that are not of fields were looked for last, by organisation."""
 
     async def connection(self, key: LaneKey) -> Connection | None:
         """Return the lane's connection if the hub works with it, else None."""

@@ -14,6 +14,10 @@ from entrepot.stock import facade as stock
 from entrepot.sync import progress, store
 from entrepot.sync.check import check_step, listings_step
 from entrepot.sync.context import SyncContext
+from entrepot.sync.fields.merging import merge_step
+from entrepot.sync.fields.reads import read_step
+from entrepot.sync.fields.troubles import EVERY_S, troubles_step
+from entrepot.sync.fields.writing import write_step
 from entrepot.sync.fulfilment import fulfilment_step
 from entrepot.sync.pull import inbox_step, pull_step
 from entrepot.sync.push import push_step
@@ -46,6 +50,10 @@ def lane_runner(context: SyncContext, reactions: Mapping[str, Sequence[Reaction]
         "check": partial(check_step, context),
         "listings": partial(listings_step, context),
         "ship": partial(fulfilment_step, context),
+        "merge": partial(merge_step, context),
+        "read": partial(read_step, context),
+        "fields": partial(write_step, context),
+        "troubles": partial(troubles_step, context),
     }
     fetching = asyncio.Semaphore(context.settings.parallel_syncs)
     return LaneRunner(
@@ -57,9 +65,15 @@ async def find_due(context: SyncContext, organisation_id: UUID) -> set[LaneKey]:
     """Return the lanes of an organisation that have something to do now: one transaction of a few indexed reads."""
     settings, now = context.settings, context.clock()
     async with context.database.transaction(organisation_id) as tx:
-        row = await store.due_work(tx, now, now - timedelta(seconds=settings.drift_interval_s), settings.pull_spacing_s)
+        row = await store.due_work(
+            tx, now, now - timedelta(seconds=settings.drift_interval_s), settings.pull_spacing_s,
+            settings.listings_spacing_s,
+        )  # fmt: skip
         asked = await progress.waiting_runs(tx)
     due = {LaneKey(kind, organisation_id, organisation_id) for kind in ("react", "expire") if row[kind]}
-    for kind in ("inbox", "pull", "push", "check", "listings", "ship"):
+    looked_at = context.looked_at.get(organisation_id)
+    if looked_at is None or looked_at + timedelta(seconds=EVERY_S) <= now:
+        due.add(LaneKey("troubles", organisation_id, organisation_id))
+    for kind in ("inbox", "pull", "push", "check", "listings", "ship", "merge", "read", "fields"):
         due |= {LaneKey(kind, organisation_id, subject) for subject in row[kind]}
     return due | {LaneKey(RUN_LANES[kind], organisation_id, subject) for subject, kind in asked if kind in RUN_LANES}

@@ -22,9 +22,12 @@ class Progress:
     pulled_at: datetime | None = None
     listings_pulled_at: datetime | None = None
     drift_checked_at: datetime | None = None
+    listings_wanted_at: datetime | None = None
 
 
-_COLUMNS = "drained_at, pull_wanted_at, pull_started_at, pulled_at, listings_pulled_at, drift_checked_at"
+_COLUMNS = (
+    "drained_at, pull_wanted_at, pull_started_at, pulled_at, listings_pulled_at, drift_checked_at, listings_wanted_at"
+)
 
 
 async def get_progress(tx: Tx, connection_id: UUID) -> Progress:
@@ -64,6 +67,22 @@ async def pull_finished(tx: Tx, connection_id: UUID, at: datetime, drained_at: d
     await _set(tx, connection_id, "pulled_at", at)
     if drained_at is not None:
         await _set(tx, connection_id, "drained_at", drained_at)
+
+
+async def want_listings(tx: Tx, connection_id: UUID, now: datetime) -> None:
+    """Have all listings read before long: the channel says that some changed, not which."""
+    await _set(tx, connection_id, "listings_wanted_at", now)
+    tx.hint(f"listings:{connection_id}")
+
+
+async def listings_started(tx: Tx, connection_id: UUID) -> None:
+    """All listings are being read: every wish until now is answered by that."""
+    await tx.execute(
+        "update connection_progress set listings_wanted_at = null"
+        " where organisation_id = $1 and connection_id = $2 and listings_wanted_at is not null",
+        tx.organisation,
+        connection_id,
+    )
 
 
 async def listings_pulled(tx: Tx, connection_id: UUID, at: datetime) -> None:

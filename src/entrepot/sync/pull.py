@@ -29,6 +29,7 @@ from entrepot.orders import facade as orders
 from entrepot.sync import comparisons, exposure, progress
 from entrepot.sync.batches import tell_certain
 from entrepot.sync.context import SyncContext
+from entrepot.sync.fields import store as store_fields
 
 log = structlog.get_logger(__name__)
 
@@ -206,7 +207,20 @@ async def _ingest(
     found = [p.order for _, p in parsed if p.order is not None] + list(fetched)
     await orders.ingest(tx, connection.id, found, via="webhook", now=context.clock())
     await _look_into_reports(context, tx, connection, [q for _, event in parsed for q in event.quantities])
+    await _look_into_products(context, tx, connection, [event for _, event in parsed])
     await channels.mark_done(tx, [event.id for event, _ in parsed])
+
+
+async def _look_into_products(
+    context: SyncContext, tx: Tx, connection: Connection, events: Sequence[WebhookEvent]
+) -> None:
+    """Have products read that the channel says were changed: what it tells may be late or out of order, its books are not."""
+    named = sorted({product for event in events for product in event.product_ids})
+    unknown = await store_fields.want_read(tx, connection.id, named, context.clock()) if named else []
+    if unknown or any(event.listings_changed for event in events):
+        await progress.want_listings(tx, connection.id, context.clock())
+    if len(named) > len(unknown):
+        tx.hint(f"read:{connection.id}")
 
 
 async def _look_into_reports(

@@ -15,6 +15,7 @@ from entrepot.channels.contracts import FindConnector
 from entrepot.database.pool import Tx
 from entrepot.kernel.clock import utc_now
 from entrepot.sync import exposure, store
+from entrepot.sync.fields import store as fields
 
 Event = Mapping[str, Any]
 
@@ -95,8 +96,7 @@ class Reactions:
 
     async def products_filed(self, tx: Tx, events: Sequence[Event]) -> None:
         """Products are in another category or have other tags: another policy or rule may count for them."""
-        for product_id in {UUID(i) for event in events for i in event["product_ids"]}:
-            await allocation.reallocate(tx, allocation.Scope(allocation.PRODUCT, product_id))
+        await allocation.reallocate_products(tx, list({UUID(i) for event in events for i in event["product_ids"]}))
 
     async def divide(self, tx: Tx, variant_ids: Sequence[UUID]) -> None:
         """Set what the listings of these variants shall show."""
@@ -122,11 +122,24 @@ class Reactions:
             listings,
         )
         await self.divide(tx, [row[0] for row in rows])
+        for row in await fields.products_of(tx, listings):
+            await fields.choose_leads(tx, row["connection_id"], [row["product_external_id"]])
+        await _merge(tx, listings)
 
     async def listings_unmatched(self, tx: Tx, events: Sequence[Event]) -> None:
         """Listings have no variant any more: nothing is written to them; what they had goes to the others."""
         await store.forget_unmatched(tx, [UUID(i) for event in events for i in event["listings"]])
         await self.divide(tx, list({UUID(v) for event in events for v in event["variant_ids"]}))
+
+    async def products_changed(self, tx: Tx, events: Sequence[Event]) -> None:
+        """Products were changed: what that means for their listings is found by merging these."""
+        named = [UUID(i) for event in events for i in event["products"]]
+        await _merge(tx, await catalog.listings_of_products(tx, named))
+
+
+async def _merge(tx: Tx, listing_ids: Sequence[UUID]) -> None:
+    for connection_id in await fields.want_merge(tx, listing_ids):
+        tx.hint(f"merge:{connection_id}")
 
 
 async def allot(

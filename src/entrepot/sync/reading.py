@@ -135,11 +135,13 @@ class Attention:
     inbox: int
     shipments: int
     jobs: int
+    conflicts: int
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.orders + self.shortages + self.listings + self.connections + self.inbox + self.shipments + self.jobs
+        channels = self.listings + self.connections + self.inbox + self.conflicts
+        return self.orders + self.shortages + self.shipments + self.jobs + channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +306,9 @@ async def attention(tx: Tx) -> Attention:
            and w.connection_id = c.id and w.state = 'parked' where c.organisation_id = $1 limit $2) s) as inbox,
         (select count(*) from (select 1 from shipment where organisation_id = $1 and push_state = 'parked'
            limit $2) s) as shipments,
-        (select count(*) from (select 1 from job where organisation_id = $1 and state = 'held' limit $2) s) as jobs""",
+        (select count(*) from (select 1 from job where organisation_id = $1 and state = 'held' limit $2) s) as jobs,
+        (select count(*) from (select 1 from conflict where organisation_id = $1 and state = 'open'
+           and kind in ('price', 'content', 'duplicate_sale') limit $2) s) as conflicts""",
         tx.organisation,
         COUNT_LIMIT,
     )

@@ -270,7 +270,7 @@ async def unpark(tx: Tx, *, connection_id: UUID | None, listing_id: UUID | None)
 DUE_WORK = """
 with active as (
     select c.id, c.sync_interval_s, p.pull_started_at, p.pulled_at, p.pull_wanted_at, p.listings_pulled_at,
-           p.drift_checked_at
+           p.drift_checked_at, p.listings_wanted_at
     from connection c
     left join connection_progress p on p.organisation_id = $1 and p.connection_id = c.id
     where c.organisation_id = $1 and c.state = 'active'
@@ -293,7 +293,20 @@ select
         select 1 from listing_quantity q where q.organisation_id = $1 and q.connection_id = a.id
         and q.check_at <= $2)) as check,
     array(select id from active where greatest(listings_pulled_at, drift_checked_at) is null
-        or greatest(listings_pulled_at, drift_checked_at) <= $3) as listings,
+        or greatest(listings_pulled_at, drift_checked_at) <= $3
+        or greatest(listings_pulled_at, drift_checked_at) + make_interval(secs => $5::float8) <= $2
+           and listings_wanted_at is not null) as listings,
+    array(select id from active a where exists (
+        select 1 from listing_reading r where r.organisation_id = $1 and r.connection_id = a.id
+        and r.merge_wanted_at is not null)) as merge,
+    array(select id from active a where exists (
+        select 1 from listing_reading r where r.organisation_id = $1 and r.connection_id = a.id
+        and r.read_wanted_at <= $2)) as read,
+    array(select id from active a where exists (
+        select 1 from listing_field f where f.organisation_id = $1 and f.connection_id = a.id
+        and f.state = 'out' and (f.next_attempt_at is null or f.next_attempt_at <= $2))
+        or exists (select 1 from field_batch b where b.organisation_id = $1 and b.connection_id = a.id
+        and b.state <> 'done' and (b.next_attempt_at is null or b.next_attempt_at <= $2))) as fields,
     array(select distinct o.connection_id from shipment s
         join sales_order o on o.organisation_id = $1 and o.id = s.order_id
         where s.organisation_id = $1 and s.push_state = 'pending'
@@ -301,6 +314,8 @@ select
 """
 
 
-async def due_work(tx: Tx, now: datetime, drift_before: datetime, pull_spacing_s: float) -> Any:
+async def due_work(
+    tx: Tx, now: datetime, drift_before: datetime, pull_spacing_s: float, listings_spacing_s: float
+) -> Any:
     """Return which lanes have work: booleans for the organisation's, connection ids for the others."""
-    return await tx.fetch_row(DUE_WORK, tx.organisation, now, drift_before, pull_spacing_s)
+    return await tx.fetch_row(DUE_WORK, tx.organisation, now, drift_before, pull_spacing_s, listings_spacing_s)

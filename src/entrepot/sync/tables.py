@@ -103,6 +103,8 @@ connection_progress = tenant_table(
     timestamp("drift_checked_at"),
     sa.Column("error", sa.Text, nullable=False, server_default=""),
     timestamp("error_at"),
+    # Since when all listings are to be read, as the channel said that some changed.
+    timestamp("listings_wanted_at"),
     reference("connection", "connection_id", on_delete="CASCADE"),
     key=("connection_id",),
 )

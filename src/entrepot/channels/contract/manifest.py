@@ -136,3 +136,5 @@ class Manifest:
     """Whether a price is written only where the channel still shows `from_price`."""
     listing_version_compared: bool = False
     """Whether a draft is written only where the channel still has `expected_version`."""
+    source_priority: int = 50
+    """How far its values go before those of others where both were changed (the hub has 100); a person may change the policy."""

@@ -205,6 +205,7 @@ MANIFEST = Manifest(
     ),
     quantity_semantics=QuantitySemantics.ABSOLUTE,
     cancel_restocks=True,
+    source_priority=70,
     push_batch_max=FEED_MESSAGES_MAX,
     push_bulk_from=PATCHES_MAX + 1,
     listing_rules=(RULES,),

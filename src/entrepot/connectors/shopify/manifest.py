@@ -103,6 +103,7 @@ MANIFEST = Manifest(
     rate_limits=(RateLimit(calls.LIMIT, LimitKind.COST_BUCKET, capacity=2000, refill_per_s=100),),
     quantity_semantics=QuantitySemantics.COMPARE_AND_SET,
     cancel_restocks=True,
+    source_priority=80,
     push_batch_max=queries.ARRAY_MAX,
     listing_rules=(RULES,),
     listing_fields=frozenset(ListingField) - {ListingField.ATTRIBUTES, ListingField.DIMENSIONS},

@@ -5,7 +5,7 @@ from alembic import op
 from entrepot.migrations.rights import force_row_security, grant
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 
 TABLES = """
 create table match_listing (

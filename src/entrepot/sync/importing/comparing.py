@@ -29,9 +29,17 @@ async def compare_part(tx: Tx, found: ImportDetail, products: Sequence[FileProdu
     findings, stock_set = await _stock(tx, found, findings, taken.new_variants, apply=apply)
     if apply:
         await catalog.tell_matched(tx, taken.matched_listings)
+        await catalog.tell_changed(tx, taken.products)
+        await catalog.tell_filed(tx, [f.product_id for f in taken.findings if f.product_id and _files_anew(f)])
         if taken.new_variants:
             await orders.settle_exceptions(tx, taken.new_variants)
     return Compared(tuple(findings), stock_set, len(taken.matched_listings))
+
+
+def _files_anew(finding: Finding) -> bool:
+    """Return whether a product that was there is in another category or has other tags now."""
+    changed = {name for sku, name, _, _ in finding.changes if not sku}
+    return finding.outcome is Outcome.CHANGED and not catalog.FILING.isdisjoint(changed)
 
 
 async def _stock(

@@ -53,6 +53,7 @@ def attention_patch(needs: Attention) -> Patch:
     patch: Patch = {f"needs:{name}": formats.number(getattr(needs, name)) for name in ATTENTION}
     patch["needs:total"] = formats.number(needs.total) if needs.total else ""
     patch["needs:connections_nav"] = f"{needs.connections} down" if needs.connections else ""
+    patch["needs:conflicts_nav"] = formats.number(needs.conflicts) if needs.conflicts else ""
     patch["needs:jobs_nav"] = f"{needs.jobs} failed" if needs.jobs else ""
     return patch
 

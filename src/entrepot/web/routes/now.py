@@ -24,6 +24,7 @@ NEEDS_ROWS = (
     ("orders", "Orders with an exception or a shortage", "/orders?trouble=1"),
     ("shortages", "SKUs sold beyond stock", "/stock?state=short"),
     ("listings", "Listings that differ or are parked", "/channels/trouble"),
+    ("conflicts", "Conflicts between hub and channels", "/conflicts"),
     ("inbox", "Webhooks put aside", "/channels"),
     ("shipments", "Shipments that a channel refused", "/orders?trouble=1"),
     ("jobs", "Background jobs that failed", "/jobs?state=held"),

@@ -433,9 +433,8 @@
       if (link) { event.preventDefault(); location.href = link.href; return; }
     }
     var key = event.key;
-    // A page's own keys, such as "accept": its button or link says which.
-    var own = /^[a-z0-9]$/.test(key) && $('[data-press="' + key + '"]');
-    if (own) { event.preventDefault(); own.click(); return; }
+    var pressed = key.length === 1 && $('[data-press="' + CSS.escape(key.toLowerCase()) + '"]');
+    if (pressed && !pressed.disabled) { event.preventDefault(); pressed.click(); return; }
     if (key === "g") { going = Date.now(); }
     else if (key === "?") { event.preventDefault(); openDialog("#help"); }
     else if (key === "/") { var filter = $("[data-filter]"); if (filter) { event.preventDefault(); filter.focus(); filter.select(); } }

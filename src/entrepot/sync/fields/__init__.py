@@ -1,0 +1,1 @@
+"""Listing fields: read, merged, written, and the conflicts that people decide."""

@@ -1,0 +1,443 @@
+"""Statements of listing fields: readings, states, overrides, origins, policies."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from entrepot.database.pool import Tx
+from entrepot.kernel.ids import new_id
+from entrepot.sync.merge.fields import FIELDS, Level
+from entrepot.sync.merge.rules import FieldState
+from entrepot.sync.merge.values import Value
+
+PRODUCT_FIELDS = [f.name for f in FIELDS.values() if f.level is Level.PRODUCT]
+
+# ---- readings --------------------------------------------------------------------------------------------
+
+PUT_READINGS = """
+insert into listing_reading as r (organisation_id, listing_id, connection_id, product_external_id, product_version,
+    changed_at, rest, read_at)
+select $1, i.listing_id, $2, i.product_external_id, i.product_version, i.changed_at, i.rest, $3
+from unnest($4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::jsonb[])
+     as i(listing_id, product_external_id, product_version, changed_at, rest)
+order by i.listing_id
+on conflict (organisation_id, listing_id) do update set
+    product_external_id = excluded.product_external_id, product_version = excluded.product_version,
+    changed_at = excluded.changed_at, rest = excluded.rest, read_at = excluded.read_at
+where r.read_at <= excluded.read_at and (r.changed_at is null or excluded.changed_at is null
+      or excluded.changed_at >= r.changed_at)
+  and (r.product_external_id, r.product_version, r.rest) is distinct from
+      (excluded.product_external_id, excluded.product_version, excluded.rest)
+"""
+"""A reading that says nothing new is not written: a check of a whole catalog mostly reads."""
+
+Told = tuple[UUID, str, str, datetime | None, Mapping[str, Any]]
+"""(listing, product on the channel, its version there, changed at by the channel's clock, the rest)"""
+
+
+async def put_readings(tx: Tx, connection_id: UUID, read_at: datetime, rows: Sequence[Told]) -> None:
+    """Store what listings are on the channel."""
+    if rows:
+        await tx.execute(PUT_READINGS, tx.organisation, connection_id, read_at, *map(list, zip(*rows, strict=True)))
+
+
+CHOOSE_LEADS = """
+with ranked as (
+    select r.listing_id, r.product_external_id, r.leads,
+           row_number() over (partition by r.product_external_id
+               order by l.variant_id is null, not l.active, not r.leads, r.listing_id) = 1 as shall,
+           first_value(r.listing_id) over (partition by r.product_external_id
+               order by l.variant_id is null, not l.active, not r.leads, r.listing_id) as leader
+    from listing_reading r join listing l on l.organisation_id = $1 and l.id = r.listing_id
+    where r.organisation_id = $1 and r.connection_id = $2 and r.product_external_id = any($3::text[])
+), set_leads as (
+    update listing_reading r set leads = ranked.shall
+    from ranked where r.organisation_id = $1 and r.listing_id = ranked.listing_id and r.leads <> ranked.shall
+)
+select listing_id, leader from ranked where leads and not shall
+"""
+MOVE_FIELDS = """
+update listing_field f set listing_id = i.leader
+from unnest($2::uuid[], $3::uuid[]) as i(listing_id, leader)
+where f.organisation_id = $1 and f.listing_id = i.listing_id and f.field = any($4::text[]) and f.state <> 'sending'
+  and not exists (select 1 from listing_field o where o.organisation_id = $1 and o.listing_id = i.leader
+                  and o.field = f.field)
+"""
+
+
+async def choose_leads(tx: Tx, connection_id: UUID, products: Iterable[str]) -> None:
+    """Let one listing of each of these products keep the product's own fields: a matched one, the oldest."""
+    moved = await tx.fetch(CHOOSE_LEADS, tx.organisation, connection_id, sorted(set(products)))
+    if moved:
+        ids, leaders = [row[0] for row in moved], [row[1] for row in moved]
+        await tx.execute(MOVE_FIELDS, tx.organisation, ids, leaders, PRODUCT_FIELDS)
+
+
+async def products_of(tx: Tx, listing_ids: Sequence[UUID]) -> list[Any]:
+    """Return (connection, product on the channel) of these listings, each once."""
+    return await tx.fetch(
+        "select distinct connection_id, product_external_id from listing_reading"
+        " where organisation_id = $1 and listing_id = any($2::uuid[])",
+        tx.organisation,
+        listing_ids,
+    )
+
+
+async def readings_of(tx: Tx, listing_ids: Sequence[UUID]) -> dict[UUID, Any]:
+    """Return what is stored of these listings' readings."""
+    rows = await tx.fetch(
+        "select listing_id, connection_id, product_external_id, product_version, leads, rest from listing_reading"
+        " where organisation_id = $1 and listing_id = any($2::uuid[])",
+        tx.organisation,
+        listing_ids,
+    )
+    return {row["listing_id"]: row for row in rows}
+
+
+async def lock_connection(tx: Tx, connection_id: UUID) -> None:
+    """Let nobody else work on the fields of a connection until the end of this transaction.
+
+    Comes before any lock of rows: readings, then fields (both by listing), then products and variants.
+    """
+    await tx.execute(
+        "select pg_advisory_xact_lock(hashtextextended($1, 7201012))", f"{tx.organisation}/fields/{connection_id}"
+    )
+
+
+async def lock_readings(tx: Tx, connection_id: UUID, listing_ids: Sequence[UUID], products: Sequence[str]) -> None:
+    """Lock the readings of these listings and of these products on the channel, in the one order."""
+    await tx.execute(
+        "select listing_id from listing_reading where organisation_id = $1 and connection_id = $2"
+        " and (listing_id = any($3::uuid[]) or product_external_id = any($4::text[]))"
+        " order by listing_id for no key update",
+        tx.organisation,
+        connection_id,
+        listing_ids,
+        products,
+    )
+
+
+async def want_read(tx: Tx, connection_id: UUID, products: Sequence[str], now: datetime) -> list[str]:
+    """Have these products of a channel read again; return those that are not known."""
+    rows = await tx.fetch(
+        """
+        with chosen as (
+            select listing_id from listing_reading
+            where organisation_id = $1 and connection_id = $2 and product_external_id = any($3::text[])
+            order by listing_id for no key update
+        )
+        update listing_reading r set read_wanted_at = $4
+        from chosen where r.organisation_id = $1 and r.listing_id = chosen.listing_id
+        returning r.product_external_id
+        """,
+        tx.organisation,
+        connection_id,
+        products,
+        now,
+    )
+    return sorted(set(products) - {row[0] for row in rows})
+
+
+async def wanted_products(tx: Tx, connection_id: UUID, now: datetime, limit: int) -> list[str]:
+    """Return the products that wait longest to be read again."""
+    rows = await tx.fetch(
+        "select product_external_id from listing_reading"
+        " where organisation_id = $1 and connection_id = $2 and read_wanted_at <= $3"
+        " group by 1 order by min(read_wanted_at) limit $4",
+        tx.organisation,
+        connection_id,
+        now,
+        limit,
+    )
+    return [row[0] for row in rows]
+
+
+async def was_read(tx: Tx, connection_id: UUID, products: Sequence[str], read_at: datetime) -> None:
+    """These were read, beginning at a time: wishes from before then are answered."""
+    await tx.execute(
+        "update listing_reading set read_wanted_at = null where organisation_id = $1 and connection_id = $2"
+        " and product_external_id = any($3::text[]) and read_wanted_at <= $4",
+        tx.organisation,
+        connection_id,
+        products,
+        read_at,
+    )
+
+
+# ---- what is to be merged --------------------------------------------------------------------------------
+
+
+async def want_merge(tx: Tx, listing_ids: Sequence[UUID]) -> set[UUID]:
+    """Have these listings merged soon; return their connections. Locks them in the order of their ids."""
+    if not listing_ids:
+        return set()
+    rows = await tx.fetch(
+        """
+        with chosen as (select listing_id from listing_reading where organisation_id = $1 and listing_id = any($2::uuid[])
+                        order by listing_id for no key update)
+        update listing_reading r set merge_wanted_at = now()
+        from chosen where r.organisation_id = $1 and r.listing_id = chosen.listing_id
+        returning r.connection_id
+        """,
+        tx.organisation,
+        listing_ids,
+    )
+    return {row[0] for row in rows}
+
+
+async def want_merge_of_connection(tx: Tx, connection_id: UUID) -> None:
+    """Have all listings of a connection merged anew: its policies changed."""
+    await tx.execute(
+        """
+        with chosen as (select listing_id from listing_reading where organisation_id = $1 and connection_id = $2
+                        order by listing_id for no key update)
+        update listing_reading r set merge_wanted_at = now()
+        from chosen where r.organisation_id = $1 and r.listing_id = chosen.listing_id
+        """,
+        tx.organisation,
+        connection_id,
+    )
+
+
+async def take_wanted(tx: Tx, connection_id: UUID, limit: int) -> list[UUID]:
+    """Take the listings that wait longest to be merged; they are wanted no more unless somebody asks again."""
+    rows = await tx.fetch(
+        """
+        with chosen as (
+            select listing_id from listing_reading
+            where organisation_id = $1 and connection_id = $2 and merge_wanted_at is not null
+            order by merge_wanted_at, listing_id limit $3
+        ), locked as (
+            select listing_id from listing_reading
+            where organisation_id = $1 and listing_id in (select listing_id from chosen)
+            order by listing_id for no key update
+        )
+        update listing_reading r set merge_wanted_at = null
+        from locked where r.organisation_id = $1 and r.listing_id = locked.listing_id
+        returning r.listing_id
+        """,
+        tx.organisation,
+        connection_id,
+        limit,
+    )
+    return sorted(row[0] for row in rows)
+
+
+# ---- states ----------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(slots=True)
+class Row:
+    """A field of a listing with all that is stored of it."""
+
+    listing_id: UUID
+    field: str
+    connection_id: UUID
+    known: FieldState = dataclasses.field(default_factory=FieldState)
+    ours: Value = None
+    ours_at: datetime | None = None
+    state: str = "unknown"
+    detail: str = ""
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+
+    @property
+    def key(self) -> tuple[UUID, str]:
+        """What tells it from others."""
+        return self.listing_id, self.field
+
+
+_KNOWN = ("base", "shown", "theirs", "theirs_at", "read_at", "sent", "sent_at", "before", "pushed_at", "approved")
+_COLUMNS = (*_KNOWN, "ours", "ours_at", "state", "detail", "attempts", "next_attempt_at")
+_TYPES = {
+    "theirs_at": "timestamptz", "read_at": "timestamptz", "sent_at": "timestamptz", "pushed_at": "timestamptz",
+    "next_attempt_at": "timestamptz", "ours_at": "timestamptz", "state": "text", "detail": "text", "attempts": "smallint",
+}  # fmt: skip
+_SELECT = f"select listing_id, field, connection_id, {', '.join(_COLUMNS)} from listing_field"
+PUT_ROWS = f"""
+insert into listing_field as f (organisation_id, listing_id, field, connection_id, {", ".join(_COLUMNS)})
+select $1, i.listing_id, i.field, i.connection_id, {", ".join(f"i.{c}" for c in _COLUMNS)}
+from jsonb_to_recordset($2::jsonb) as i(listing_id uuid, field text, connection_id uuid,
+    {", ".join(f"{c} {_TYPES.get(c, 'jsonb')}" for c in _COLUMNS)})
+order by 2, 3
+on conflict (organisation_id, listing_id, field) do update set
+    {", ".join(f"{c} = excluded.{c}" for c in _COLUMNS)}, version = f.version + 1, updated_at = now()
+"""
+"""Rows come as one JSON array: a value may itself be a list, which an array of values could not hold."""
+
+
+def _row(record: Any) -> Row:
+    known = FieldState(*(record[name] for name in _KNOWN))
+    return Row(
+        record["listing_id"], record["field"], record["connection_id"], known, record["ours"], record["ours_at"], record["state"],
+        record["detail"], record["attempts"], record["next_attempt_at"],
+    )  # fmt: skip
+
+
+async def rows_of(tx: Tx, listing_ids: Sequence[UUID], *, lock: bool = False) -> dict[tuple[UUID, str], Row]:
+    """Return what is known of the fields of these listings; `lock` them, in the one order."""
+    found = await tx.fetch(
+        f"{_SELECT} where organisation_id = $1 and listing_id = any($2::uuid[]) order by listing_id, field"
+        f"{' for no key update' if lock else ''}",
+        tx.organisation,
+        listing_ids,
+    )
+    return {(record["listing_id"], record["field"]): _row(record) for record in found}
+
+
+async def put_rows(tx: Tx, rows: Sequence[Row]) -> None:
+    """Store fields."""
+    if rows:
+        values = [
+            {"listing_id": str(r.listing_id), "field": r.field, "connection_id": str(r.connection_id), "ours": r.ours,
+             "ours_at": r.ours_at, "state": r.state, "detail": r.detail[:500], "attempts": r.attempts,
+             "next_attempt_at": r.next_attempt_at, **{name: getattr(r.known, name) for name in _KNOWN}}
+            for r in rows
+        ]  # fmt: skip
+        await tx.execute(PUT_ROWS, tx.organisation, values)
+
+
+# ---- overrides and origins -------------------------------------------------------------------------------
+
+
+async def overrides_of(tx: Tx, listing_ids: Sequence[UUID]) -> dict[tuple[UUID, str], Any]:
+    """Return what listings have of their own, by (listing, field): value, set_by, set_at."""
+    rows = await tx.fetch(
+        "select listing_id, field, value, set_by, set_at from listing_override"
+        " where organisation_id = $1 and listing_id = any($2::uuid[])",
+        tx.organisation,
+        listing_ids,
+    )
+    return {(row["listing_id"], row["field"]): row for row in rows}
+
+
+async def put_overrides(tx: Tx, rows: Sequence[tuple[UUID, str, Value, str, datetime]]) -> None:
+    """Give listings values of their own: (listing, field, value, by whom, when)."""
+    if rows:
+        await tx.execute(
+            """
+            insert into listing_override (organisation_id, listing_id, field, value, set_by, set_at)
+            select $1, (i->>0)::uuid, i->>1, i->2, i->>3, (i->>4)::timestamptz from jsonb_array_elements($2::jsonb) i
+            order by 2, 3
+            on conflict (organisation_id, listing_id, field) do update set
+                value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at
+            """,
+            tx.organisation,
+            rows,
+        )
+
+
+async def remove_override(tx: Tx, listing_id: UUID, field_name: str) -> bool:
+    """Let a listing have the catalog's value again; return whether it had one of its own."""
+    return bool(
+        await tx.execute(
+            "delete from listing_override where organisation_id = $1 and listing_id = $2 and field = $3",
+            tx.organisation,
+            listing_id,
+            field_name,
+        )
+    )
+
+
+async def origins_of(tx: Tx, subject_ids: Sequence[UUID]) -> dict[tuple[UUID, str], Any]:
+    """Return where values of products and variants came from, by (subject, field)."""
+    rows = await tx.fetch(
+        "select subject_id, field, value, connection_id, source, changed_by, changed_at from value_origin"
+        " where organisation_id = $1 and subject_id = any($2::uuid[])",
+        tx.organisation,
+        subject_ids,
+    )
+    return {(row["subject_id"], row["field"]): row for row in rows}
+
+
+Origin = tuple[UUID, str, Value, UUID | None, str, str, datetime]
+"""(product or variant, field, value, connection, source, by whom, when by our clock)"""
+
+
+async def put_origins(tx: Tx, rows: Sequence[Origin]) -> None:
+    """Remember where values came from."""
+    if rows:
+        await tx.execute(
+            """
+            insert into value_origin (organisation_id, subject_id, field, value, connection_id, source, changed_by,
+                changed_at)
+            select $1, (i->>0)::uuid, i->>1, i->2, (i->>3)::uuid, i->>4, i->>5, (i->>6)::timestamptz
+            from jsonb_array_elements($2::jsonb) i order by 2, 3
+            on conflict (organisation_id, subject_id, field) do update set value = excluded.value,
+                connection_id = excluded.connection_id, source = excluded.source, changed_by = excluded.changed_by,
+                changed_at = excluded.changed_at
+            """,
+            tx.organisation,
+            rows,
+        )
+
+
+# ---- policies --------------------------------------------------------------------------------------------
+
+
+async def policies_for(tx: Tx, connection_id: UUID) -> list[Any]:
+    """Return the policies that may hold for a connection."""
+    return await tx.fetch(
+        "select connection_id, field, flow, policy, swing_percent from resolution_policy"
+        " where organisation_id = $1 and (connection_id is null or connection_id = $2)",
+        tx.organisation,
+        connection_id,
+    )
+
+
+async def list_policies(tx: Tx) -> list[Any]:
+    """Return all policies with the names of their connections, the general ones first."""
+    return await tx.fetch(
+        "select p.id, p.connection_id, c.name as connection_name, p.field, p.flow, p.policy, p.swing_percent, p.set_by,"
+        " p.set_at from resolution_policy p"
+        " left join connection c on c.organisation_id = $1 and c.id = p.connection_id"
+        " where p.organisation_id = $1 order by c.name nulls first, p.field",
+        tx.organisation,
+    )
+
+
+async def put_policy(
+    tx: Tx,
+    connection_id: UUID | None,
+    field_name: str,
+    flow: str,
+    policy: str,
+    swing_percent: Any,
+    by: str,
+    now: datetime,
+) -> None:
+    """Set the policy of a field (empty: every one) on a connection (None: every one)."""
+    await tx.execute(
+        """
+        insert into resolution_policy (organisation_id, id, connection_id, field, flow, policy, swing_percent, set_by, set_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        on conflict (organisation_id, connection_id, field) do update set flow = excluded.flow, policy = excluded.policy,
+            swing_percent = excluded.swing_percent, set_by = excluded.set_by, set_at = excluded.set_at
+        """,
+        tx.organisation,
+        new_id(),
+        connection_id,
+        field_name,
+        flow,
+        policy,
+        swing_percent,
+        by,
+        now,
+    )
+
+
+async def remove_policy(tx: Tx, connection_id: UUID | None, field_name: str) -> bool:
+    """Remove a policy, so that the more general one holds again; return whether there was one."""
+    return bool(
+        await tx.execute(
+            "delete from resolution_policy where organisation_id = $1 and connection_id is not distinct from $2"
+            " and field = $3",
+            tx.organisation,
+            connection_id,
+            field_name,
+        )
+    )

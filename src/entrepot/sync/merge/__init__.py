@@ -1,0 +1,1 @@
+"""Three-way merge of listing fields: values, rules, policies. Pure."""
