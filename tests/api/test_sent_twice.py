@@ -44,6 +44,8 @@ PLACE = str(UUID(int=1))
 SKUS = [{"sku": "A-1", "quantity": 1}]
 CONNECTION = {"channel": "square", "name": "Till", "environment": "simulated", "settings": {}, "credentials": {}}
 BODIES: dict[str, Any] = {
+    "/v1/conflicts/{conflict_id}/resolve": {"side": "ours"},
+    "/multi-channel/conflicts/{conflict_id}/resolve": {"side": "ours"},
     "/v1/people": {"email": "a@example.com", "name": "Ana"},
     "/v1/keys": {"name": "Till", "scopes": ["stock:read"]},
     "/v1/agent-tokens": {"agent": "amazon"},
