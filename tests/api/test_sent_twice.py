@@ -43,6 +43,7 @@ async def open_document(open_client: httpx.AsyncClient) -> dict[str, Any]:
 PLACE = str(UUID(int=1))
 SKUS = [{"sku": "A-1", "quantity": 1}]
 CONNECTION = {"channel": "square", "name": "Till", "environment": "simulated", "settings": {}, "credentials": {}}
+BULK = {"filter": {}, "changes": [{"field": "tags", "action": "add", "value": "new"}]}
 BODIES: dict[str, Any] = {
     "/v1/conflicts/{conflict_id}/resolve": {"side": "ours"},
     "/multi-channel/conflicts/{conflict_id}/resolve": {"side": "ours"},
@@ -50,6 +51,22 @@ BODIES: dict[str, Any] = {
     "/v1/keys": {"name": "Till", "scopes": ["stock:read"]},
     "/v1/agent-tokens": {"agent": "amazon"},
     "/v1/products": {"sku": "A-1", "title": "Mug", "price": "1.00"},
+    "/v1/imports/channel": {"connectionId": PLACE},
+    "/v1/categories": {"name": "Home"},
+    "/v1/categories/{category_id}/merge": {"intoId": PLACE},
+    "/v1/collections": {"title": "Sale"},
+    "/v1/saved-views": {"name": "Drafts", "parameters": {"status": "draft"}},
+    "/v1/price-lists": {"name": "Euro", "currency": "EUR"},
+    "/v1/exchange-rates": {
+        "rates": [{"base": "EUR", "quote": "USD", "rate": "1.1", "day": "2026-11-20", "source": "ECB"}]
+    },
+    "/v1/bulk-edits/preview": BULK,
+    "/v1/bulk-edits": BULK,
+    "/v1/allocation-policy/preview": {"strategy": "equal"},
+    "/v1/order-files": {"name": "Past", "data": "time,sku,quantity\n2026-01-01,A,1\n"},
+    "/v1/simulations": {"policies": ["equal"], "lagsS": [60]},
+    "/v1/match-candidates/accept-above": {"score": "0.9"},
+    "/v1/listings/{listing_id}/product": {"sku": "A-1"},
     "/v1/products/import": {"source": "csv", "data": "sku,title,price\nA-1,Mug,1\n"},
     "/v1/orders/{order_id}/shipments": {},
     "/v1/stock-adjustments": {"changes": [{"sku": "A-1", "delta": 1}]},

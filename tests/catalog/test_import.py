@@ -17,7 +17,7 @@ import pytest
 from tests.orders.support import ingest, line, lines_of, make_connection, order
 
 from entrepot.catalog.files.contracts import UnknownFormat
-from entrepot.catalog.reading import ProductFilter
+from entrepot.catalog.filters import ProductFilter
 from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
 from entrepot.jobs import facade as jobs

@@ -10,7 +10,7 @@ import pytest
 from tests.catalog.match_support import DRILL, GOODS, MUG, SAW, Shop, connection, listing, product, shop
 
 from entrepot.catalog import editing, match_queue, match_store, match_work
-from entrepot.catalog.editing import ProductChanges
+from entrepot.catalog.editing import ProductEdit
 from entrepot.catalog.matching.features import NAMES
 from entrepot.database.pool import Database
 
@@ -133,7 +133,7 @@ async def test_a_variant_that_changes_changes_what_it_is_proposed_for(hub: Shop)
     await hub.match()
     async with hub.database.transaction(hub.id) as tx:
         product_id = await tx.fetch_value("select product_id from variant where id = $1", hub.variants["D1"])
-        await editing.update(tx, product_id, ProductChanges(status="archived"))
+        await editing.save(tx, product_id, ProductEdit({"status": "archived"}))
     await hub.match()
     assert hub.variants["D1"] not in {row["variant_id"] for row in await hub.candidates(found["9"])}
 

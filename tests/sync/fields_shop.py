@@ -327,12 +327,17 @@ class FieldHub:
 
     async def change(self, **changes: Any) -> None:
         """Somebody edits the product in the hub."""
-        variants = changes.pop("variants", ())
+        await self.change_variants({}, **changes)
+
+    async def change_variants(self, variants: Mapping[str, Mapping[str, Any]], **changes: Any) -> None:
+        """Somebody edits variants, by SKU, and the product in the hub."""
         async with self.database.transaction(self.id) as tx:
-            await editing.update(tx, self.product, editing.ProductChanges(variants=tuple(variants), **changes))
+            there = {v.sku: v.id for v in (await reading.product_detail(tx, self.product)).variants}
+            edits = tuple(editing.VariantEdit(there[sku], fields) for sku, fields in variants.items())
+            await editing.save(tx, self.product, editing.ProductEdit(changes, edits))
 
     async def price(self, sku: str, minor: int) -> None:
-        await self.change(variants=[editing.VariantChanges(sku, price_minor=minor)])
+        await self.change_variants({sku: {"price_minor": minor}})
 
     async def detail(self) -> reading.ProductDetail:
         async with self.database.transaction(self.id) as tx:

@@ -13,7 +13,6 @@ import pytest
 from tests.orders.support import make_connection
 from tests.sync.fields_shop import FieldHub, Shop, WorkerDied
 
-from entrepot.catalog import editing
 from entrepot.channels.contract import Capability, ListingField, WebhookEvent
 from entrepot.channels.contracts import InboxEvent
 from entrepot.database.pool import Database
@@ -84,7 +83,7 @@ async def test_what_is_refused_is_parked_with_the_channels_words(hub: FieldHub, 
 
 async def test_one_variant_refused_spares_the_others(hub: FieldHub) -> None:
     hub.shops["alpha"].refuses = {"A": "Not a barcode."}
-    await hub.change(variants=[editing.VariantChanges(s, barcode=f"new{s}") for s in ("A", "B")])
+    await hub.change_variants({s: {"barcode": f"new{s}"} for s in ("A", "B")})
     await hub.settle()
     assert (await hub.row("alpha", "barcode", "A"))["detail"] == "Not a barcode."
     assert (await hub.row("alpha", "barcode", "B"))["state"] == "agreed"
@@ -146,7 +145,7 @@ async def test_only_what_a_channel_takes_goes_out(
     database: Database, organisation_id: UUID, able: frozenset[Capability], title: str, price: str
 ) -> None:
     hub = await FieldHub(database, organisation_id, Shop("alpha", able=able)).set_up()
-    await hub.change(title="Blue mug", variants=[editing.VariantChanges("A", price_minor=1100)])
+    await hub.change_variants({"A": {"price_minor": 1100}}, title="Blue mug")
     await hub.settle()
     assert ((await hub.row("alpha", "title"))["state"], (await hub.row("alpha", "price"))["state"]) == (title, price)
 
@@ -234,7 +233,7 @@ async def test_sides_that_come_together_by_themselves_end_the_conflict(hub: Fiel
 async def test_similar_ones_take_what_each_is_advised(hub: FieldHub) -> None:
     for sku, price in (("A", "12.00"), ("B", "11.00")):
         hub.shops["alpha"].edit(sku, price=Decimal(price))
-    await hub.change(variants=[editing.VariantChanges(s, price_minor=1300) for s in ("A", "B")])
+    await hub.change_variants({s: {"price_minor": 1300} for s in ("A", "B")})
     await hub.settle()
     first, _ = await hub.open()
     async with hub.database.transaction(hub.id) as tx:

@@ -213,9 +213,10 @@ async def get_import(import_id: UUID, call: CallDep) -> Response:
 
 async def apply_import(import_id: UUID, call: CallDep) -> Response:
     """Make the changes of an import that was only looked at, or go on with one that was stopped."""
-    call.actor.require(Scope.STOCK_WRITE)
 
     async def inside(tx: Tx) -> Answer:
+        await importing.import_detail(tx, import_id)
+        call.actor.require(Scope.STOCK_WRITE)
         return answer(await _imported(tx, await importing.go_on(tx, call.actor, import_id, apply=True)), 202)
 
     return await once(call, inside)

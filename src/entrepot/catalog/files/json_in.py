@@ -143,7 +143,9 @@ def _fields(value: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("tags", "collections", "category", "option_names"):
         each = value.get(name)
         if isinstance(each, list):
-            told[name] = list(dict.fromkeys(text for part in each if (text := str(part).strip())))
+            texts = [text for part in each if (text := str(part).strip())]
+            # A category may have the name of the one above it.
+            told[name] = texts if name == "category" else list(dict.fromkeys(texts))
         elif isinstance(each, str):
             read = {"tags": cells.tags, "category": cells.path}.get(name, cells.names)
             told[name] = read(each)
