@@ -8,7 +8,9 @@ Definitions:
   cancellations it knew of, nothing was left) while that channel was answering and within its rate limit; or if it comes
   of a **lost update**: the last write that set this listing (absolute or compare-and-set, not a delta) raised it
   although the channel's own books already held sales of it that the hub did not know when it asked, and this unit is
-  one of those that the write thereby offered a second time.
+  one of those that the write thereby offered a second time. Not offered twice is what the write left out: if it set the
+  listing to less than the strategy gives for what the hub knew (under RISK: less than all of that), the difference was
+  left for sales that were not known.
 - A sale is **known** from when a webhook that carries the order was acknowledged, or an answer that contains it was
   delivered whole. A webhook that only names the order does not tell what was sold; it starts the publish lag.
 - Time does not count as answering while a fault kept the channel from answering, while a limit that quantity writes use
@@ -22,8 +24,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 
 from entrepot_sandbox.account import Account, arrange, free_time, knew_version, merged, remaining
 from entrepot_sandbox.journal import (
@@ -52,13 +55,30 @@ class Oversold:
     why: str
 
 
-def oversold(account: Account, opening: Mapping[str, int]) -> list[Oversold]:
-    """Return every line with units that were sold while none was left in truth, oldest first."""
-    found = [item for sku, sales in account.sold.items() for item in _oversold_of(account, opening[sku], sku, sales)]
+Aim = Callable[[str, int], int]
+"""What the strategy gives a channel for so many units left."""
+
+
+def oversold(
+    account: Account, opening: Mapping[str, int], aims: Mapping[str, Aim] = MappingProxyType({})
+) -> list[Oversold]:
+    """Return every line with units that were sold while none was left in truth, oldest first.
+
+    `aims`: what the strategy gives, by SKU; without it, all that is left.
+    """
+    found = [
+        item
+        for sku, sales in account.sold.items()
+        for item in _oversold_of(account, opening[sku], sku, sales, aims.get(sku, _everything))
+    ]
     return sorted(found, key=lambda item: item.at)
 
 
-def _oversold_of(account: Account, opening: int, sku: str, sales: Sequence[Sold]) -> Iterable[Oversold]:
+def _everything(channel: str, left: int) -> int:
+    return max(0, left)
+
+
+def _oversold_of(account: Account, opening: int, sku: str, sales: Sequence[Sold], aim: Aim) -> Iterable[Oversold]:
     left = opening
     cancelled = iter(account.cancelled.get(sku, ()))
     back = next(cancelled, None)
@@ -69,29 +89,35 @@ def _oversold_of(account: Account, opening: int, sku: str, sales: Sequence[Sold]
         units = min(sale.quantity, sale.quantity - left) if left < sale.quantity else 0
         left -= sale.quantity
         if units > 0:
-            avoidable, why = _avoidable(account, opening, sale, units)
+            avoidable, why = _avoidable(account, opening, sale, units, aim)
             yield Oversold(sale.at, sale.channel, sale.order_id, sku, units, avoidable, why)
 
 
-def _avoidable(account: Account, opening: int, sale: Sold, units: int) -> tuple[int, str]:
+def _avoidable(account: Account, opening: int, sale: Sold, units: int, aim: Aim) -> tuple[int, str]:
     known_for = _known_gone_for(account, opening, sale)
     if known_for > GRACE_S:
         return units, f"known to be gone for {known_for:.1f} s while the channel was answering"
-    twice = min(units, _offered_twice(account, sale))
+    twice = min(units, _offered_twice(account, opening, sale, aim))
     return (twice, "a raise overwrote a sale that the hub did not know") if twice else (0, "not known in time")
+
+
+def _known_steps(account: Account, sku: str, before: float) -> list[tuple[float, int]]:
+    """Return by how much what the hub knew to be left changed, and when, up to a moment."""
+    steps: list[tuple[float, int]] = []
+    for other in account.sold[sku]:
+        known = account.told.get((other.channel, other.order_id))
+        if known is not None and known < before:
+            steps.append((known, -other.quantity))
+    for back in account.cancelled.get(sku, ()):
+        known = knew_version(account, back)
+        if known is not None and known < before:
+            steps.append((known, back.quantity))
+    return steps
 
 
 def _known_gone_for(account: Account, opening: int, sale: Sold) -> float:
     """Return for how long, when the sale was made, the hub had known that none was left (answering time only)."""
-    steps: list[tuple[float, int]] = []
-    for other in account.sold[sale.sku]:
-        known = account.told.get((other.channel, other.order_id))
-        if known is not None and known < sale.at:
-            steps.append((known, -other.quantity))
-    for back in account.cancelled.get(sale.sku, ()):
-        known = knew_version(account, back)
-        if known is not None and known < sale.at:
-            steps.append((known, back.quantity))
+    steps = _known_steps(account, sale.sku, sale.at)
     left, gone_since = opening, None if opening > 0 else 0.0
     for at, change in sorted(steps):
         left += change
@@ -107,7 +133,7 @@ def _known_gone_for(account: Account, opening: int, sale: Sold) -> float:
     return free_time(gone_since, sale.at, merged([*blocked, *under_way]) if under_way else blocked)
 
 
-def _offered_twice(account: Account, sale: Sold) -> int:
+def _offered_twice(account: Account, opening: int, sale: Sold, aim: Aim) -> int:
     """Return how many units of this sale a lost update had offered a second time."""
     writes = account.writes.get((sale.channel, sale.listing_id), ())
     place = bisect_right(writes, sale.at, key=lambda write: write.at)
@@ -126,8 +152,10 @@ def _offered_twice(account: Account, sale: Sold) -> int:
         if other.at < setting.requested_at
         and account.told.get((other.channel, other.order_id), float("inf")) >= setting.requested_at
     )
-    unknown = min(unknown, setting.after - setting.before)
-    if not unknown:
+    known_left = opening + sum(change for _, change in _known_steps(account, sale.sku, setting.requested_at))
+    left_out = max(0, aim(sale.channel, known_left) - setting.after)
+    unknown = min(unknown - left_out, setting.after - setting.before)
+    if unknown <= 0:
         return 0
     sold_since = sum(other.quantity for other in here if other.at >= setting.at)
     legitimate = max(0, setting.after - unknown - sold_since)
@@ -163,7 +191,7 @@ def verdict(
     """Return all figures. Those that need a strategy are None without one; `hub_orders` adds lost and duplicated."""
     journal = tuple(events)
     account = arrange(journal)
-    found = oversold(account, opening)
+    found = oversold(account, opening, _aims(strategy, listings) if strategy is not None else {})
     by_channel = Counter(event.channel for event in account.placed)
     figures: dict[str, object] = {
         "orders_placed": len(account.placed),
@@ -190,6 +218,17 @@ def verdict(
     if hub_orders is not None:
         figures |= _against_hub(account.placed, hub_orders)
     return figures
+
+
+def _aims(strategy: Strategy, listings: Sequence[ListedNow]) -> dict[str, Aim]:
+    listed: defaultdict[str, list[str]] = defaultdict(list)
+    for listing in listings:
+        listed[listing.sku].append(listing.channel)
+
+    def aim_of(channels: Sequence[str]) -> Aim:
+        return lambda channel, left: strategy.quantities(left, channels).get(channel, 0)
+
+    return {sku: aim_of(channels) for sku, channels in listed.items()}
 
 
 def _told(item: Oversold) -> dict[str, object]:

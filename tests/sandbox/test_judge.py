@@ -191,6 +191,16 @@ def test_a_raise_over_an_unknown_sale_is_a_lost_update(kind: WriteKind) -> None:
     assert counts(lost_update(kind), stock=2) == (1, 1)
 
 
+@pytest.mark.parametrize("kind", [WriteKind.ABSOLUTE, WriteKind.COMPARE_AND_SET])
+@pytest.mark.parametrize(("after", "avoidable"), [(2, 0), (3, 1)])
+def test_what_a_raise_left_out_for_sales_that_are_not_known_is_not_offered_twice(
+    kind: WriteKind, after: int, avoidable: int
+) -> None:
+    # Three units; y sold one that the hub does not know. Setting it to two leaves that one out, to three does not.
+    events = [*lost_update(kind, after=after)[:-2], *sold(3.5, "x", "3", 1), *sold(4, "y", "2", after)]
+    assert counts(events, stock=3) == (after - 1, avoidable)
+
+
 def test_a_delta_loses_nothing() -> None:
     assert counts(lost_update(WriteKind.DELTA), stock=2) == (1, 0)
 
