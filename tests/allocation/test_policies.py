@@ -153,7 +153,10 @@ async def test_a_product_that_is_filed_elsewhere_is_told_of(shop: Shop) -> None:
     await shop.save({"CUP": ("Clothes",)})
     await shop.save({"CUP": ("Clothes",)}, tags=("new",))
     async with shop.database.transaction(shop.id) as tx:
-        assert await tx.fetch_value("select count(*) from outbox where organisation_id = $1", shop.id) == 1
+        told = await tx.fetch_value(
+            "select count(*) from outbox where organisation_id = $1 and topic = $2", shop.id, catalog.PRODUCTS_FILED
+        )
+    assert told == 1
 
 
 async def test_what_does_not_exist_has_no_policy(shop: Shop) -> None:
