@@ -198,6 +198,11 @@ def test_what_is_low_is_suggested_and_bought(site: Site, client: httpx.Client) -
     shown = post(client, f"/stock/{variant_id}/reorder-rule", location_id=main, point=900, max_level=1000).text
     assert "at 900, up to 1,000" in shown
     assert "999 units" in post(client, f"/stock/{variant_id}/low-at", low_at=999).text
+    post(client, f"/stock/{variant_id}/low-at", low_at=998, **{"for": "product"})
+    whole = post(client, f"/stock/{variant_id}/low-at", low_at="").text
+    assert re.search(r"998 units <span[^>]*>\(as its product\)", whole)
+    assert "(as the shop)" in post(client, f"/stock/{variant_id}/low-at", low_at="", **{"for": "product"}).text
+    assert "999 units" in post(client, f"/stock/{variant_id}/low-at", low_at=999).text
 
     async def look() -> None:
         assert site.database
