@@ -18,6 +18,7 @@ from entrepot.allocation.escrow import (
     Drained,
     EscrowState,
     Holding,
+    Portion,
     Received,
     Refused,
     Sold,
@@ -142,6 +143,19 @@ def test_on_a_channel_that_overwrites_units_are_free_once_its_orders_are_known()
     assert commands == ()
 
 
+def test_units_that_wait_for_nothing_go_where_they_can_be_shown() -> None:
+    def overwrites(most: int, heading: int) -> Holding:
+        return Holding(1.0, most, heading, absolute=True)
+
+    # To show 3 instead of 2 the first might sell 5 unseen: with 6 in all and 3 elsewhere it never may.
+    assert partition(6, [overwrites(2, 2), Holding(1.0, 3, 3)]) == [Portion(2, 2), Portion(4, 4)]
+    assert partition(6, [overwrites(2, 2), Holding(1.0, 4, 4)]) == [Portion(2, 2), Portion(4, 4)]
+    # Nobody else can take it, it would be moved back, or something is under way: then it waits.
+    for other in (overwrites(3, 3), Holding(1.0, 3, 3, cap=3), Holding(0.01, 3, 3)):
+        assert partition(6, [overwrites(2, 2), other])[0].target > 2
+    assert partition(6, [overwrites(3, 2), Holding(1.0, 3, 3)])[0] == Portion(3, 2)
+
+
 def test_a_recount_lowers_at_once() -> None:
     state, commands = started(10, 1.0, 1.0).step(Received(-4))
     assert sum(c.change for c in commands) == -4
@@ -199,7 +213,7 @@ def test_in_the_end_units_are_on_sale_again(absolute: bool) -> None:
         stock += world.stock
     assert shown <= stock
     # Where a channel overwrites, some wait until it is sold out.
-    assert shown >= stock * (0.85 if absolute else 0.99)
+    assert shown >= stock * (0.95 if absolute else 0.99)
 
 
 @pytest.mark.slow

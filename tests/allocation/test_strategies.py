@@ -148,8 +148,16 @@ def test_what_a_listing_never_shows_it_does_not_wait_for() -> None:
     shown = Shown(10, 10)
     listings = [outlet(0, demand=told, shown=shown), outlet(1, demand=told, shown=Shown(0, 0), least=8)]
     [first, second] = allot(Policy("risk", {}), 10, listings)
-    assert first.target == 6
+    assert first.target == 10, "what the second would not show is the first one's"
     assert (second.quantity, second.target) == (0, 0)
+    assert "others have it" in second.steps[-1]
+    # Of two that would both show none the smaller part goes; the other has enough then.
+    small = Demand(rate_s=0.04, lag_p50_s=10.0, lag_p99_s=60.0)
+    both = [outlet(0, demand=told, least=8), outlet(1, demand=small, least=8)]
+    assert quantities("risk", 10, *both) == [10, 0]
+    # If nobody can show enough, nobody does, and nobody is told that others have it.
+    none = allot(Policy("risk", {}), 5, [outlet(0, demand=told, least=8), outlet(1, demand=told, least=9)])
+    assert [(a.quantity, "others" in a.steps[-1]) for a in none] == [(0, False), (0, False)]
     capped = [outlet(0, demand=told, shown=shown), outlet(1, demand=told, shown=Shown(0, 0), cap=2)]
     assert [a.target for a in allot(Policy("risk", {}), 10, capped)][1] == 2
 

@@ -92,6 +92,10 @@ async def test_a_preview_saves_nothing(client: httpx.AsyncClient, variant: UUID)
     product = await product_of(client, variant)
     one = await send(client, "POST", "/allocation-policy/preview", **body, productId=product, sku="A-1")
     assert one["preview"]["listings"][0]["draft"] == 9
+    file = await client.post("/v1/allocation-policy/preview?form=csv", json=body, headers={"Idempotency-Key": "one"})
+    assert file.headers["content-type"].startswith("text/csv")
+    assert file.text.splitlines()[1].startswith("A-1,")
+    assert ",10,4,9,5," in file.text
     missing = await client.post("/v1/allocation-policy/preview", json={**body, "sku": "NONE"})
     check_problem(missing, 404, "variant-not-found")
     both = await client.post(
@@ -137,7 +141,7 @@ async def test_lags_rates_and_lists_as_files(
     assert (shown["kind"], shown["count"], shown["known"], shown["p99S"]) == ("shown", 0, False, None)
     [rates] = (await get(client, "/sales-rates", q="A"))["rates"]
     assert (rates["sku"], rates["rates"][0]["sold30Days"], rates["lagKnown"]) == ("A-1", 6, False)
-    for name in ("allocation-policies", "allocation-limits", "channel-lags", "sales-rates"):
+    for name in ("allocation-policies", "allocation-limits", "channel-lags", "sales-rates", "simulations"):
         answer = await client.get(f"/v1/exports/{name}")
         assert answer.status_code == 200
         assert answer.text.count("\r\n") >= 1

@@ -104,8 +104,14 @@ async def test_freed_units_go_to_the_oldest_shortage(database: Database, organis
         await stock.claim_sales(tx, [SaleClaim(first, a, 2)], actor="test")
         await stock.claim_sales(tx, [SaleClaim(second, a, 1)], actor="test")
         after = await stock.release_sales(tx, {first: 1}, actor="test")
+        assert list(after) == [first]
+        after = await stock.claims_of_lines(tx, [first, second])
+        told = await tx.fetch_value(
+            "select payload from outbox where organisation_id = $1 and topic = 'stock.claims_changed'", organisation_id
+        )
     assert (after[first].reserved, after[first].shortage) == (1, 0)
     assert (after[second].reserved, after[second].shortage) == (1, 0)
+    assert told == {"order_lines": [str(second)]}
     assert await state(database, organisation_id, a) == (2, 2, 0)
 
 

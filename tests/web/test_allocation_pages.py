@@ -99,6 +99,15 @@ def test_a_policy_is_tried_saved_changed_and_removed(client: httpx.Client, site:
     tried = post(client, "/allocation/policy", do="preview", **typed)
     assert tried.status_code == 200
     assert "SKUs looked at would show something else" in tried.text
+    # The button below the preview sends what was typed once more.
+    part = tried.text.rpartition('action="/allocation/policy"')[2].partition("</form>")[0]
+    again = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', part))
+    file = client.post("/allocation/policy", data={**again, "do": "csv"})
+    rows = list(csv.DictReader(io.StringIO(file.text)))
+    assert file.headers["content-disposition"] == 'attachment; filename="allocation-preview.csv"'
+    assert rows
+    assert all(int(row["draft"]) - int(row["today"]) == int(row["change"]) for row in rows)
+    assert any("12.5%" in row["why"] for row in rows)
     assert in_force(site).parameters == {}
     saved = post(client, "/allocation/policy", do="save", **typed)
     assert saved.url.path == "/allocation"
@@ -290,6 +299,7 @@ def test_what_was_learned_is_shown_with_what_is_behind_it(client: httpx.Client, 
     lags = list(csv.DictReader(io.StringIO(client.get("/allocation/export/channel-lags.csv").text)))
     assert len(lags) == 6
     assert "scope,name,strategy" in client.get("/allocation/export/allocation-policies.csv").text
+    assert client.get("/allocation/export/simulations.csv").text.startswith("title,state,file_name")
     assert client.get("/allocation/export/nothing.csv").status_code == 422
     assert "No SKU on sale begins like that" in client.get("/allocation/learned?q=zzz").text
 

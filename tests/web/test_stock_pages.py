@@ -127,6 +127,8 @@ def test_a_transfer_is_drafted_sent_and_received(site: Site, client: httpx.Clien
     form = {f"received_{variant_id}": "2", f"damaged_{variant_id}": "1", "do": "some"}
     assert "Partly in" in post(client, f"/stock/transfers/{id}/receive", **form).text
     assert "Received" in post(client, f"/stock/transfers/{id}/receive", do="all").text
+    [line] = csv.DictReader(io.StringIO(client.get(f"/stock/transfers/{id}/lines.csv").text))
+    assert (line["sku"], line["quantity"], line["damaged"], line["outstanding"]) == (name, "3", "1", "0")
     lines = client.get(f"/stock/movements?sku={name}&kind=transfer").text
     assert f'href="/stock/transfers/{id}"' in lines
     assert "No movement matches" in client.get(f"/stock/movements?sku={name}&to=2001-01-01").text
@@ -196,6 +198,11 @@ def test_what_is_low_is_suggested_and_bought(site: Site, client: httpx.Client) -
     shown = post(client, f"/stock/{variant_id}/reorder-rule", location_id=main, point=900, max_level=1000).text
     assert "at 900, up to 1,000" in shown
     assert "999 units" in post(client, f"/stock/{variant_id}/low-at", low_at=999).text
+    post(client, f"/stock/{variant_id}/low-at", low_at=998, **{"for": "product"})
+    whole = post(client, f"/stock/{variant_id}/low-at", low_at="").text
+    assert re.search(r"998 units <span[^>]*>\(as its product\)", whole)
+    assert "(as the shop)" in post(client, f"/stock/{variant_id}/low-at", low_at="", **{"for": "product"}).text
+    assert "999 units" in post(client, f"/stock/{variant_id}/low-at", low_at=999).text
 
     async def look() -> None:
         assert site.database
@@ -243,7 +250,8 @@ def test_a_bundle_and_damaged_units(site: Site, client: httpx.Client) -> None:
     main, _ = other(client, site)
     variant_id, name = sku(site, 11)
     post(client, f"/stock/{variant_id}/on-hand", on_hand=5000, reason="count")
-    post(client, f"/stock/{variant_id}/damaged", location_id=main, damaged=7)
+    post(client, f"/stock/{variant_id}/damaged", location_id=main, damaged=7, note="wet carton")
+    assert "wet carton" in client.get(f"/stock/{variant_id}").text
     assert "(7 of 5,000)" in client.get(f"/stock/{variant_id}").text
     bundle, _ = sku(site, 12)
     refused = post(client, f"/stock/{bundle}/bundle", lines=f"{name} 2")
@@ -274,6 +282,9 @@ def test_every_list_is_a_file(client: httpx.Client) -> None:
         assert answer.status_code == 200
         assert answer.headers["content-disposition"].startswith("attachment")
         assert len(list(csv.reader(io.StringIO(answer.text)))) >= 1
+    for path in ("", "/movements", "/locations", "/counts", "/transfers", "/suppliers", "/purchase-orders", "/shortages",
+                 "/reorder", "/reorder?show=low", "/simulations"):  # fmt: skip
+        assert re.search(r'class="btn" href="[^"]+\.csv', client.get(f"/stock{path}").text), path
     assert client.get("/stock/export/odd.csv").status_code == 404
     assert client.get("/stock/movements.csv?kind=count").text.count("\n") >= 2
 

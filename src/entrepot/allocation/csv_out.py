@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from entrepot.allocation import reading
+from entrepot.allocation import simulations as past
 from entrepot.allocation.learning import Learning
 from entrepot.allocation.preview import Difference, Preview
 from entrepot.database.csv_lists import Export, fields
@@ -68,6 +69,14 @@ def rates(learning: Learning, search: str = "") -> Export:
     return Export("sales-rates", columns, fetch)
 
 
+def simulations() -> Export:
+    """Simulations, newest first, with the policy that came out best at the first lag."""
+    columns = fields("title", "state", "file_name", "actor", "created_at", "finished_at")
+    columns["lines"] = lambda row: (row.found or {}).get("lines")
+    columns["best"] = lambda row: next((each.policy for each in row.outcomes if each.best), "")
+    return Export("simulations", columns, lambda tx, cursor: past.listing(tx, cursor, LIMIT_MAX))
+
+
 def preview(found: Preview, names: Mapping[Any, tuple[str, str]]) -> Export:
     """What a draft would change; `names`: listing -> (SKU, connection)."""
     columns: dict[str, Callable[[Difference], Any]] = {
@@ -91,5 +100,6 @@ LISTS: Mapping[str, Callable[[Learning, str], Export]] = {
     "allocation-limits": lambda learning, search: limits(search),
     "channel-lags": lambda learning, search: lags(learning),
     "sales-rates": rates,
+    "simulations": lambda learning, search: simulations(),
 }
 """Every list of allocation that is a file, by its name; the search narrows it."""

@@ -88,6 +88,8 @@ def partition(pool: int, holdings: Sequence[Holding], *, even: float = EVEN) -> 
     moves only if that evens out clearly. If they head to more than the pool (until now all of them showed all of it), it
     is divided anew: to each its need first if that is possible, at least one each while there are units.
 
+    What waits though nothing is under way goes to a listing that can show it now.
+
     Safe whatever is under way: what may be sold at most (`Holding.liability`) never exceeds the pool in sum, unless it did
     before; then nothing is raised.
     """
@@ -99,7 +101,13 @@ def partition(pool: int, holdings: Sequence[Holding], *, even: float = EVEN) -> 
         shares = list(heading)
         _give(shares, pool - sum(shares), holdings)
     _even_out(shares, holdings, even)
-    return [Portion(t, n) for t, n in zip(shares, told_now(pool, shares, holdings), strict=True)]
+    now = told_now(pool, shares, holdings)
+    if now == heading != shares and all(h.most == v for h, v in zip(holdings, heading, strict=True)):
+        # Nothing is under way and nothing can be told, so whoever waits would go on waiting.
+        placed = _elsewhere(pool, heading, holdings, even)
+        if placed is not None:
+            shares = now = placed
+    return [Portion(t, n) for t, n in zip(shares, now, strict=True)]
 
 
 def told_now(limit: int, shares: Sequence[int], holdings: Sequence[Holding]) -> list[int]:
@@ -126,6 +134,28 @@ def _raise(limit: int, now: list[int], shares: Sequence[int], holdings: Sequence
         raised = max(now[c], min(shares[c], ceiling))
         free -= holding.liability(raised) - before
         now[c] = raised
+
+
+def _elsewhere(pool: int, heading: list[int], holdings: Sequence[Holding], even: float) -> list[int] | None:
+    """Return shares in which units that wait for nothing are where they can be shown; None if there are none such.
+
+    A listing on a channel that overwrites is raised only where all that it shows, old and new, could sell; with few units
+    that may never come. So while nothing is under way they go to others, unless they would be moved back again.
+    """
+    shares = list(heading)
+    for _ in range(pool - sum(heading)):
+        best, most = -1, -1.0
+        for c, holding in enumerate(holdings):
+            more = [v + (d == c) for d, v in enumerate(shares)]
+            wish = (holding.rate + 1e-12) / more[c]
+            if wish > most and _room(holding, shares[c]) and told_now(pool, more, holdings) == more:
+                best, most = c, wish
+        if best < 0:
+            break
+        shares[best] += 1
+    settled = list(shares)
+    _even_out(settled, holdings, even)
+    return shares if shares != heading and settled == shares else None
 
 
 def _room(holding: Holding, share: int) -> bool:

@@ -7,11 +7,13 @@ each listing how many units it may show and why. Buffers, caps and the least qua
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from entrepot.allocation.contracts import Allotment, Demand, Outlet, Situation
-from entrepot.allocation.risk import Exposure, Mode, choose
+from entrepot.allocation.escrow import Portion
+from entrepot.allocation.risk import Choice, Exposure, Mode, choose
 
 DEFAULT_SHARES = (Decimal("0.4"), Decimal("0.3"), Decimal("0.2"))
 
@@ -165,19 +167,52 @@ def risk(pool: int, outlets: Sequence[Outlet], parameters: Mapping[str, Any], si
     """
     if not outlets:
         return []
-    case = exposure(pool, outlets, parameters, situation)
-    chosen = choose(case)
+    case, chosen, barred = _without_too_few(exposure(pool, outlets, parameters, situation), outlets)
     allotments = []
     total = sum(case.rates)
     own = chosen.mode is Mode.ESCROW and any(p.target != pool for p in chosen.portions)
-    for outlet, portion, rate in zip(outlets, chosen.portions, case.rates, strict=True):
+    for place, (outlet, portion, rate) in enumerate(zip(outlets, chosen.portions, case.rates, strict=True)):
         steps = chosen.steps
-        if own and case.rates_known:
+        if place in barred:
+            least = outlet.least + outlet.buffer
+            steps = (
+                *steps,
+                f"its part of {barred[place]} is less than the least it shows ({least}), so others have it",
+            )
+        elif own and case.rates_known:
             steps = (*steps, f"{portion.target} of {pool} here, for {rate / total:.0%} of its sales")
         if portion.now < portion.target:
             steps = (*steps, f"{portion.now} for now: the rest waits until other listings show less")
         allotments.append(Allotment(outlet.listing_id, portion.now, steps, portion.target))
     return allotments
+
+
+def _without_too_few(case: Exposure, outlets: Sequence[Outlet]) -> tuple[Exposure, Choice, dict[int, int]]:
+    """Return the case, what is chosen, and the parts of listings that would show none, as they are less than the least.
+
+    Those parts go to the others, the smallest first; if nobody would show enough, all is as it was.
+    """
+    first = chosen = choose(case)
+    barred: dict[int, int] = {}
+    tried = case
+    while (place := _too_few(chosen.portions, outlets)) is not None:
+        barred[place] = chosen.portions[place].target
+        if len(barred) == len(outlets):
+            return case, first, {}
+        caps = tried.caps or [None] * len(outlets)
+        tried = replace(tried, caps=[0 if c == place else cap for c, cap in enumerate(caps)])
+        chosen = choose(tried)
+    return tried, chosen, barred
+
+
+def _too_few(portions: Sequence[Portion], outlets: Sequence[Outlet]) -> int | None:
+    """Return which listing has the fewest units of those that have fewer than the least they show; None if none has."""
+    few = [
+        (portion.target, place)
+        for place, (portion, outlet) in enumerate(zip(portions, outlets, strict=True))
+        if outlet.least and 0 < portion.target < outlet.least + outlet.buffer
+    ]
+    return min(few)[1] if few else None
 
 
 def exposure(pool: int, outlets: Sequence[Outlet], parameters: Mapping[str, Any], situation: Situation) -> Exposure:

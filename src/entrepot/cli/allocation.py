@@ -44,7 +44,7 @@ def simulate(
 ) -> None:
     """Replay past orders under other policies: units oversold, lost and stranded, beside a clairvoyant."""
     from entrepot.allocation.order_file import read
-    from entrepot.allocation.simulate import NAMED, Plan, Stocking, replay
+    from entrepot.allocation.simulate import NAMED, Plan, Replay, Stocking
     from entrepot.allocation.simulations import lag_of, shares_of
     from entrepot.kernel.errors import InvalidInput
 
@@ -60,13 +60,15 @@ def simulate(
     lag_s = _told("--lag", lag_of, lag)
     orders = read(file, _told("--channels", shares_of, channels), seed=seed)
     found: dict[str, Tally] = {}
+    past = Replay(orders.lines)
     for name in names:
         err.print(f"{name} ...")
         plan = Plan(NAMED[name], lag_s, Stocking(cover_days, every_days), margin, oversell_cost)
-        found[name] = replay(orders.lines, plan, orders.channels)
-    _show(orders, found, lag, cover_days, every_days)
+        found[name] = past.run(plan, orders.channels)
     if as_json:
         print_json(_as_json(orders, found, lag_s))
+    else:
+        _show(orders, found, lag, cover_days, every_days)
 
 
 def _told(option: str, read: Callable[[str], T], text: str) -> T:

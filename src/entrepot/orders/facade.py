@@ -34,6 +34,7 @@ __all__ = [
 
 async def settle_exceptions(tx: Tx, variants: Mapping[str, UUID]) -> int:
     """Claim stock for lines that waited for one of these SKUs (SKU -> variant); return how many lines that were."""
+    await store.lock_orders_waiting_for(tx, list(variants))
     waiting = await store.exception_lines(tx, list(variants))
     await store.settle_exception(tx, [(row["id"], variants[row["sku"]]) for row in waiting])
     claims = [SaleClaim(row["id"], variants[row["sku"]], row["units"]) for row in waiting if row["units"] > 0]
@@ -46,6 +47,8 @@ async def settle_exceptions(tx: Tx, variants: Mapping[str, UUID]) -> int:
 async def claims_changed(tx: Tx, events: Sequence[Mapping[str, Any]]) -> None:
     """React to `stock.claims_changed`: take over what is reserved and short now."""
     lines = list({UUID(line) for event in events for line in event["order_lines"]})
+    # Orders first, as who takes orders in does; what is reserved is read when nobody changes it for them any more.
+    await store.lock_orders_of_lines(tx, lines)
     results = await stock.claims_of_lines(tx, lines)
     orders = await store.update_line_claims(tx, list(results.values()))
     await store.refresh_flags(tx, orders)

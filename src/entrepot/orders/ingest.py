@@ -166,6 +166,8 @@ async def _carry_out(tx: Tx, connection_id: UUID, work: _Work, now: datetime) ->
     await store.insert_lines(tx, work.lines)
     await store.update_line_counts(tx, work.counts)
     results: dict[UUID, ClaimResult] = {}
+    if sum(map(bool, (work.ships, work.releases, work.claims))) > 1:
+        await stock.lock_for_sales(tx, [*work.ships, *work.releases], [claim.variant_id for claim in work.claims])
     results |= await stock.ship_sales(tx, work.ships, actor="channel")
     results |= await stock.release_sales(tx, work.releases, actor="channel")
     results |= await stock.claim_sales(tx, work.claims, actor="channel")
@@ -174,7 +176,7 @@ async def _carry_out(tx: Tx, connection_id: UUID, work: _Work, now: datetime) ->
     own = work.touched | {row[1] for row in work.lines}
     await store.note_claims_changed(tx, [order for order in orders if order not in own], now)
     short = [r for r in results.values() if r.shortage]
-    # What was given back may have filled the shortage of another order.
+    # What was given back may have filled the shortage of another of these lines.
     flagged = {*work.touched, *(orders if short or work.releases else ())}
     await store.refresh_flags(tx, list(flagged))
     if work.sold:

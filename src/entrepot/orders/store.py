@@ -39,6 +39,24 @@ async def lock_orders(tx: Tx, connection_id: UUID, external_ids: Sequence[str]) 
     return {row["external_id"]: row for row in rows}
 
 
+LOCK_ORDERS_WITH = """
+select from sales_order where organisation_id = $1 and id in (
+    select order_id from order_line where organisation_id = $1 and {lines})
+order by connection_id, external_id for update
+"""
+
+
+async def lock_orders_of_lines(tx: Tx, lines: Sequence[UUID]) -> None:
+    """Lock the orders of these lines, in the order in which all lock orders: before lines and stock."""
+    await tx.execute(LOCK_ORDERS_WITH.format(lines="id = any($2::uuid[])"), tx.organisation, lines)
+
+
+async def lock_orders_waiting_for(tx: Tx, skus: Sequence[str]) -> None:
+    """Lock the orders with lines that wait for one of these SKUs, in the order in which all lock orders."""
+    lines = "exception is not null and sku = any($2::text[])"
+    await tx.execute(LOCK_ORDERS_WITH.format(lines=lines), tx.organisation, skus)
+
+
 async def insert_orders(
     tx: Tx, connection_id: UUID, orders: Sequence[tuple[UUID, ChannelOrder]], now: datetime
 ) -> set[UUID]:

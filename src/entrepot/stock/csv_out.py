@@ -148,6 +148,19 @@ async def purchase_lines(tx: Tx, id: UUID) -> Export:
     return Export(f"purchase-order-{row.number}", columns, fetch)
 
 
+async def transfer_lines(tx: Tx, id: UUID) -> Export:
+    """The lines of one transfer: what to pack, or what to expect."""
+    row, lines = await reading_papers.transfer(tx, id)
+    columns = fields("sku", "title", "quantity", "received", "damaged", "outstanding")
+    columns["from"] = lambda line: row.from_location
+    columns["to"] = lambda line: row.to_location
+
+    async def fetch(tx: Tx, cursor: str | None) -> Slice[Any]:
+        return Slice(lines)
+
+    return Export(f"transfer-{row.number}", columns, fetch)
+
+
 LISTS: Mapping[str, Callable[[str], Export]] = {
     "stock": lambda state: levels(),
     "locations": lambda state: locations(),

@@ -46,7 +46,7 @@ from entrepot.stock.purchases import (
 )
 from entrepot.stock.remedies import ShortageNotFound, buy_for, give_up, send_from_supplier, take_from_location
 from entrepot.stock.reordering import Advice, PointRule, Position, ReorderRule, by_point, stock_words
-from entrepot.stock.sales import claim_sales, release_sales, ship_sales
+from entrepot.stock.sales import claim_sales, lock_for_sales, release_sales, ship_sales
 from entrepot.stock.store_claims import claims_of_lines
 from entrepot.stock.store_offers import (
     offers_for,
@@ -134,6 +134,7 @@ __all__ = [
     "extend_hold",
     "give_up",
     "levels",
+    "lock_for_sales",
     "offers_for",
     "on_hand_at_first",
     "open_count",

@@ -10,7 +10,7 @@ from entrepot.catalog import facade as catalog
 from entrepot.database.pool import Tx
 from entrepot.kernel.ids import new_id
 from entrepot.stock import rules, store, store_claims
-from entrepot.stock.claims import tell_changed
+from entrepot.stock.claims import tell_changed, tell_lines
 from entrepot.stock.contracts import ClaimResult, SaleClaim
 from entrepot.stock.shortages import fill_shortages
 
@@ -18,22 +18,33 @@ from entrepot.stock.shortages import fill_shortages
 async def _locked(tx: Tx, variant_ids: Sequence[UUID]) -> tuple[store.Levels, catalog.Parts]:
     """Lock the levels of these variants, made where there are none, in the order in which stock is taken.
 
-    Returns them with the parts of those that are bundles.
+    Returns them with the parts of those that are bundles. Usually one statement; levels that are missing are made before
+    any is locked (decision record 0017).
     """
-    levels = await store.lock_levels(tx, variant_ids)
-    missing = [v for v in variant_ids if v not in levels]
+    levels = await store.lock_levels_if_all(tx, variant_ids)
     parts: catalog.Parts = {}
-    if missing:
-        parts = await catalog.parts_of(tx, missing)
-        missing = [v for v in missing if v not in parts]
-        missing += [p.variant_id for made_of in parts.values() for p in made_of if p.variant_id not in levels]
-    if missing:
-        await store.ensure_levels(tx, missing, await store.default_location(tx))
+    if any(variant_id not in levels for variant_id in variant_ids):
+        parts = await catalog.parts_of(tx, [v for v in variant_ids if v not in levels])
+    if variant_ids and not levels:
+        goods = {v for v in variant_ids if v not in parts}
+        goods |= {part.variant_id for made_of in parts.values() for part in made_of}
+        missing = goods - await store.with_levels(tx, list(goods))
+        if missing:
+            await store.ensure_levels(tx, list(missing), await store.default_location(tx))
         levels = await store.lock_levels(tx, variant_ids)
     if any(len(found) > 1 for found in levels.values()):
         rank = await store.location_order(tx)
         levels = {variant_id: rules.in_order(found, rank) for variant_id, found in levels.items()}
     return levels, parts
+
+
+async def lock_for_sales(tx: Tx, order_lines: Sequence[UUID], variant_ids: Sequence[UUID]) -> None:
+    """Lock the stock of these order lines and variants at once, in the one order.
+
+    For a transaction that ships, releases and claims one after another, each of which locks: without it two such
+    transactions could wait for each other.
+    """
+    await _locked(tx, list({*variant_ids, *await store_claims.variants_of_lines(tx, order_lines)}))
 
 
 async def claim_sales(tx: Tx, claims: Sequence[SaleClaim], *, actor: str) -> dict[UUID, ClaimResult]:
@@ -90,7 +101,8 @@ def _take(
 async def release_sales(tx: Tx, quantities: Mapping[UUID, int], *, actor: str) -> dict[UUID, ClaimResult]:
     """Give back so many units of each order line (a cancellation): its shortage first, then what is reserved.
 
-    Returns what is reserved and short afterwards, by order line, also of lines whose shortage the freed stock filled.
+    Returns what is reserved and short afterwards, by order line. Other lines whose shortage the freed stock filled are
+    told of: their orders may be in the hands of somebody who waits for this stock.
     """
     return await _reduce(tx, quantities, actor=actor, ship=False)
 
@@ -126,7 +138,9 @@ async def _reduce(tx: Tx, quantities: Mapping[UUID, int], *, actor: str, ship: b
     given = {} if ship else await fill_shortages(tx, ledger)
     await ledger.write(tx)
     await tell_changed(tx, list(levels))
-    return await store_claims.claims_of_lines(tx, list({*quantities, *given}))
+    if others := [line for line in given if line not in quantities]:
+        await tell_lines(tx, others)
+    return await store_claims.claims_of_lines(tx, list(quantities))
 
 
 Left = dict[tuple[UUID, UUID], int]

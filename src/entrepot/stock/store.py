@@ -75,6 +75,43 @@ async def lock_levels(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, list[Lo
     return levels
 
 
+LOCK_LEVELS_IF_ALL = """
+with wanted as (
+    select unnest($2::uuid[]) as variant_id union
+    select component_id from bundle_component where organisation_id = $1 and bundle_id = any($2::uuid[]))
+select l.variant_id, l.location_id, l.on_hand, l.reserved, l.held, l.unavailable, l.incoming, l.safety_stock
+from stock_level l
+where l.organisation_id = $1 and l.variant_id = any(array(select variant_id from wanted))
+  and not exists (
+      select from wanted w
+      where not exists (select from stock_level s where s.organisation_id = $1 and s.variant_id = w.variant_id)
+        and not exists (select from bundle_component b where b.organisation_id = $1 and b.bundle_id = w.variant_id))
+order by l.variant_id, l.location_id
+for update of l
+"""
+
+
+async def lock_levels_if_all(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, list[LockedLevel]]:
+    """Do as `lock_levels`, but lock and return nothing if any of them, or of the parts of bundles, has no level yet.
+
+    Levels are made before any is locked: who made one while holding others could wait for somebody who waits for those.
+    """
+    levels: dict[UUID, list[LockedLevel]] = {}
+    for row in await tx.fetch(LOCK_LEVELS_IF_ALL, tx.organisation, variant_ids):
+        levels.setdefault(row[0], []).append(LockedLevel(*row))
+    return levels
+
+
+async def with_levels(tx: Tx, variant_ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of these variants that have a level anywhere."""
+    rows = await tx.fetch(
+        "select distinct variant_id from stock_level where organisation_id = $1 and variant_id = any($2::uuid[])",
+        tx.organisation,
+        variant_ids,
+    )
+    return {row[0] for row in rows}
+
+
 async def location_order(tx: Tx) -> dict[UUID, int]:
     """Return the rank of each location: lower is taken first."""
     rows = await tx.fetch("select id from location where organisation_id = $1 order by priority, id", tx.organisation)
@@ -137,10 +174,10 @@ async def ensure_levels(tx: Tx, variant_ids: Sequence[UUID], location_id: UUID) 
 
 
 async def lock_own_levels(tx: Tx, variant_id: UUID) -> list[LockedLevel]:
-    """Lock and return the levels of one variant; an error of the database if another transaction has one locked."""
+    """Lock and return the levels of one variant, not those of its parts."""
     rows = await tx.fetch(
         "select variant_id, location_id, on_hand, reserved, held, unavailable, incoming, safety_stock from stock_level"
-        " where organisation_id = $1 and variant_id = $2 order by location_id for update nowait",
+        " where organisation_id = $1 and variant_id = $2 order by location_id for update",
         tx.organisation,
         variant_id,
     )

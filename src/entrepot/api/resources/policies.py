@@ -11,13 +11,14 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response
 
+from entrepot.allocation import csv_out, reading
 from entrepot.allocation import facade as allocation
-from entrepot.allocation import reading
 from entrepot.api.amounts import SkuText
 from entrepot.api.answers import Answer, Input, Resource, answer, empty, once, respond
 from entrepot.api.dependencies import Call, CallDep
 from entrepot.api.items import Item, variants_of
 from entrepot.api.paging import PagingDep
+from entrepot.database.csv_lists import text_of
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.kernel.clock import utc_now
@@ -309,7 +310,9 @@ def _json(policy: allocation.Policy) -> dict[str, Any]:
     return {"strategy": policy.strategy, "parameters": dict(policy.parameters)}
 
 
-async def preview(body: DraftInput, call: CallDep) -> Response:
+async def preview(
+    body: DraftInput, call: CallDep, form: Annotated[Literal["json", "csv"], Query()] = "json"
+) -> Response:
     """Return what each listing would show under a draft of a policy, those first that change most; nothing is saved."""
     draft = allocation.check_policy(body.strategy, body.parameters)
     if body.category_id and body.product_id:
@@ -324,6 +327,11 @@ async def preview(body: DraftInput, call: CallDep) -> Response:
             tx, draft, scope, services.find_connector, services.learning, variant_id=variant_id
         )  # fmt: skip
         named = await sync_reading.listing_names(tx, [d.today.listing_id for d in found.differences])
+    if form == "csv":
+        export = csv_out.preview(found, named)
+        parts = [part async for part in text_of(services.database, call.actor.organisation_id, export)]
+        headers = {"Content-Disposition": f'attachment; filename="{export.name}.csv"'}
+        return Response("".join(parts), media_type="text/csv; charset=utf-8", headers=headers)
     return respond(OnePreview(preview=_preview(found, named)))
 
 

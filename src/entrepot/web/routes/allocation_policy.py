@@ -11,8 +11,8 @@ from uuid import UUID
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from entrepot.allocation import csv_out, reading
 from entrepot.allocation import facade as allocation
-from entrepot.allocation import reading
 from entrepot.catalog import facade as catalog
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
@@ -21,6 +21,7 @@ from entrepot.kernel.errors import InvalidInput, NotFound
 from entrepot.sync import facade as sync
 from entrepot.sync import reading as sync_reading
 from entrepot.web import policy_forms, rule_forms
+from entrepot.web.routes.stock_places import send_file
 from entrepot.web.services import PageServices
 from entrepot.web.visit import Visit, page, parse_id
 
@@ -142,7 +143,7 @@ async def _page(
 
 
 async def change(visit: Visit) -> Response:
-    """Save a policy, try it, or change the list of rules in the form; which, the button says."""
+    """Save a policy, try it (for the page or as CSV), or change the list of rules in the form; which, the button says."""
     form = dict(await visit.form())
     scope = _scope(form.get("scope", ""), form.get("id", ""))
     do = form.get("do", "preview")
@@ -152,7 +153,7 @@ async def change(visit: Visit) -> Response:
     editor.data = form.get("data", "")
     if editor.strategy not in policy_forms.STRATEGIES:
         raise InvalidInput("Choose a strategy.")
-    if do not in ("save", "preview"):
+    if do not in ("save", "preview", "csv"):
         editor.rules = rule_forms.changed(editor.rules, do)
         return await _page(visit, scope, editor)
     if do == "save":
@@ -164,7 +165,9 @@ async def change(visit: Visit) -> Response:
             await allocation.set_policy(tx, draft.strategy, draft.parameters, scope=scope)
             await _record(tx, visit, "allocation.set_policy", scope, before, draft)
             return visit.go("/allocation", "Saved; stock is divided anew.")
-        shown = await _try(visit, tx, scope, draft, editor) if draft is not None else None
+        shown = await _try(visit, tx, scope, draft, editor, form) if draft is not None else None
+    if shown is not None and do == "csv":
+        return await send_file(visit, csv_out.preview(shown["found"], shown["named"]))
     return await _page(visit, scope, editor, shown)
 
 
@@ -206,9 +209,14 @@ async def _rules_typed(tx: Tx, editor: Editor) -> tuple[dict[str, Any], list[str
 
 
 async def _try(
-    visit: Visit, tx: Tx, scope: allocation.Scope, draft: allocation.Policy, editor: Editor
+    visit: Visit,
+    tx: Tx,
+    scope: allocation.Scope,
+    draft: allocation.Policy,
+    editor: Editor,
+    form: Mapping[str, str],
 ) -> Mapping[str, Any] | None:
-    """Return what the draft would change, for the page."""
+    """Return what the draft would change, and what was typed, for the page."""
     variant_id = None
     if editor.sku:
         variant_id = (await catalog.known_skus(tx, [editor.sku])).get(editor.sku)
@@ -218,7 +226,8 @@ async def _try(
     services = visit.services
     found = await sync.preview(tx, draft, scope, services.find_connector, services.learning, variant_id=variant_id)
     named = await sync_reading.listing_names(tx, [d.today.listing_id for d in found.differences])
-    return {"found": found, "named": named}
+    again = {name: value for name, value in form.items() if name not in ("csrf_token", "do")}
+    return {"found": found, "named": named, "typed": again}
 
 
 async def remove(visit: Visit) -> Response:

@@ -36,6 +36,7 @@ def routes(services: PageServices) -> list[BaseRoute]:
             Route(f"/stock/transfers/{{id}}/{verb}", page(services, _moving(verb), write), methods=["POST"])
             for verb in ("ship", "receive", "cancel")
         ),
+        Route("/stock/transfers/{id}/lines.csv", page(services, transfer_file, read), methods=["GET"]),
         Route("/stock/counts", page(services, counts, read), methods=["GET"]),
         Route("/stock/counts", page(services, create_count, write), methods=["POST"]),
         Route("/stock/counts/{id}", page(services, count, read), methods=["GET"]),
@@ -92,6 +93,13 @@ async def _transfer(visit: Visit, error: str = "") -> Response:
         row, lines = await reading_papers.transfer(tx, visit.id_of("id"))
     status = 409 if error else 200
     return await visit.page("stock_transfer.html", status=status, tab="transfers", row=row, lines=lines, error=error)
+
+
+async def transfer_file(visit: Visit) -> Response:
+    """The lines of a transfer as CSV: what to pack, or what to expect."""
+    async with visit.transaction() as tx:
+        found = await csv_out.transfer_lines(tx, visit.id_of("id"))
+    return await send_file(visit, found)
 
 
 def _moving(verb: str) -> Handler:

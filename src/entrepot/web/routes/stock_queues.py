@@ -183,19 +183,21 @@ def _ruling(verb: str) -> Handler:
         variant_id = visit.id_of("variant_id")
         form = dict(await visit.form())
         async with visit.transaction() as tx:
-            await reading.stock_row(tx, variant_id)
-            after = await _rule(tx, verb, variant_id, form, visit.actor.name)
-            await identity.record(tx, visit.actor, f"stock.{verb}", "variant", variant_id, None, after)
+            row = await reading.stock_row(tx, variant_id)
+            kind, id = "variant", variant_id
+            if verb == "low-at":
+                kind, id = ("product", row.product_id) if form.get("for") == "product" else (kind, id)
+                after: dict[str, Any] = {"lowAt": _number(form, "low_at", "The threshold")}
+                await stock.set_threshold(tx, kind, id, after["lowAt"])
+            else:
+                after = await _rule(tx, verb, variant_id, form, visit.actor.name)
+            await identity.record(tx, visit.actor, f"stock.{verb}", kind, id, None, after)
         return visit.go(f"/stock/{variant_id}", "Saved.")
 
     return do
 
 
 async def _rule(tx: Tx, verb: str, variant_id: UUID, form: dict[str, str], actor: str) -> dict[str, Any]:
-    if verb == "low-at":
-        low_at = _number(form, "low_at", "The threshold")
-        await stock.set_threshold(tx, "variant", variant_id, low_at)
-        return {"lowAt": low_at}
     if verb == "bundle":
         text = form.get("lines", "")
         parts = await units_typed(tx, text) if text.strip() else {}
