@@ -32,8 +32,10 @@ from entrepot.database.pool import Database
 from entrepot.identity.facade import system_actor
 from entrepot.jobs.lanes import LaneKey
 from entrepot.jobs.reactions import react
+from entrepot.kernel.clock import utc_now
 from entrepot.stock import facade as stock
 from entrepot.sync import facade as sync
+from entrepot.sync import progress
 from entrepot.sync.check import check_step
 from entrepot.sync.fields.merging import merge_step
 from entrepot.sync.fields.reads import read_step
@@ -41,11 +43,18 @@ from entrepot.sync.fields.writing import write_step
 from entrepot.sync.publishing import asking, reading
 from entrepot.sync.publishing.contracts import Ask, IntentView, Wanted
 from entrepot.sync.publishing.working import publish_step
+from entrepot.sync.pull import pull_step
 from entrepot.sync.push import push_step
 from entrepot_sandbox.server import Config, Running, running
 
 CHANNELS = ("shopify", "amazon", "square")
-WRITES = ("productSet", "putListingsItem", "upsertCatalogObject", "batchUpsertCatalogObjects", "createFeed")
+WRITES = ("set_product", "putListingsItem", "upsertCatalogObject", "batchUpsertCatalogObjects", "createFeed")
+
+
+LANES = (
+    ("pull", pull_step), ("push", push_step), ("check", check_step), ("read", read_step), ("merge", merge_step),
+    ("fields", write_step),
+)  # fmt: skip
 
 
 class WorkerDied(Exception):
@@ -190,10 +199,11 @@ class PublishHub:
             for channel in self.connections:
                 await self.step(channel)
                 await self.react()
-                for kind, step in (("push", push_step), ("check", check_step), ("read", read_step), ("merge", merge_step),
-                                   ("fields", write_step)):  # fmt: skip
+                async with self.database.transaction(self.id) as tx:
+                    await progress.want_pull(tx, self.connections[channel], utc_now())
+                for kind, step in LANES:
                     await self.pass_time()
-                    while await step(self.context, self.key(kind, channel)) == 0.0:
+                    while await step(self.context, self.key(kind, channel)) == 0.0 and kind not in ("check", "pull"):
                         pass
                     await self.react()
             if not await self.open_work():
@@ -222,6 +232,15 @@ class PublishHub:
                 tx, reading.IntentFilter(connection_id=self.connections[channel]), None, 250
             )
         return {each.handle: each for each in found}
+
+    async def on_offer(self) -> dict[str, list[int]]:
+        """Return what active listings are expected to show, by SKU."""
+        rows = await self.rows(
+            "select l.sku, array_agg(q.expected order by q.connection_id) from listing_quantity q"
+            " join listing l on l.organisation_id = $1 and l.id = q.listing_id and l.active"
+            " where q.organisation_id = $1 group by 1"
+        )
+        return {row[0]: row[1] for row in rows}
 
     async def rows(self, statement: str) -> list[Any]:
         async with self.database.transaction(self.id) as tx:

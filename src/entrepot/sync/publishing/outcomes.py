@@ -20,6 +20,7 @@ from entrepot.channels.contract import (
     PushOutcome,
 )
 from entrepot.database.pool import Tx
+from entrepot.sync import store as quantities
 from entrepot.sync.fields import store as fields
 from entrepot.sync.fields.ours import ours_of
 from entrepot.sync.fields.theirs import compared, save_theirs, theirs_of
@@ -164,6 +165,10 @@ async def _take_over(tx: Tx, target: Target, made: Sequence[Made]) -> None:
     settling = timedelta(seconds=target.context.settings.field_settling_s)
     await save_theirs(tx, connection.id, target.manifest, listings, matched, now, settling)
     await _agree(tx, target, {saved[each.ref.external_id][0]: each for each in listings}, now)
+    # What was made has nothing on offer yet; a channel may not even tell a quantity until there is one.
+    await quantities.put_imported(
+        tx, connection.id, [(listing, variants[listing], 0) for listing in sorted(variants)], now
+    )
     await catalog.tell_matched(tx, sorted(variants))
     products = sorted({each.product_external_id for each in listings})
     await fields.want_read(tx, connection.id, products, now + timedelta(seconds=LOOK_S))
