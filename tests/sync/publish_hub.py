@@ -102,7 +102,8 @@ def mug(name: str, colours: Sequence[str] = ("Red", "Blue"), **given: Any) -> Ne
         "option_names": ("Colour",) if len(colours) > 1 else (),
         "images": (Image(f"https://img.example/{name}.jpg", "A mug"),),
     }  # fmt: skip
-    return NewProduct(name.lower(), f"Mug {name}", variants, **{**defaults, **given})
+    title = given.pop("title", f"Mug {name}")
+    return NewProduct(name.lower(), title, variants, **{**defaults, **given})
 
 
 AMAZON: Mapping[str, str] = {"variation_theme": "COLOR"}

@@ -112,10 +112,18 @@ def _variant(
 
 def with_new_variants(there: ListingDraft, whole: ListingDraft) -> ListingDraft:
     """Return what the channel has, with the variants that it lacks: nothing else of it is decided by publishing again."""
+    ours = {each.key: each for each in whole.variants}
+    names = there.option_names
+    if len(names) != len(whole.option_names) or not all(all(each.options) for each in there.variants):
+        # The channel does not tell options, or has others: ours are what tells the variants apart.
+        names = whole.option_names
+        kept = tuple(replace(each, options=ours[each.key].options) for each in there.variants if each.key in ours)
+    else:
+        kept = there.variants
     known = {each.key for each in there.variants}
     added = tuple(each for each in whole.variants if each.key not in known)
     return replace(
-        there, variants=(*there.variants, *added), category=whole.category or there.category,
+        there, variants=(*kept, *added), option_names=names, category=whole.category or there.category,
         attributes=whole.attributes, published=True,
     )  # fmt: skip
 
