@@ -28,7 +28,7 @@ from entrepot.channels.contract import (
 )
 from entrepot.channels.contracts import Connection
 from entrepot.connectors.registry import connector_of
-from entrepot.database.pool import Database
+from entrepot.database.pool import Database, Tx
 from entrepot.identity.facade import system_actor
 from entrepot.jobs.lanes import LaneKey
 from entrepot.jobs.reactions import react
@@ -37,6 +37,7 @@ from entrepot.stock import facade as stock
 from entrepot.sync import facade as sync
 from entrepot.sync import progress
 from entrepot.sync.check import check_step
+from entrepot.sync.fields import store as fields
 from entrepot.sync.fields.merging import merge_step
 from entrepot.sync.fields.reads import read_step
 from entrepot.sync.fields.writing import write_step
@@ -242,6 +243,19 @@ class PublishHub:
             " where q.organisation_id = $1 group by 1"
         )
         return {row[0]: row[1] for row in rows}
+
+    async def tell_changed(self, tx: Tx, product_id: UUID) -> None:
+        await catalog.tell_changed(tx, [product_id])
+
+    async def want_read(self, channel: str, sku: str) -> None:
+        """The channel tells that a product was changed, as its webhook would."""
+        async with self.database.transaction(self.id) as tx:
+            product = await tx.fetch_value(
+                "select r.product_external_id from listing_reading r join listing l on l.organisation_id = $1"
+                " and l.id = r.listing_id where r.organisation_id = $1 and r.connection_id = $2 and l.sku = $3",
+                self.id, self.connections[channel], sku,
+            )  # fmt: skip
+            await fields.want_read(tx, self.connections[channel], [product], utc_now())
 
     async def rows(self, statement: str) -> list[Any]:
         async with self.database.transaction(self.id) as tx:
