@@ -257,6 +257,13 @@ class PublishHub:
             )  # fmt: skip
             await fields.want_read(tx, self.connections[channel], [product], utc_now())
 
+    async def parked(self) -> list[tuple[Any, ...]]:
+        """Return the fields that could not be written, and why."""
+        rows = await self.rows(
+            "select field, state, detail from listing_field where organisation_id = $1 and state not in ('agreed', 'ignored')"
+        )
+        return [tuple(row) for row in rows]
+
     async def rows(self, statement: str) -> list[Any]:
         async with self.database.transaction(self.id) as tx:
             return await tx.fetch(statement, self.id)

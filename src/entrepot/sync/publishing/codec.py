@@ -34,7 +34,7 @@ def draft_to_json(draft: ListingDraft) -> Json:
         "tags": list(draft.tags),
         "option_names": list(draft.option_names),
         "images": images,
-        "attributes": _attributes(draft.attributes),
+        "attributes": attributes_to_json(draft.attributes),
         "published": draft.published,
         "variants": [_variant(each) for each in draft.variants],
     }
@@ -48,7 +48,7 @@ def draft_of_json(kept: Mapping[str, Any]) -> ListingDraft:
         tags=tuple(kept["tags"]),
         option_names=tuple(kept["option_names"]),
         images=images,
-        attributes=_attributes_of(kept["attributes"]),
+        attributes=attributes_of_json(kept["attributes"]),
         published=kept["published"],
         variants=tuple(_variant_of(each) for each in kept["variants"]),
     )
@@ -79,7 +79,7 @@ def _variant(variant: VariantDraft) -> Json:
         "options": list(variant.options),
         "weight_g": variant.weight_g,
         "dimensions": None if size is None else [size.length_mm, size.width_mm, size.height_mm],
-        "attributes": _attributes(variant.attributes),
+        "attributes": attributes_to_json(variant.attributes),
         "ref": None if variant.ref is None else _ref(variant.ref),
     }
 
@@ -92,7 +92,7 @@ def _variant_of(kept: Mapping[str, Any]) -> VariantDraft:
         options=tuple(kept["options"]),
         weight_g=kept["weight_g"],
         dimensions=None if kept["dimensions"] is None else Dimensions(*kept["dimensions"]),
-        attributes=_attributes_of(kept["attributes"]),
+        attributes=attributes_of_json(kept["attributes"]),
         ref=None if kept["ref"] is None else _ref_of(kept["ref"]),
     )
 
@@ -105,7 +105,8 @@ def _ref_of(kept: Mapping[str, Any]) -> ListingRef:
     return ListingRef(kept["external_id"], kept["keys"])
 
 
-def _attributes(given: Mapping[str, AttributeValue]) -> Json:
+def attributes_to_json(given: Mapping[str, AttributeValue]) -> Json:
+    """Return attributes as JSON."""
     return {
         name: {"several": [_scalar(each) for each in value]} if isinstance(value, tuple) else _scalar(value)
         for name, value in given.items()
@@ -117,7 +118,8 @@ def _scalar(value: AttributeScalar) -> Any:
     return {"decimal": str(value)} if isinstance(value, Decimal) else value
 
 
-def _attributes_of(kept: Mapping[str, Any]) -> dict[str, AttributeValue]:
+def attributes_of_json(kept: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    """Return the attributes that were kept."""
     return {
         name: tuple(_scalar_of(each) for each in value["several"])
         if isinstance(value, Mapping) and "several" in value
