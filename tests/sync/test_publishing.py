@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
 from tests.sync.publish_hub import CHANNELS, PublishHub, WorkerDied, mug, publish_hub
 
+from entrepot.catalog.price_lists import PriceListInput, create_price_list
+from entrepot.catalog.pricing import PriceRule
 from entrepot.database.pool import Database
 from entrepot.sync.publishing.contracts import Wanted
 
@@ -167,3 +170,18 @@ async def test_a_new_variant_is_added_when_it_is_published_again(hub: PublishHub
     for channel in CHANNELS:
         assert set(await hub.there(channel)) == {"A-0", "A-1", "A-2"}, channel
         assert (await hub.intents(channel))["a"].state == "live", (await hub.intents(channel))["a"].text
+
+
+async def test_the_price_of_a_channels_list_is_what_it_shows(hub: PublishHub) -> None:
+    async with hub.database.transaction(hub.id) as tx:
+        rule = PriceRule("EUR", Decimal(10), 100, 99, "up")
+        await create_price_list(tx, PriceListInput("Square", rule, connection_id=hub.connections["square"]))
+    await hub.save(mug("A", ("Red",)))
+    await hub.ask(Wanted.PUBLISH, "shopify", "square")
+    await hub.settle()
+    shown = {channel: str((await hub.there(channel))["A-0"].price) for channel in ("shopify", "square")}
+    assert shown == {"shopify": "12.50", "square": "13.99"}
+    assert await hub.rows("select 1 from conflict where organisation_id = $1") == []
+    assert await hub.parked() == []
+    kept = await hub.rows("select price_minor from variant where organisation_id = $1")
+    assert [row[0] for row in kept] == [1250], "what a list says does not come into the catalog"
