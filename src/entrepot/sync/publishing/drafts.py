@@ -167,10 +167,6 @@ def check(rules: ListingRules | None, whole: Whole, draft: ListingDraft) -> Chec
     if whole.product["status"] == "archived":
         how = "Make it active again, or take it out of the channel."
         found.insert(0, ListingProblem("status", "is archived", "", how))
-    values = [each.options for each in draft.variants]
-    if len(set(values)) < len(values):
-        how = "Give each variant an option value of its own."
-        found.append(ListingProblem("options", "are the same for several variants", "", how))
     score = completeness(rules, draft) if rules is not None else Completeness(100, (), ())
     return Checked(tuple(found), score)
 
