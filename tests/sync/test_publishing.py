@@ -185,3 +185,19 @@ async def test_the_price_of_a_channels_list_is_what_it_shows(hub: PublishHub) ->
     assert await hub.parked() == []
     kept = await hub.rows("select price_minor from variant where organisation_id = $1")
     assert [row[0] for row in kept] == [1250], "what a list says does not come into the catalog"
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+async def test_a_wish_during_a_sending_is_not_ended_by_the_answer_to_the_older_one(
+    database: Database, organisation_id: UUID, channel: str
+) -> None:
+    async with publish_hub(database, organisation_id, channel) as hub:
+        await hub.save(mug("A", ("Red",)))
+        await hub.ask(Wanted.PUBLISH)
+        hub.wire(channel).faults = ["died"]
+        with pytest.raises(WorkerDied):
+            await hub.step(channel)
+        await hub.ask(Wanted.DELETE)
+        await hub.settle()
+        assert (await hub.intents(channel))["a"].state == "ended"
+        assert await hub.there(channel) == {}
