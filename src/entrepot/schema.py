@@ -11,7 +11,20 @@ from entrepot.stock import tables as _stock
 from entrepot.sync import tables as _sync
 from entrepot.sync import tables_fields as _sync_fields
 from entrepot.sync.importing import tables as _importing
+from entrepot.sync.publishing import tables as _publishing
 
-ROOMS = (_identity, _jobs, _channels, _catalog, _stock, _allocation, _orders, _sync, _sync_fields, _importing)
+ROOMS = (
+    _identity,
+    _jobs,
+    _channels,
+    _catalog,
+    _stock,
+    _allocation,
+    _orders,
+    _sync,
+    _sync_fields,
+    _importing,
+    _publishing,
+)
 
 __all__ = ["ROOMS", "metadata"]

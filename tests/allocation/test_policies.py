@@ -238,7 +238,7 @@ async def test_a_listing_that_only_ships_now_shows_none_and_others_there_are_lef
     live = allocation.Live(offered=frozenset({shop.listings["CUP", "shopify"]}))
     shares = await shop.shares(live)
     assert shares["CUP", "shopify"].quantity == 0
-    assert shares["CUP", "shopify"].steps == ("it only fulfils",)
+    assert shares["CUP", "shopify"].steps == ("it only fulfils, or is about to end",)
     assert ("KNIFE", "shopify") not in shares
     assert shares["CUP", "amazon"].quantity == shares["KNIFE", "amazon"].quantity == 4
 

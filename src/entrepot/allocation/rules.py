@@ -56,7 +56,9 @@ def allot(
     if situation.buffer:
         said = f"{situation.buffer} of {pool} kept back for the product"
         result = [Allotment(a.listing_id, a.quantity, (said, *a.steps), a.target) for a in result]
-    result += [Allotment(o.listing_id, 0, ("it only fulfils",)) for o in ordered if o.fulfilment_only]
+    result += [
+        Allotment(o.listing_id, 0, ("it only fulfils, or is about to end",)) for o in ordered if o.fulfilment_only
+    ]
     return result
 
 

@@ -11,7 +11,8 @@ from entrepot.database.pool import Tx
 
 
 async def outlets(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
-    """Return the active listings of these variants, with the connection's settings.
+    """Return the active listings of these variants, with the connection's settings. One that is closing counts as one
+    of a connection that only fulfils: it shall show nothing.
 
     `rank` is the connection's place among all selling connections by priority; `siblings` how many listings of the variant
     the connection has.
@@ -25,15 +26,15 @@ async def outlets(tx: Tx, variant_ids: Sequence[UUID]) -> list[Any]:
             where organisation_id = $1 and state <> 'disconnected'
         )
         select l.id as listing_id, l.variant_id, v.product_id, s.id as connection_id, s.channel, s.share, s.buffer, s.rank,
-               s.fulfilment_only, count(*) over (partition by l.variant_id, s.id) as siblings, v.sku, p.tags,
-               s.created_at as watched_since,
+               s.fulfilment_only or l.closing as fulfilment_only, count(*) over (partition by l.variant_id, s.id) as siblings,
+               v.sku, p.tags, s.created_at as watched_since,
                coalesce(l.price_minor, v.price_minor) - coalesce(v.cost_minor, 0) as margin_minor
         from listing l
         join selling s on s.id = l.connection_id
         join variant v on v.organisation_id = $1 and v.id = l.variant_id
         join product p on p.organisation_id = $1 and p.id = v.product_id
         where l.organisation_id = $1 and l.variant_id = any($2::uuid[]) and l.active
-        order by l.variant_id, s.fulfilment_only, s.rank, l.id
+        order by l.variant_id, s.fulfilment_only or l.closing, s.rank, l.id
         """,
         tx.organisation,
         variant_ids,

@@ -167,6 +167,8 @@ listing = tenant_table(
     timestamp("seen_at", nullable=False),
     created_at(),
     updated_at(),
+    # It is about to end: it shall show nothing.
+    sa.Column("closing", sa.Boolean, nullable=False, server_default=sa.false()),
     reference("connection", "connection_id", on_delete="CASCADE"),
     reference("variant", "variant_id"),
     sa.UniqueConstraint("organisation_id", "connection_id", "external_id"),

@@ -16,6 +16,7 @@ from entrepot.channels.contract import (
     Api,
     ConnectorError,
     CredentialsRejected,
+    ListingRules,
     QuotaExhausted,
     TemporarilyUnavailable,
 )
@@ -117,6 +118,8 @@ class SyncContext:
     in_a_row: dict[LaneKey, int] = field(default_factory=dict)
     """How often it did, as far as this worker knows."""
     paces: dict[LaneKey, Pace] = field(default_factory=dict)
+    listing_rules: dict[tuple[UUID, str], tuple[datetime, ListingRules | None]] = field(default_factory=dict)
+    """What channels said that their categories require, and when, by connection and category; None: no such category."""
     looked_at: dict[UUID, datetime] = field(default_factory=dict)
     """When conflicts that are not of fields were looked for last, by organisation."""
 

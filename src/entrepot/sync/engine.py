@@ -19,6 +19,7 @@ from entrepot.sync.fields.reads import read_step
 from entrepot.sync.fields.troubles import EVERY_S, troubles_step
 from entrepot.sync.fields.writing import write_step
 from entrepot.sync.fulfilment import fulfilment_step
+from entrepot.sync.publishing.working import publish_step
 from entrepot.sync.pull import inbox_step, pull_step
 from entrepot.sync.push import push_step
 from entrepot.sync.reactions import Reactions
@@ -53,6 +54,7 @@ def lane_runner(context: SyncContext, reactions: Mapping[str, Sequence[Reaction]
         "merge": partial(merge_step, context),
         "read": partial(read_step, context),
         "fields": partial(write_step, context),
+        "publish": partial(publish_step, context),
         "troubles": partial(troubles_step, context),
     }
     fetching = asyncio.Semaphore(context.settings.parallel_syncs)
@@ -74,6 +76,6 @@ async def find_due(context: SyncContext, organisation_id: UUID) -> set[LaneKey]:
     looked_at = context.looked_at.get(organisation_id)
     if looked_at is None or looked_at + timedelta(seconds=EVERY_S) <= now:
         due.add(LaneKey("troubles", organisation_id, organisation_id))
-    for kind in ("inbox", "pull", "push", "check", "listings", "ship", "merge", "read", "fields"):
+    for kind in ("inbox", "pull", "push", "check", "listings", "ship", "merge", "read", "fields", "publish"):
         due |= {LaneKey(kind, organisation_id, subject) for subject in row[kind]}
     return due | {LaneKey(RUN_LANES[kind], organisation_id, subject) for subject, kind in asked if kind in RUN_LANES}

@@ -16,6 +16,7 @@ from entrepot.database.pool import Tx
 from entrepot.kernel.clock import utc_now
 from entrepot.sync import exposure, store
 from entrepot.sync.fields import store as fields
+from entrepot.sync.publishing import asking as publishing
 
 Event = Mapping[str, Any]
 
@@ -134,6 +135,7 @@ class Reactions:
     async def products_changed(self, tx: Tx, events: Sequence[Event]) -> None:
         """Products were changed: what that means for their listings is found by merging these."""
         named = [UUID(i) for event in events for i in event["products"]]
+        await publishing.products_changed(tx, named)
         await _merge(tx, await catalog.listings_of_products(tx, named))
 
 

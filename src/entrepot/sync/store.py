@@ -307,6 +307,12 @@ select
         and f.state = 'out' and (f.next_attempt_at is null or f.next_attempt_at <= $2))
         or exists (select 1 from field_batch b where b.organisation_id = $1 and b.connection_id = a.id
         and b.state <> 'done' and (b.next_attempt_at is null or b.next_attempt_at <= $2))) as fields,
+    array(select id from active a where exists (
+        select 1 from listing_intent i where i.organisation_id = $1 and i.connection_id = a.id
+        and i.state in ('publishing', 'ending') and i.batch_id is null
+        and (i.next_attempt_at is null or i.next_attempt_at <= $2))
+        or exists (select 1 from publish_batch b where b.organisation_id = $1 and b.connection_id = a.id
+        and b.state <> 'done' and (b.next_attempt_at is null or b.next_attempt_at <= $2))) as publish,
     array(select distinct o.connection_id from shipment s
         join sales_order o on o.organisation_id = $1 and o.id = s.order_id
         where s.organisation_id = $1 and s.push_state = 'pending'

@@ -72,6 +72,7 @@ TONES = {
     "queued": "muted", "running": "info", "done": "ok", "failed": "bad", "held": "bad", "dismissed": "muted",
     "active": "ok", "draft": "muted", "archived": "muted",
     "in_transit": "info", "ordered": "info", "partly_received": "warn", "received": "ok", "confirmed": "ok",
+    "publishing": "info", "live": "ok", "ending": "info", "ended": "muted",
     "undoing": "info", "undone": "muted", "changed": "ok", "problem": "bad", "left": "warn",
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ from entrepot.kernel.money import to_decimal
 from entrepot.sync.fields.ours import Offer
 from entrepot.sync.fields.store import Row
 from entrepot.sync.merge.values import Value
+from entrepot.sync.publishing.codec import attributes_of_json
 
 OURS = frozenset({"out", "sending", "agreed"})
 
@@ -73,7 +74,8 @@ def price_change(listed: Listed) -> PriceChange | None:
 def listing_draft(listings: Sequence[Listed], *, version_compared: bool) -> ListingDraft | None:
     """Return the draft of one product of a channel from all its listings; None where a price is not known."""
     leader = next((each for each in listings if each.leads), listings[0])
-    variants = [_variant(each) for each in listings]
+    common = _common_attributes(listings)
+    variants = [_variant(each, common) for each in listings]
     names = _option_names(listings)
     if any(v is None for v in variants):
         return None
@@ -94,6 +96,7 @@ def listing_draft(listings: Sequence[Listed], *, version_compared: bool) -> List
         images=_images(leader),
         seo_title=str(rest.get("seo_title", "")),
         seo_description=str(rest.get("seo_description", "")),
+        attributes=attributes_of_json(common),
         published=bool(rest.get("published", True)),
         expected_version=leader.product_version if version_compared else "",
     )
@@ -125,7 +128,13 @@ def _option_names(listings: Sequence[Listed]) -> tuple[str, ...]:
     return tuple(ours if not theirs or set(ours) == set(theirs) else theirs)
 
 
-def _variant(listed: Listed) -> VariantDraft | None:
+def _common_attributes(listings: Sequence[Listed]) -> dict[str, Any]:
+    """Return the attributes that all listings of a product have alike; the others are of single variants."""
+    first, *others = [each.rest.get("attributes", {}) for each in listings]
+    return {name: value for name, value in first.items() if all(each.get(name) == value for each in others)}
+
+
+def _variant(listed: Listed, common: Mapping[str, Any]) -> VariantDraft | None:
     rest, offer = listed.rest, listed.offer
     price, before, currency = _prices(listed)
     if price is None:
@@ -141,6 +150,9 @@ def _variant(listed: Listed) -> VariantDraft | None:
         barcode=_text(listed, "barcode"),
         compare_at=before,
         weight_g=rest.get("weight_g"),
+        attributes=attributes_of_json(
+            {name: value for name, value in rest.get("attributes", {}).items() if name not in common}
+        ),
         ref=listed.ref,
     )
 

@@ -17,6 +17,7 @@ from entrepot.sync.merge import values
 from entrepot.sync.merge.fields import FIELDS, Level
 from entrepot.sync.merge.rules import Reading, take_reading
 from entrepot.sync.merge.values import EMPTY, Value
+from entrepot.sync.publishing.codec import attributes_to_json
 
 
 def compared(manifest: Manifest) -> frozenset[str]:
@@ -70,6 +71,7 @@ def rest_of(listing: ChannelListing) -> dict[str, Any]:
         "currency": listing.currency,
         "weight_g": listing.weight_g,
         "key": listing.managed_key,
+        "attributes": attributes_to_json(listing.attributes) or None,
         "published": None if listing.status is None else str(listing.status) == "live",
     }
     return {name: value for name, value in kept.items() if value not in ("", [], None)}

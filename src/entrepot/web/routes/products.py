@@ -16,8 +16,10 @@ from entrepot.kernel.errors import EntrepotError, NotAllowed
 from entrepot.stock import reading as stock
 from entrepot.sync import reading as sync
 from entrepot.sync.importing import FORMATS
+from entrepot.sync.publishing import reading as publishing
 from entrepot.web.live import patches
 from entrepot.web.product_forms import label
+from entrepot.web.routes.listings import WANTED
 from entrepot.web.services import PageServices
 from entrepot.web.templating import query
 from entrepot.web.visit import Visit, page, parse_id
@@ -101,11 +103,13 @@ async def detail(visit: Visit) -> Response:
         cells = {cell.listing_id: cell for cell in await sync.listing_cells(tx, variants)}
         category = next((c for c in await category_tree.list_categories(tx) if c.id == product.category_id), None)
         groups = [each for each in await collections.list_collections(tx) if each.id in product.collections]
+        intents = await publishing.of_product(tx, product.row.id)
         history = []
         if visit.actor.may(Scope.ADMIN):
             history = await identity.list_audit(tx, limit=10, subject_kind="product", subject_id=str(product.row.id))
     return await visit.page(
-        "product.html", product=product, levels=levels, cells=cells, cell_text=patches.cell_text, category=category,
+        "product.html", intents=intents, wanted=WANTED,
+        product=product, levels=levels, cells=cells, cell_text=patches.cell_text, category=category,
         groups=groups, history=history, told=lambda entry: _told(entry, flat(product)),
     )  # fmt: skip
 

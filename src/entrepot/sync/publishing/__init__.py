@@ -1,0 +1,1 @@
+"""Publishing: products are made, shown, hidden and ended on channels, as people ask for it."""

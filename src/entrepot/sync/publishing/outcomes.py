@@ -1,0 +1,208 @@
+"""What became of what was sent: listings that are there now, products that ended, what a channel refused and why."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from entrepot.catalog import facade as catalog
+from entrepot.catalog import publishing as catalog_publishing
+from entrepot.channels.contract import (
+    ChannelListing,
+    ChannelReason,
+    ListingDraft,
+    ListingRef,
+    ListingResult,
+    PushOutcome,
+)
+from entrepot.database.pool import Tx
+from entrepot.sync import store as quantities
+from entrepot.sync.fields import store as fields
+from entrepot.sync.fields.ours import ours_of
+from entrepot.sync.fields.theirs import compared, save_theirs, theirs_of
+from entrepot.sync.fields.writing import Target
+from entrepot.sync.merge import rules as merge
+from entrepot.sync.merge.fields import FIELDS, Level
+from entrepot.sync.publishing import codec, store
+from entrepot.sync.publishing.choosing import Batch
+from entrepot.sync.publishing.drafts import shown_as
+from entrepot.sync.rules import backoff_s
+
+TRIES = 8
+"""After so many failures of one product by itself it waits for a person."""
+LOOK_S = 2.0
+"""So soon after it was made a product is read as the channel shows it."""
+Item = Mapping[str, Any]
+
+
+def key_of(item: Item) -> str:
+    """Return the key by which the channel's connector tells an item of a batch."""
+    key: str = (item.get("send") or item["end"])["key"]
+    return key
+
+
+async def put_back(target: Target, batch: Batch, detail: str, wait_s: float) -> None:
+    """Nothing of a batch was written, as the channel does not answer: all of it is due again later, in another batch."""
+    later = target.context.clock() + timedelta(seconds=wait_s)
+    async with target.transaction() as tx:
+        for item, row in await _current(tx, batch.items):
+            if item["version"] == row["version"]:
+                await store.put_state(tx, [row["id"]], row["state"], detail=detail, next_attempt_at=later)
+            else:
+                await store.release(tx, [row["id"]])
+        await store.move_batch(tx, batch.id, "done", ())
+
+
+async def _current(tx: Tx, items: Sequence[Item]) -> list[tuple[Item, Any]]:
+    """Return items with their intents as they are now, locked in the one order."""
+    by_id = {UUID(item["intent"]): item for item in items}
+    rows = await store.lock(tx, list(by_id))
+    return [(by_id[intent_id], row) for intent_id, row in rows.items()]
+
+
+async def record(
+    target: Target, what: str, batch: Batch, results: Mapping[str, ListingResult], detail: str, *, closes: bool = True
+) -> None:
+    """Store what became of the items of a batch; `closes`: that is all of it."""
+    async with target.transaction() as tx:
+        made: list[Made] = []
+        found = await _current(tx, batch.items)
+        for item, row in found:
+            result = results[key_of(item)]
+            if result.outcome is PushOutcome.APPLIED and what == "publish":
+                made.append(Made(codec.draft_of_json(item["send"]), frozenset(item["fresh"]), result))
+            await _end(tx, target, what, item, row, result, detail)
+        if what == "publish":
+            await _take_over(tx, target, made)
+        else:
+            ended = [row["product_id"] for item, row in found if _is_applied(results[key_of(item)])]
+            await _close(tx, target, ended)
+        if closes:
+            await store.move_batch(tx, batch.id, "done", ())
+        tx.hint(f"publish:{target.connection.id}")
+
+
+def _is_applied(result: ListingResult) -> bool:
+    return result.outcome is PushOutcome.APPLIED
+
+
+async def _end(tx: Tx, target: Target, what: str, item: Item, row: Any, result: ListingResult, detail: str) -> None:
+    """Move an intent on by what the channel said of it."""
+    now, intent_id = target.context.clock(), row["id"]
+    applied = result.outcome is PushOutcome.APPLIED
+    if applied and what == "publish" and result.external_id:
+        await store.put_external_id(tx, intent_id, result.external_id)
+    if item["version"] != row["version"]:
+        # Somebody asked for something else meanwhile: that is looked at next.
+        await store.release(tx, [intent_id])
+        return
+    blocking = [each for each in result.reasons if each.blocking]
+    words = " ".join(dict.fromkeys(each.detail for each in blocking)) or detail
+    if applied and not blocking:
+        await store.put_state(tx, [intent_id], "live" if what == "publish" else "ended", done_at=now)
+    elif applied or result.outcome is PushOutcome.REFUSED:
+        said = words or "The channel refused it and does not say why."
+        await store.put_state(tx, [intent_id], "error", detail=said, counted=True)
+    elif row["attempts"] + 1 >= TRIES:
+        said = f"It failed {TRIES} times: {words or 'the channel does not say why'}"
+        await store.put_state(tx, [intent_id], "error", detail=said, counted=True)
+    else:
+        later = _later(now, row["attempts"], stale=result.outcome is PushOutcome.STALE)
+        await store.put_state(tx, [intent_id], row["state"], detail=words, next_attempt_at=later, counted=True)
+    if blocking:
+        names = {each["key"]: each["sku"] for each in item.get("send", {}).get("variants", ())}
+        await store.put_problems(tx, intent_id, [_problem(each, names) for each in blocking])
+
+
+def _later(now: datetime, attempts: int, *, stale: bool) -> datetime:
+    return now + timedelta(seconds=1.0 if stale else backoff_s(attempts + 1, random.random()))  # noqa: S311
+
+
+def _problem(reason: ChannelReason, skus: Mapping[str, str]) -> dict[str, str]:
+    where = skus.get(reason.variant_key, "")
+    return {"field": str(reason.field), "what": "", "where": where, "how": reason.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A draft that a channel took. `fresh`: keys of the variants that it did not show before."""
+
+    draft: ListingDraft
+    fresh: frozenset[str]
+    result: ListingResult
+
+    @property
+    def refs(self) -> dict[str, ListingRef]:
+        """The listings that are there now and were not, by the variant's key."""
+        known = {each.key: each.ref for each in self.draft.variants if each.ref is not None}
+        refused = {each.variant_key for each in self.result.reasons if each.blocking}
+        return {key: ref for key, ref in {**known, **self.result.refs}.items() if key in self.fresh - refused}
+
+
+# ---- what is there now -------------------------------------------------------------------------------------
+
+
+async def _take_over(tx: Tx, target: Target, made: Sequence[Made]) -> None:
+    """Store the listings of products that were made: matched, with what was sent as what is agreed on."""
+    connection, now = target.connection, target.context.clock()
+    listings: list[ChannelListing] = []
+    owners: dict[str, UUID] = {}
+    for each in made:
+        refs = each.refs
+        listings += shown_as(each.draft, refs, each.result.external_id or each.draft.external_id)
+        owners |= {ref.external_id: UUID(key) for key, ref in refs.items()}
+    if not listings:
+        return
+    await fields.lock_connection(tx, connection.id)
+    saved = await catalog.save_listings(tx, connection.id, listings, now)
+    variants = {saved[external_id][0]: variant for external_id, variant in owners.items()}
+    await catalog_publishing.own_listings(tx, variants)
+    matched = {external_id: (saved[external_id][0], variant) for external_id, variant in owners.items()}
+    settling = timedelta(seconds=target.context.settings.field_settling_s)
+    await save_theirs(tx, connection.id, target.manifest, listings, matched, now, settling)
+    await _agree(tx, target, {saved[each.ref.external_id][0]: each for each in listings}, now)
+    # What was made has nothing on offer yet; a channel may not even tell a quantity until there is one.
+    await quantities.put_imported(
+        tx, connection.id, [(listing, variants[listing], 0) for listing in sorted(variants)], now
+    )
+    await catalog.tell_matched(tx, sorted(variants))
+    products = sorted({each.product_external_id for each in listings})
+    await fields.want_read(tx, connection.id, products, now + timedelta(seconds=LOOK_S))
+
+
+async def _agree(tx: Tx, target: Target, listings: Mapping[UUID, ChannelListing], now: datetime) -> None:
+    """What was sent is agreed on. The first reading after it only tells how the channel shows that in its own way."""
+    ids = sorted(listings)
+    rows = await fields.rows_of(tx, ids, lock=True)
+    readings = await fields.readings_of(tx, ids)
+    offers = {row["listing_id"]: row for row in await catalog.offers(tx, ids)}
+    told = compared(target.manifest)
+    written: list[fields.Row] = []
+    own: list[tuple[UUID, str, Any, str, datetime]] = []
+    for listing_id, listing in listings.items():
+        ours = ours_of(offers[listing_id]) if listing_id in offers else {}
+        for name, value in theirs_of(listing, told).items():
+            if value is None or (FIELDS[name].level is Level.PRODUCT and not readings[listing_id]["leads"]):
+                continue
+            row = rows.get((listing_id, name)) or fields.Row(listing_id, name, target.connection.id)
+            sent = merge.acknowledged(merge.sending(row.known, value, now), now)
+            row.known = replace(sent, before=None, read_at=None, theirs_at=None)
+            row.ours, row.state, row.detail, row.attempts, row.next_attempt_at = value, "agreed", "", 0, None
+            written.append(row)
+            if name in ("price", "compare_at") and ours.get(name) != value:
+                # A price list decides it: the catalog's own price is not what this channel shall show.
+                own.append((listing_id, name, value, "price list", now))
+    await fields.put_rows(tx, written)
+    await fields.put_overrides(tx, own)
+
+
+async def _close(tx: Tx, target: Target, product_ids: Sequence[UUID]) -> None:
+    """Take the listings of products that ended out of work; what they had on offer goes to the others."""
+    there = await catalog_publishing.listings_there(tx, target.connection.id, product_ids)
+    ids = [each["id"] for found in there.values() for each in found]
+    await catalog_publishing.end_listings(tx, ids)
+    await catalog.tell_matched(tx, ids)
