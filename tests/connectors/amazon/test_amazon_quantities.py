@@ -18,12 +18,13 @@ from entrepot.channels.contract import (
     ListingRef,
     OutcomeUnknown,
     PushOutcome,
+    QuantityChange,
     RateLimited,
     Reply,
     TemporarilyUnavailable,
     UnexpectedAnswer,
 )
-from entrepot.connectors.amazon import CONNECTOR, feeds
+from entrepot.connectors.amazon import CONNECTOR, calls, feeds
 
 
 async def test_a_few_quantities_are_patched_one_by_one() -> None:
@@ -226,3 +227,9 @@ async def test_many_listings_are_read_twenty_at_a_time() -> None:
     assert known == {"S0": 4, "S1": 0, "S,21": 9}
     assert [len(dict(call.query).get("identifiers", "").split(",")) for call in api.calls[:2]] == [20, 1]
     assert api.calls[2].path.endswith("/S%2C21")
+
+
+@pytest.mark.parametrize(("units", "repeated"), [(0, True), (3, False)])
+def test_a_quantity_is_not_repeated_blindly_over_what_may_have_sold(units: int, repeated: bool) -> None:
+    wanted = QuantityChange(ListingRef("A", {"product_type": "MUG"}), "A", units, 5)
+    assert calls.patch_quantity("S", "M", wanted, None).idempotent == repeated

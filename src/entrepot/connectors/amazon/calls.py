@@ -102,11 +102,13 @@ def get_quantity(seller_id: str, marketplace_id: str, sku: str) -> Call:
 
 
 def patch_quantity(seller_id: str, marketplace_id: str, change: QuantityChange, not_after: datetime | None) -> Call:
-    """Set what one listing shows, by `not_after`; setting it twice is harmless until then."""
+    """Set what one listing shows, by `not_after`."""
     body = {"productType": product_type_of(change.ref), "patches": [quantity_patch(change)]}
     path = _listing_path(seller_id, change.ref.external_id)
     query = (("marketplaceIds", marketplace_id), ("includedData", "issues"))
-    call = _send("patchListingsItem", "PATCH", path, body, query=query, idempotent=True)
+    # A repetition writes over what sold since the first one came through: after a lost answer it is looked at again first.
+    # Only nothing can be written twice.
+    call = _send("patchListingsItem", "PATCH", path, body, query=query, idempotent=change.to_quantity == 0)
     return replace(call, not_after=not_after)
 
 
