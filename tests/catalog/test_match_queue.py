@@ -12,7 +12,7 @@ import pytest
 from tests.catalog.match_support import DRILL, MUG, Shop, connection, listing, product, shop
 
 from entrepot.catalog import facade as catalog
-from entrepot.catalog import match_queue, match_store, match_work
+from entrepot.catalog import match_learned_store, match_queue, match_store, match_work
 from entrepot.catalog.contracts import InvalidProduct, SkuTaken, VariantNotFound
 from entrepot.catalog.match_contracts import (
     AlreadyDecided,
@@ -169,7 +169,7 @@ async def test_many_are_accepted_from_a_score_on_but_no_variant_twice_on_a_conne
     assert {await hub.variant_of(found[key]) for key in ("8", "9")} == {hub.variants["D1"], None}
     async with hub.database.transaction(hub.id) as tx:
         assert await match_queue.accept_above(tx, hub.actor, 0.5) == []
-        assert await match_store.count_decisions(tx) == 0, "nobody looked at each of them"
+        assert await match_learned_store.count_decisions(tx) == 0, "nobody looked at each of them"
 
 
 # ---- two at once -------------------------------------------------------------------------------------------------

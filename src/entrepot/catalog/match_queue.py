@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from entrepot.catalog import editing, facade, match_store
+from entrepot.catalog import editing, facade, match_learned_store, match_store
 from entrepot.catalog.contracts import InvalidProduct, NewProduct, NewVariant, VariantNotFound
 from entrepot.catalog.match_contracts import (
     ACCEPT_AT_ONCE_MOST,
@@ -145,7 +145,7 @@ async def match_by_hub(tx: Tx, actor: Actor, pairs: Sequence[tuple[UUID, UUID]],
 
 async def read_settings(tx: Tx) -> MatchSettings:
     """Return how the organisation's listings are matched."""
-    row = await match_store.settings(tx)
+    row = await match_learned_store.settings(tx)
     if row is None:
         return MatchSettings()
     return MatchSettings(row["by_barcode"], row["by_itself"], row["sure_from_ppm"], row["learned_from"])
@@ -154,7 +154,7 @@ async def read_settings(tx: Tx) -> MatchSettings:
 async def change_settings(tx: Tx, actor: Actor, *, by_barcode: bool, by_itself: bool) -> MatchSettings:
     """Set what the hub may match without asking; what waits is looked at again."""
     before = await read_settings(tx)
-    await match_store.set_ways(tx, by_barcode=by_barcode, by_itself=by_itself)
+    await match_learned_store.set_ways(tx, by_barcode=by_barcode, by_itself=by_itself)
     after = {"byBarcode": by_barcode, "byItself": by_itself}
     await identity.record(
         tx, actor, "match.settings", "organisation", tx.organisation,

@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 import structlog
 
-from entrepot.catalog import match_queue, match_store
+from entrepot.catalog import match_learned_store, match_queue, match_store
 from entrepot.catalog.match_contracts import PPM, PROPOSE_FROM_PPM, PROPOSED_MOST, Matched, MatchRound
 from entrepot.catalog.match_intake import look_soon, spellings
 from entrepot.catalog.matching import gtin
@@ -123,15 +123,15 @@ async def _note_changed_variants(run: JobRun[MatchRound]) -> None:
     until = utc_now()
     async with run.step() as step:
         await match_store.forget_settled(step.tx)
-        row = await match_store.settings(step.tx)
+        row = await match_learned_store.settings(step.tx)
         since: datetime | None = row["variants_seen_at"] if row else None
         if since is None or not await match_store.any_waiting(step.tx):
             # Every listing that waits has not been looked at yet.
-            await match_store.set_seen(step.tx, until)
+            await match_learned_store.set_seen(step.tx, until)
             return
         if await match_store.count_changed(step.tx, since - OVERLAP, until) > CHANGED_MOST:
             await match_store.mark_all_due(step.tx)
-            await match_store.set_seen(step.tx, until)
+            await match_learned_store.set_seen(step.tx, until)
             return
     after = match_store.NO_ID
     while True:
@@ -145,7 +145,7 @@ async def _note_changed_variants(run: JobRun[MatchRound]) -> None:
             await match_store.mark_due(step.tx, concerned, [row["id"] for row in page], codes)
         after = page[-1]["id"]
     async with run.step() as step:
-        await match_store.set_seen(step.tx, until)
+        await match_learned_store.set_seen(step.tx, until)
 
 
 async def _concerned(run: JobRun[MatchRound], changed: Sequence[asyncpg.Record]) -> list[UUID]:
@@ -217,7 +217,7 @@ async def _by_barcode(
 
 async def _known(run: JobRun[MatchRound]) -> _Known:
     async with run.database.transaction(run.organisation_id) as tx:
-        row = await match_store.settings(tx)
+        row = await match_learned_store.settings(tx)
         rows = await match_store.sample(tx, SAMPLE)
     weights = await asyncio.to_thread(
         lambda: weigh(title_words(_variant(row)) | words_of(plain(row["description"])) for row in rows)
@@ -361,12 +361,12 @@ async def _by_itself(tx: Tx, known: _Known, listing_ids: Sequence[UUID]) -> list
 async def _learn(run: JobRun[MatchRound]) -> None:
     """Learn from people's decisions once there are enough, and again when there are a quarter more."""
     async with run.step() as step:
-        number = await match_store.count_decisions(step.tx)
-        rows = await match_store.decisions(step.tx, LEARN_MOST) if number else []
+        number = await match_learned_store.count_decisions(step.tx)
+        rows = await match_learned_store.decisions(step.tx, LEARN_MOST) if number else []
         rows = [row for row in rows if len(row["facts"]) == len(NAMES)]
-        setting = await match_store.settings(step.tx)
+        setting = await match_learned_store.settings(step.tx)
         sure = precise_from([row["score_ppm"] for row in rows], [row["state"] == "accepted" for row in rows])
-        await match_store.set_sure_from(step.tx, None if sure is None else int(sure))
+        await match_learned_store.set_sure_from(step.tx, None if sure is None else int(sure))
     yes = sum(row["state"] == "accepted" for row in rows)
     before = setting["learned_from"] if setting else 0
     if len(rows) < LEARN_FROM or min(yes, len(rows) - yes) < LEARN_EACH or number < before * LEARN_AGAIN:
@@ -382,7 +382,7 @@ async def _learn(run: JobRun[MatchRound]) -> None:
         Growing(trees=100),
     )
     async with run.step() as step:
-        await match_store.set_model(step.tx, msgspec.to_builtins(model), number)
+        await match_learned_store.set_model(step.tx, msgspec.to_builtins(model), number)
         if await match_store.mark_all_due(step.tx):
             await look_soon(step.tx)
     log.info("matching_learned", decisions=len(rows), accepted=yes)
