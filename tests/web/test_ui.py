@@ -152,6 +152,22 @@ def test_stock_is_edited_by_keyboard(page: Page, site: Site, filled: Filled) -> 
     expect(page.get_by_role("button", name=f"On hand of {filled.variants[1][1]}: change")).to_be_focused()
 
 
+def test_a_dialog_may_be_sent_in_the_moment_it_opens(page: Page, site: Site, filled: Filled) -> None:
+    """A scanner types and sends at once: the form must be the page's own by then, not one that leaves the page."""
+    _, sku, _ = filled.variants[0]
+    page.goto(f"{site.url}/stock")
+    page.evaluate(
+        """document.addEventListener("focusin", event => {
+            if (event.target.id !== "edit-on-hand" || event.target.value === "many") return;
+            event.target.value = "many";
+            setTimeout(() => event.target.form.requestSubmit(), 0);
+        })"""
+    )
+    page.get_by_role("button", name=f"On hand of {sku}: change").click()
+    expect(page.get_by_text("On hand must be a whole number.")).to_be_visible()
+    expect(page).to_have_url(f"{site.url}/stock")
+
+
 def test_a_number_explains_itself(page: Page, site: Site, filled: Filled) -> None:
     page.goto(f"{site.url}/stock")
     page.get_by_role("button", name=f"{filled.variants[1][1]} on Shopify EU: why this number").click()
