@@ -11,12 +11,17 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from entrepot.database import migrate
 from entrepot.database.embedded import EmbeddedServer
 from entrepot.database.embedded_program import temporary_data_dir
 from entrepot.database.pool import Database
 from entrepot.kernel.ids import new_id
+
+# How long an example takes is the machine's matter, not the code's.
+settings.register_profile("entrepot", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("entrepot")
 
 
 def _with_database(url: str, name: str) -> str:

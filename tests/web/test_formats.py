@@ -71,7 +71,15 @@ def test_reasons_read_as_lines() -> None:
 def test_schedules_read_as_words() -> None:
     assert formats.rhythm("*/5 * * * *") == "every 5 minutes"
     assert formats.rhythm("7 * * * *") == "every hour, 7 min past"
+    assert formats.rhythm("* * * * *") == "every minute"
+    assert formats.rhythm("20 0 * * *") == "every day at 00:20 UTC"
     assert formats.rhythm("0 3 * * 1") == "0 3 * * 1"
+
+
+def test_a_measured_number_has_no_exponent() -> None:
+    shown = {1560.4: "1,560", 0.2504: "0.25", 76.93: "76.9", 0.0: "0", 3.0: "3", 12345.6: "12,300", 0.00012: "0.00012"}
+    assert {formats.figure(value): text for value, text in shown.items()} == {text: text for text in shown.values()}
+    assert formats.figure(-1234.0, 2) == "−1,200"
 
 
 @pytest.mark.parametrize(("value", "text"), [("10.0000", "10"), ("1.0800", "1.08"), ("100", "100"), ("-2.5", "-2.5")])

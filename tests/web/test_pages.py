@@ -10,6 +10,7 @@ from uuid import UUID
 import httpx
 import pytest
 import websockets.sync.client
+from tests.orders.support import ingest, line, order
 from tests.web.fill import change_stock
 from tests.web.server import Site
 from websockets.exceptions import InvalidStatus
@@ -281,3 +282,27 @@ def test_a_large_product_file_goes_on_in_the_background(site: Site, client: http
     assert "1 product made" in client.get(page).text
     assert "Ladle" in client.get("/products?q=BIG-1").text
     assert client.post(f"/jobs/{job_id}/cancel", data=token).status_code == 409
+
+
+def test_the_ledger_names_the_order_and_the_audit_log_what_it_is_about(site: Site, client: httpx.Client) -> None:
+    assert site.filled is not None
+    assert site.database is not None
+    assert site.organisation_id is not None
+    variant_id, sku, _ = site.filled.variants[8]
+    shop = site.filled.connections["Shopify EU"]
+    site.run(ingest(site.database, site.organisation_id, shop, order("told", 1, [line(sku, 1)])))
+    for path in (f"/stock/{variant_id}", f"/stock/movements?sku={sku}"):
+        row = re.search(r"<td>Reserved</td>(?:(?!</tr>).)*</tr>", client.get(path).text, re.DOTALL)
+        assert row is not None
+        assert re.search(r'href="/orders/[0-9a-f-]{36}">Order ', row[0])
+        assert "Shopify EU" in row[0]
+    assert f'href="/channels/{shop}"' in client.get("/settings/audit?kind=connection").text
+    assert f'href="/channels/{shop}"' in client.get(f"/settings/audit?about={shop}").text
+    assert "Nothing is like that." in client.get("/settings/audit?kind=transfer").text
+
+
+def test_listings_that_the_hub_did_not_publish_are_counted(site: Site, client: httpx.Client) -> None:
+    assert site.filled
+    shop = site.filled.connections["Shopify EU"]
+    there = sum(connection == shop for _, connection in site.filled.listings)
+    assert f'<a href="/products?channel={shop}">{there}</a>' in client.get("/listings").text

@@ -299,6 +299,29 @@ async def order_lines(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, tuple[Ord
     return {key: tuple(value) for key, value in lines.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class LineOrder:
+    """The order that a line belongs to, as it is named in lists."""
+
+    order_id: UUID
+    number: str
+    connection: str
+
+
+async def orders_of_lines(tx: Tx, line_ids: Sequence[UUID]) -> dict[UUID, LineOrder]:
+    """Return the order of each of these lines, by line; ids that are no line's are left out."""
+    rows = await tx.fetch(
+        """select l.id, o.id as order_id, o.number, c.name as connection
+           from order_line l
+           join sales_order o on o.organisation_id = $1 and o.id = l.order_id
+           join connection c on c.organisation_id = $1 and c.id = o.connection_id
+           where l.organisation_id = $1 and l.id = any($2::uuid[])""",
+        tx.organisation,
+        list(line_ids),
+    )
+    return {row["id"]: LineOrder(row["order_id"], row["number"], row["connection"]) for row in rows}
+
+
 async def order_events(tx: Tx, order_id: UUID) -> tuple[OrderEventView, ...]:
     """Return the timeline of an order, oldest first."""
     rows = await tx.fetch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -92,6 +93,15 @@ def number(value: int | None) -> str:
     return NONE if value is None else f"{value:,}".replace("-", "−")
 
 
+def figure(value: float, digits: int = 3) -> str:
+    """Return a measured number with so many significant digits and never an exponent: `0.25`, `1,560`."""
+    if not value:
+        return "0"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{round(value, digits - 1 - math.floor(math.log10(abs(value)))):,.{places}f}".replace("-", "−")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def signed(value: int) -> str:
     """Return a number with its sign (a true minus)."""
     return f"+{value:,}" if value > 0 else number(value)
@@ -106,8 +116,12 @@ def money(minor: int | None, currency: str | None) -> str:
 
 
 def rhythm(cron: str) -> str:
-    """Return what a schedule such as `*/5 * * * *` or `7 * * * *` means; others as they are."""
+    """Return what a schedule such as `*/5 * * * *`, `7 * * * *` or `20 0 * * *` means; others as they are."""
     minute, *rest = cron.split()
+    if [minute, *rest] == ["*"] * 5:
+        return "every minute"
+    if rest[1:] == ["*"] * 3 and minute.isdigit() and rest[0].isdigit():
+        return f"every day at {int(rest[0]):02}:{int(minute):02} UTC"
     if rest == ["*"] * 4 and minute.startswith("*/"):
         return f"every {minute[2:]} minutes"
     if rest == ["*"] * 4 and minute.isdigit():

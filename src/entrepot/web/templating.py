@@ -36,6 +36,7 @@ def environment() -> jinja2.Environment:
         tone=formats.tone,
         every=formats.every,
         rhythm=formats.rhythm,
+        figure=formats.figure,
         ago=_ago,
         moment=_moment,
     )

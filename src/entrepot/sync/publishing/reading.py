@@ -34,13 +34,17 @@ class IntentFilter:
 
 @dataclass(frozen=True, slots=True)
 class StateCount:
-    """How many products are in a state on a connection. `unmapped`: listings there without a variant."""
+    """How many products are in a state on a connection, as far as the hub was asked to publish them.
+
+    `matched`, `unmapped`: listings there with and without a variant, counted up to COUNT_MOST.
+    """
 
     connection_id: UUID
     connection: str
     channel: str
     counts: Mapping[str, int]
     unmapped: int
+    matched: int
 
 
 _SELECT = """
@@ -107,7 +111,9 @@ async def state_counts(tx: Tx) -> tuple[StateCount, ...]:
         """
         select c.id, c.name, c.channel, coalesce(n.counts, '{}') as counts,
                (select count(*) from (select 1 from listing l where l.organisation_id = $1 and l.connection_id = c.id
-                   and l.active and l.variant_id is null limit $2) u) as unmapped
+                   and l.active and l.variant_id is null limit $2) u) as unmapped,
+               (select count(*) from (select 1 from listing l where l.organisation_id = $1 and l.connection_id = c.id
+                   and l.active and l.variant_id is not null limit $2) m) as matched
         from connection c
         left join (select connection_id, jsonb_object_agg(state, count) as counts from (
                 select connection_id, state, count(*) as count from listing_intent where organisation_id = $1 group by 1, 2
@@ -117,7 +123,7 @@ async def state_counts(tx: Tx) -> tuple[StateCount, ...]:
         tx.organisation,
         COUNT_MOST,
     )
-    return tuple(StateCount(r["id"], r["name"], r["channel"], r["counts"], r["unmapped"]) for r in rows)
+    return tuple(StateCount(r["id"], r["name"], r["channel"], r["counts"], r["unmapped"], r["matched"]) for r in rows)
 
 
 async def of_product(tx: Tx, product_id: UUID) -> Sequence[IntentView]:

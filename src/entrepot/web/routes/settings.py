@@ -153,12 +153,27 @@ async def revoke_key(visit: Visit) -> Response:
     return visit.go("/settings/keys", "Revoked.")
 
 
+AUDIT_LINKS = {
+    "category": "/products?category=", "collection": "/products/collections/", "connection": "/channels/",
+    "count": "/stock/counts/", "order": "/orders/", "price_list": "/products/prices/", "product": "/products/",
+    "purchase_order": "/stock/purchase-orders/", "simulation": "/stock/simulations/", "supplier": "/stock/suppliers/",
+    "transfer": "/stock/transfers/", "variant": "/stock/",
+}  # fmt: skip
+"""Where what a line of the audit log is about is shown."""
+
+AUDIT_KINDS = tuple(
+    sorted({*AUDIT_LINKS, "bulk_edit", "import", "job", "key", "listing", "location", "organisation", "person"})
+)
+
+
 async def audit(visit: Visit) -> Response:
-    """Who did what."""
-    cursor = visit.parameter("cursor")
+    """Who did what, all of it or about one kind of thing or one thing."""
+    cursor, kind, about = visit.parameter("cursor"), visit.parameter("kind"), visit.parameter("about").strip()[:100]
     before: UUID | None = parse_id(cursor) if cursor else None
     async with visit.transaction() as tx:
-        entries = await identity.list_audit(tx, limit=AUDIT_PAGE + 1, before_id=before)
+        entries = await identity.list_audit(
+            tx, limit=AUDIT_PAGE + 1, before_id=before, subject_kind=kind or None, subject_id=about or None
+        )
     more = str(entries[AUDIT_PAGE - 1].id) if len(entries) > AUDIT_PAGE else None
     return await visit.page(
         "settings_audit.html",
@@ -167,4 +182,7 @@ async def audit(visit: Visit) -> Response:
         cursor=cursor,
         next_cursor=more,
         audit_text=audit_text,
+        links=AUDIT_LINKS,
+        kinds=AUDIT_KINDS,
+        parameters={"kind": kind, "about": about},
     )

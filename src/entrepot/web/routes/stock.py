@@ -12,12 +12,14 @@ from entrepot.catalog import reading as catalog
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Scope
 from entrepot.kernel.errors import EntrepotError, InvalidInput
+from entrepot.orders.reading import orders_of_lines
 from entrepot.stock import facade as stock
 from entrepot.stock import reading, reading_queues
 from entrepot.stock.reading import LevelView, StockFilter
 from entrepot.sync import reading as sync
 from entrepot.web.explaining import explain_lines
 from entrepot.web.live import patches
+from entrepot.web.routes.stock_places import LINKS
 from entrepot.web.services import PageServices
 from entrepot.web.visit import Visit, page, parse_id, whole_number
 
@@ -85,9 +87,12 @@ async def variant(visit: Visit) -> Response:
         low_at = await reading_queues.thresholds_of(tx, variant_id)
         parts = await catalog_facade.part_views(tx, variant_id)
         names = await identity.names_of(tx, [move.actor for move in ledger])
+        sold = await orders_of_lines(tx, [move.reference_id for move in ledger if move.reference_id])
     return await visit.page(
         "variant.html",
         names=names,
+        sold=sold,
+        links=LINKS,
         rules=rules,
         low_at=low_at,
         shop_low_at=visit.services.low_stock_threshold,

@@ -15,6 +15,7 @@ from entrepot.identity import facade as identity
 from entrepot.identity.facade import Scope
 from entrepot.kernel.errors import InvalidInput
 from entrepot.kernel.paging import Slice
+from entrepot.orders.reading import LineOrder, orders_of_lines
 from entrepot.stock import csv_out, reading_queues
 from entrepot.stock import facade as stock
 from entrepot.stock.reading_queues import MOVEMENT_FILTERS, MovementFilter, MovementRow
@@ -140,16 +141,18 @@ async def movements(visit: Visit) -> Response:
     cursor = visit.parameter("cursor")
     error = ""
     rows: Slice[MovementRow] = Slice(())
+    sold: dict[UUID, LineOrder] = {}
     async with visit.transaction() as tx:
         places = await reading_queues.location_rows(tx)
         try:
             chosen = await _filter(visit, tx)
             rows = await reading_queues.list_movements(tx, chosen, cursor, PAGE_SIZE)
+            sold = await orders_of_lines(tx, [row.reference_id for row in rows if row.reference_id])
         except InvalidInput as wrong:
             error = wrong.detail
     return await visit.page(
         "stock_movements.html", status=422 if error else 200, tab="movements", rows=rows, places=places, cursor=cursor,
-        kinds=MOVEMENT_FILTERS, error=error, parameters=_parameters(visit), links=LINKS,
+        kinds=MOVEMENT_FILTERS, error=error, parameters=_parameters(visit), links=LINKS, sold=sold,
     )  # fmt: skip
 
 
