@@ -30,6 +30,12 @@ class Capability(StrEnum):
     PREVIEW_LISTINGS = "preview_listings"
     READ_LISTINGS = "read_listings"
     READ_LISTING_RULES = "read_listing_rules"
+    PAYMENTS = "payments"
+    REFUNDS = "refunds"
+    SETTLEMENTS = "settlements"
+    PAYOUTS = "payouts"
+    DISPUTES = "disputes"
+    DATED_WEBHOOKS = "dated_webhooks"
 
 
 class QuantitySemantics(StrEnum):
@@ -121,6 +127,8 @@ class Manifest:
     """The credential that signs deliveries (entered, or learned by `subscribe_webhooks`)."""
     webhook_account: tuple[str, str] | None = None
     """(header, setting): a delivery that names no connection belongs to the one whose setting the header carries."""
+    webhook_age_max_s: float | None = None
+    """With DATED_WEBHOOKS: a delivery that was signed longer ago, or so far ahead, is refused."""
     cancel_restocks: bool = False
     """Whether the channel itself puts cancelled units back into its listing (as it usually does)."""
     listing_rules: tuple[ListingRules, ...] = ()
