@@ -26,16 +26,24 @@ from entrepot.channels.contract import (
     OutcomeUnknown,
     Page,
     PaymentStatus,
-    RefundReason,
+    Payout,
+    PayoutStatus,
+    PushOutcome,
     RefundRequest,
-    RefundStatus,
+    RefundResult,
     RequestRejected,
     SettlementKind,
     UnexpectedAnswer,
 )
 from entrepot.connectors.stripe import CONNECTOR
 
-ASKED = RefundRequest("pi_1", Decimal("10.00"), "EUR", "refund-7", "1001", RefundReason.BY_BUYER, "Torn on arrival")
+ASKED = RefundRequest(
+    "pi_1", "refund-7", Decimal("10.00"), "EUR", reason="requested_by_customer", comment="Torn on arrival"
+)
+
+
+def asked(payment: str = "pi_1", key: str = "k", amount: str = "25.00") -> RefundRequest:
+    return RefundRequest(payment, key, Decimal(amount), "EUR")
 
 
 # ---- refunds -------------------------------------------------------------------------------------------
@@ -44,7 +52,7 @@ ASKED = RefundRequest("pi_1", Decimal("10.00"), "EUR", "refund-7", "1001", Refun
 async def test_a_refund_is_made_with_our_key_in_header_and_metadata() -> None:
     api = scripted([reply(intent()), listed(), reply(refund("re_1", 1000, "refund-7"))])
     made = await CONNECTOR.refund(api, ASKED)
-    assert (made.external_id, made.amount, made.status) == ("re_1", Decimal("10.00"), RefundStatus.SUCCEEDED)
+    assert made == RefundResult("re_1", PushOutcome.APPLIED, "succeeded")
     call = api.calls[-1]
     assert call.headers["idempotency-key"] == "refund-refund-7"
     assert form(call) == {
@@ -61,7 +69,7 @@ async def test_a_refund_made_before_is_found_however_late_and_on_whatever_page()
     first = listed(refund("re_9", 500), more=True)
     api = scripted([reply(intent()), first, listed(refund("re_1", 1000, "refund-7", status="pending"))])
     found = await CONNECTOR.refund(api, ASKED)
-    assert (found.external_id, found.status) == ("re_1", RefundStatus.PENDING)
+    assert (found.external_id, found.outcome) == ("re_1", PushOutcome.PENDING)
     assert all(call.method == "GET" for call in api.calls)
 
 
@@ -97,20 +105,47 @@ async def test_a_refund_in_another_currency_is_refused_and_not_taken_for_its_num
 async def test_a_charge_without_an_intent_is_refunded_by_its_own_name() -> None:
     old = {**intent()["latest_charge"], "payment_intent": None}
     api = scripted([reply(old), listed(), reply(refund("re_1", 2500, "k"))])
-    await CONNECTOR.refund(api, RefundRequest("ch_1", None, "EUR", "k"))
+    await CONNECTOR.refund(api, asked("ch_1"))
     assert ("charge", "ch_1") in api.calls[1].query
-    assert form(api.calls[2]) == {"charge": "ch_1", "metadata[entrepot_refund]": "k"}
+    assert form(api.calls[2]) == {
+        "charge": "ch_1",
+        "amount": "2500",
+        "metadata[entrepot_refund]": "k",
+        "metadata[order_id]": "1001",
+    }
 
 
 @pytest.mark.parametrize("key", ["", "k" * 501])
 async def test_a_refund_without_a_usable_key_is_refused(key: str) -> None:
     with pytest.raises(RequestRejected):
-        await CONNECTOR.refund(scripted([]), RefundRequest("pi_1", None, "EUR", key))
+        await CONNECTOR.refund(scripted([]), asked(key=key))
+
+
+async def test_a_refund_by_the_orders_name_finds_its_one_payment() -> None:
+    none, other = listed(kind="search_result"), listed(intent("pi_1"), intent("pi_2", "canceled"), kind="search_result")
+    api = scripted([other, none, listed(), reply(refund("re_1", 2500, "k"))])
+    assert (await CONNECTOR.refund(api, asked("1001"))).external_id == "re_1"
+    assert form(api.calls[-1])["payment_intent"] == "pi_1"
+    for found, words in ((listed(intent("pi_1"), intent("pi_2"), kind="search_result"), "pi_1, pi_2"), (none, "none")):
+        with pytest.raises(RequestRejected, match=words):
+            await CONNECTOR.refund(scripted([found, none]), asked("1001"))
+
+
+async def test_a_refund_that_the_bank_sent_back_is_told_so() -> None:
+    back = {**refund("re_1", 2500, "k", status="failed"), "failure_reason": "expired_or_canceled_card"}
+    told = await CONNECTOR.refund(scripted([reply(intent()), listed(back)]), asked())
+    assert told.outcome is PushOutcome.REFUSED
+    assert "expired or canceled card" in told.detail
+
+
+async def test_a_reason_that_stripe_does_not_know_is_refused() -> None:
+    with pytest.raises(RequestRejected, match="requested_by_customer"):
+        await CONNECTOR.refund(scripted([]), RefundRequest("pi_1", "k", Decimal(1), "EUR", reason="torn"))
 
 
 async def test_a_long_key_still_fits_the_header() -> None:
     api = scripted([reply(intent()), listed(), reply(refund("re_1", 2500, "k"))])
-    await CONNECTOR.refund(api, RefundRequest("pi_1", None, "EUR", "k" * 400))
+    await CONNECTOR.refund(api, asked(key="k" * 400))
     assert len(api.calls[-1].headers["idempotency-key"]) <= 255
 
 
@@ -201,32 +236,51 @@ async def test_lines_come_first_and_again_with_their_payout() -> None:
     ]
     api = scripted(answers)
     found, last = await pulled(api, None)
-    latest = {each.external_id: each for each in found}
-    assert {id: each.payout_ref for id, each in latest.items()} == {"txn_p": "po_1", "txn_2": "po_1", "txn_1": "po_1"}
-    assert [each.payout_ref for each in found] == ["po_1", "", "", "po_1", "po_1"]
-    sold = latest["txn_1"]
-    assert (sold.kind, sold.amount, sold.net) == (SettlementKind.SALE, Decimal("15.00"), Decimal("14.80"))
-    assert (sold.order_ref, sold.payment_ref, sold.source_ref) == ("1001", "pi_1", "ch_1")
+    lines = [each for each in found if not isinstance(each, Payout)]
+    assert [(each.external_id, each.payout_id) for each in lines] == [
+        ("txn_2", ""),
+        ("txn_1", ""),
+        ("txn_2", "po_1"),
+        ("txn_1", "po_1"),
+    ]
+    assert [each.external_id for each in found if isinstance(each, Payout)] == ["po_2", "po_1"]
+    sold = lines[-1]
+    assert (sold.kind, sold.gross, sold.amount) == (SettlementKind.SALE, Decimal("15.00"), Decimal("14.80"))
+    assert (sold.external_order_id, sold.payment_ref) == ("1001", "pi_1")
+    # What a payout brought is what its lines left.
+    assert sum(each.amount for each in lines[2:]) == found[3].amount
     assert last.complete_until is not None
     assert ("starting_after", "txn_2") in api.calls[1].query
     assert dict(api.calls[4].query)["starting_after"] == "txn_2"
 
     # The next pull overlaps, asks for the payout that was not ready, and leaves alone the one that was told.
-    later = scripted([listed(), listed(payout("po_2", T0 + DAY)), listed(line("txn_3", 700, 30))])
+    payouts = listed(payout("po_2", T0 + DAY), payout("po_1", T0))
+    later = scripted([listed(), payouts, listed(line("txn_3", 700, 30))])
     more, after = await pulled(later, last.cursor)
-    assert [(each.external_id, each.payout_ref) for each in more] == [("txn_3", "po_2")]
+    assert [each.external_id for each in more] == ["po_2", "po_1", "txn_3"]
+    assert more[2].payout_id == "po_2"
     assert ("created[gte]", str(T0 + DAY - 300)) in later.calls[0].query
-    assert ("created[gte]", str(T0 + DAY)) in later.calls[1].query
+    assert ("created[gte]", str(T0)) in later.calls[1].query
     assert ("payout", "po_2") in later.calls[2].query
-    quiet = scripted([listed(), listed(payout("po_2", T0 + DAY))])
-    assert (await pulled(quiet, after.cursor))[0] == []
+    quiet = scripted([listed(), payouts])
+    assert [type(each) for each in (await pulled(quiet, after.cursor))[0]] == [Payout, Payout]
 
 
 async def test_payouts_without_certain_lines_are_not_asked_for() -> None:
     by_hand = payout("po_1", automatic=False, reconciliation_status="not_applicable")
     failed = payout("po_2", reconciliation_status="in_progress", status="failed")
     api = scripted([listed(), listed(by_hand, failed)])
-    assert (await pulled(api, None))[0] == []
+    found, _ = await pulled(api, None)
+    assert [(each.external_id, each.status) for each in found] == [
+        ("po_1", PayoutStatus.PAID),
+        ("po_2", PayoutStatus.FAILED),
+    ]
+
+
+async def test_what_a_failed_payout_gave_back_is_a_line_of_the_next() -> None:
+    back = line("txn_f", 2440, kind="payout_failure", source=payout("po_1"))
+    found, _ = await pulled(scripted([listed(back), listed()]), None)
+    assert [(each.kind, each.amount) for each in found] == [(SettlementKind.TRANSFER, Decimal("24.40"))]
 
 
 async def test_the_first_pull_starts_where_the_settings_say() -> None:
@@ -250,11 +304,10 @@ async def test_the_buyers_currency_and_the_rate_are_kept() -> None:
 async def test_refunds_name_their_payment_and_are_below_zero() -> None:
     back = line("txn_1", -1000, kind="refund", source=refund("re_1", 1000, "refund-7"))
     (found, *_), _ = await pulled(scripted([listed(back), listed()]), None)
-    assert (found.kind, found.amount, found.payment_ref, found.source_ref, found.order_ref) == (
+    assert (found.kind, found.amount, found.payment_ref, found.external_order_id) == (
         SettlementKind.REFUND,
         Decimal("-10.00"),
         "pi_1",
-        "re_1",
         "1001",
     )
 
@@ -264,7 +317,7 @@ async def test_fees_that_stripe_does_not_explain_are_fees_all_the_same() -> None
     assert [each.amount for each in found.fees] == [Decimal("0.40")]
 
 
-@pytest.mark.parametrize("what", ["pull_settlements", "pull_payouts", "pull_disputes"])
+@pytest.mark.parametrize("what", ["pull_settlements", "pull_disputes"])
 @pytest.mark.parametrize("cursor", ["", "nonsense", "[]", '{"a": 1}', '{"step": "none"}', "\x00", "\ud800"])
 async def test_a_damaged_cursor_is_told_before_stripe_is_asked(what: str, cursor: str) -> None:
     api = scripted([])
@@ -294,11 +347,15 @@ async def test_what_can_still_change_is_read_again() -> None:
 
 async def test_a_payout_that_was_paid_is_looked_at_for_ten_days() -> None:
     fresh, stale = payout("po_2", T0), payout("po_1", T0 - 20 * DAY)
-    api = scripted([listed(payout("po_3", T0 + DAY, "in_transit"), fresh, stale)])
-    _, last = await pulled(api, None, "pull_payouts")
-    later = scripted([listed()])
-    await pulled(later, last.cursor, "pull_payouts")
-    assert ("created[gte]", str(T0)) in later.calls[0].query
+    api = scripted(
+        [listed(), listed(payout("po_3", T0 + DAY, "in_transit"), fresh, stale), listed(), listed(), listed()]
+    )
+    found, last = await pulled(api, None)
+    assert [each.status for each in found] == [PayoutStatus.PENDING, PayoutStatus.PAID, PayoutStatus.PAID]
+    later = scripted([listed(), listed(payout("po_2", T0, "failed"))])
+    again, _ = await pulled(later, last.cursor)
+    assert ("created[gte]", str(T0)) in later.calls[1].query
+    assert [each.status for each in again] == [PayoutStatus.FAILED]
 
 
 # ---- webhook endpoints ---------------------------------------------------------------------------------

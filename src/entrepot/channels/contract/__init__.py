@@ -90,10 +90,7 @@ from entrepot.channels.contract.paging import Page
 from entrepot.channels.contract.payment_methods import (
     DatesWebhooks,
     HandlesPayments,
-    MakesRefunds,
     PullsDisputes,
-    PullsPayouts,
-    PullsSettlements,
 )
 from entrepot.channels.contract.payments import (
     CaptureRequest,
@@ -102,8 +99,6 @@ from entrepot.channels.contract.payments import (
     Payment,
     PaymentStatus,
     Refund,
-    RefundReason,
-    RefundRequest,
     RefundStatus,
 )
 from entrepot.channels.contract.quantities import (
@@ -114,7 +109,16 @@ from entrepot.channels.contract.quantities import (
     QuantityChange,
     ReportedQuantity,
 )
-from entrepot.channels.contract.settlements import FeePart, Payout, PayoutStatus, SettlementKind, SettlementLine
+from entrepot.channels.contract.refunds import RefundLine, RefundRequest, RefundResult, Refunds
+from entrepot.channels.contract.settlements import (
+    FeePart,
+    Payout,
+    PayoutStatus,
+    PullsSettlements,
+    SettlementItem,
+    SettlementKind,
+    SettlementLine,
+)
 from entrepot.channels.contract.wire import Api, Call, Credentials, LimitReading, Payload, Reply
 
 __all__ = [
@@ -170,7 +174,6 @@ __all__ = [
     "ListingResult",
     "ListingRules",
     "ListingStatus",
-    "MakesRefunds",
     "Manifest",
     "OutcomeUnknown",
     "Page",
@@ -187,7 +190,6 @@ __all__ = [
     "PullsDisputes",
     "PullsListings",
     "PullsOrders",
-    "PullsPayouts",
     "PullsSettlements",
     "PushOutcome",
     "PushReceipt",
@@ -207,12 +209,15 @@ __all__ = [
     "ReadsQuantities",
     "RefreshesToken",
     "Refund",
-    "RefundReason",
+    "RefundLine",
     "RefundRequest",
+    "RefundResult",
     "RefundStatus",
+    "Refunds",
     "Reply",
     "ReportedQuantity",
     "RequestRejected",
+    "SettlementItem",
     "SettlementKind",
     "SettlementLine",
     "TemporarilyUnavailable",

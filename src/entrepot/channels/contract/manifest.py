@@ -30,10 +30,9 @@ class Capability(StrEnum):
     PREVIEW_LISTINGS = "preview_listings"
     READ_LISTINGS = "read_listings"
     READ_LISTING_RULES = "read_listing_rules"
+    PULL_SETTLEMENTS = "pull_settlements"
+    REFUND = "refund"
     PAYMENTS = "payments"
-    REFUNDS = "refunds"
-    SETTLEMENTS = "settlements"
-    PAYOUTS = "payouts"
     DISPUTES = "disputes"
     DATED_WEBHOOKS = "dated_webhooks"
 
@@ -144,5 +143,7 @@ class Manifest:
     """Whether a price is written only where the channel still shows `from_price`."""
     listing_version_compared: bool = False
     """Whether a draft is written only where the channel still has `expected_version`."""
+    sells: bool = True
+    """Whether goods are offered there. Where not (a fulfiller), a new connection only fulfils: no stock is given to it."""
     source_priority: int = 50
     """How far its values go before those of others where both were changed (the hub has 100); a person may change the policy."""

@@ -1,4 +1,4 @@
-"""The methods of a payment provider and of what settles, one protocol for each capability."""
+"""The methods of a payment provider, one protocol for each capability. Refunds and settlements: those of every channel."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from entrepot.channels.contract.paging import Page
-from entrepot.channels.contract.payments import CaptureRequest, Dispute, Payment, Refund, RefundRequest
-from entrepot.channels.contract.settlements import Payout, SettlementLine
+from entrepot.channels.contract.payments import CaptureRequest, Dispute, Payment, Refund
 from entrepot.channels.contract.wire import Api
 
 
@@ -28,38 +27,8 @@ class HandlesPayments(Protocol):
     async def cancel_payment(self, api: Api, payment_ref: str, idempotency_key: str) -> Payment:
         """Release a payment that was not captured. Asked again it is harmless. Raises RequestRejected: too late."""
 
-
-@runtime_checkable
-class MakesRefunds(Protocol):
-    """Gives money back."""
-
-    async def refund(self, api: Api, request: RefundRequest) -> Refund:
-        """Make the refund, or return the one that was made under this key before, as it is now.
-
-        Raises RequestRejected (with the reason in plain words) where it can never work, OutcomeUnknown where the
-        answer was lost: ask again with the same request.
-        """
-
     async def read_refunds(self, api: Api, payment_ref: str) -> tuple[Refund, ...]:
-        """Return all refunds of a payment as they are now, newest first."""
-
-
-@runtime_checkable
-class PullsSettlements(Protocol):
-    """Reads lines of the account."""
-
-    async def pull_settlements(self, api: Api, cursor: str | None) -> Page[SettlementLine]:
-        """Return the lines booked since the cursor (None: from `settings["settlements_since"]`, ISO time, or all), and
-        again those of which the payout has become known. A line told twice is the same line.
-        """
-
-
-@runtime_checkable
-class PullsPayouts(Protocol):
-    """Reads payouts."""
-
-    async def pull_payouts(self, api: Api, cursor: str | None) -> Page[Payout]:
-        """Return the payouts made since the cursor, and again those that could still change."""
+        """Return all refunds of a payment as they are now, newest first. They are made by `Refunds.refund`."""
 
 
 @runtime_checkable

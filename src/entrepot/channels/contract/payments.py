@@ -48,30 +48,6 @@ class Payment:
     channel_status: str = ""
 
 
-class RefundReason(StrEnum):
-    """Why money goes back."""
-
-    DUPLICATE = "duplicate"
-    FRAUDULENT = "fraudulent"
-    BY_BUYER = "by_buyer"
-
-
-@dataclass(frozen=True, slots=True)
-class RefundRequest:
-    """Give `amount` (None: all that is left) of a payment back.
-
-    `idempotency_key` is of this refund for ever: asked again with it, however late, the refund is made once.
-    """
-
-    payment_ref: str
-    amount: Decimal | None
-    currency: str
-    idempotency_key: str
-    order_ref: str = ""
-    reason: RefundReason | None = None
-    note: str = ""
-
-
 class RefundStatus(StrEnum):
     """How far a refund is."""
 

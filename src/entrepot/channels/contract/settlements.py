@@ -1,4 +1,4 @@
-"""What a channel or a payment provider settles: lines of its account, and what they belong to."""
+"""What a channel paid, took and keeps for the seller: lines of its statement, and transfers to the bank."""
 
 from __future__ import annotations
 
@@ -6,95 +6,97 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from entrepot.channels.contract.paging import Page
+from entrepot.channels.contract.wire import Api
 
 
 class SettlementKind(StrEnum):
-    """What a line of an account is about."""
+    """What a line of a statement is, mapped from the channel's own word."""
 
     SALE = "sale"
     REFUND = "refund"
     FEE = "fee"
-    """A fee of its own; one that belongs to a sale is among that line's `fees`."""
+    """A charge of its own (a subscription, an advertisement), not a part of a sale."""
+    SHIPPING_LABEL = "shipping_label"
     DISPUTE = "dispute"
-    """Taken because a buyer disputes a payment, or given back because the dispute was won."""
-    PAYOUT = "payout"
-    """Sent to the seller's bank (negative), or come back from there."""
+    TRANSFER = "transfer"
+    """Money moved between the seller and the channel outside of a payout."""
     ADJUSTMENT = "adjustment"
-    OTHER = "other"
+    """Anything else, credits above all."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeePart:
-    """A part of what a line cost. `amount` in major units of the line's currency, above zero where it costs."""
+    """A part of what the channel kept. `amount` is what the seller pays (negative: given back)."""
 
     kind: str
-    """The channel's own word for it."""
     amount: Decimal
-    title: str = ""
+    external_line_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SettlementLine:
-    """One line of the account, by its `external_id` for ever the same line; told again, it replaces what was told before:
-    to which payout a line belongs is known only later.
+    """A line of the channel's statement, money in major units of `currency`, which is that of the seller's balance.
 
-    `amount` in major units, before `fees`: above zero is ours, below zero was taken. What it did to the account is
-    `amount` less all fees. `at`: when it was booked, by the channel's clock.
+    `amount` is what it does to the balance, fees taken off: `amount == gross - sum of fees` (negative: taken from the seller).
+    The same `external_id` and kind may come again, with its payout once there is one: the later replaces the earlier.
     """
 
     external_id: str
     kind: SettlementKind
     amount: Decimal
+    gross: Decimal
     currency: str
     at: datetime
     fees: tuple[FeePart, ...] = ()
-    order_ref: str = ""
-    """The order as the channel names it; empty where it does not say."""
-    payout_ref: str = ""
-    """The payout that brought it to the bank; empty while there is none."""
+    external_order_id: str = ""
+    external_line_id: str = ""
+    payout_id: str = ""
+    """The transfer that it is a part of, empty while it waits."""
+    channel_kind: str = ""
+    """The channel's own word(s), for people."""
+    detail: str = ""
     payment_ref: str = ""
-    """The payment that it is about, where that has an id of its own."""
-    source_ref: str = ""
-    """What made the line: the id of the charge, the refund, the dispute, the payout."""
+    """The payment that it is about, where that has an id of its own: it leads to the order where the line names none."""
     buyer_amount: Decimal | None = None
-    """The same amount in the currency that the buyer paid in, where that is another."""
+    """`gross` in the currency that the buyer paid in, where that is another."""
     buyer_currency: str = ""
     exchange_rate: Decimal | None = None
     """Units of `currency` for one of `buyer_currency`, as the channel exchanged it."""
-    channel_kind: str = ""
-    """The channel's own word(s) for the kind, for people."""
-    title: str = ""
-
-    @property
-    def net(self) -> Decimal:
-        """What the line did to the account: the amount less all fees."""
-        return self.amount - sum((fee.amount for fee in self.fees), Decimal(0))
 
 
 class PayoutStatus(StrEnum):
-    """How far a payout is."""
+    """How a transfer to the bank stands."""
 
     PENDING = "pending"
-    IN_TRANSIT = "in_transit"
     PAID = "paid"
     FAILED = "failed"
-    """The bank did not take it; the money is back in the account. It may follow on PAID for some days."""
-    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
 class Payout:
-    """Money on its way to the seller's bank. `amount` in major units, above zero towards the bank."""
+    """A transfer to the seller's bank. `line_count`: how many lines it has, None where the channel does not say."""
 
     external_id: str
-    status: PayoutStatus
     amount: Decimal
     currency: str
-    created_at: datetime
-    arrives_at: datetime
-    by_schedule: bool
-    """True: made by the channel, which knows the lines in it. False: asked for by a person, of no certain lines."""
-    lines_known: bool
-    """Whether the channel has told the lines in it by now."""
-    title: str = ""
-    failure: str = ""
+    at: datetime
+    status: PayoutStatus
+    line_count: int | None = None
+    channel_status: str = ""
+
+
+SettlementItem = SettlementLine | Payout
+
+
+@runtime_checkable
+class PullsSettlements(Protocol):
+    """Reads the channel's statements."""
+
+    async def pull_settlements(self, api: Api, cursor: str | None) -> Page[SettlementItem]:
+        """Return statement lines and payouts since the cursor (None: as far back as the channel tells).
+
+        A payout comes before its lines are repeated with its id. What comes twice is the same or newer.
+        """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from entrepot.channels.contract import (
     Api,
@@ -19,21 +19,18 @@ from entrepot.channels.contract import (
     Manifest,
     Page,
     Payment,
-    Payout,
-    PayoutStatus,
     Refund,
     RefundRequest,
+    RefundResult,
     Reply,
-    SettlementLine,
+    SettlementItem,
     WebhookEvent,
 )
 from entrepot.connectors.stripe import calls, checking, paging, payments, refunds, settlements, webhooks
 from entrepot.connectors.stripe.errors import error_of
 from entrepot.connectors.stripe.manifest import API_VERSION, MANIFEST
-from entrepot.connectors.stripe.mapping import dispute_of, payout_of
+from entrepot.connectors.stripe.mapping import dispute_of
 
-PAID_MAY_FAIL = timedelta(days=10)
-"""How long a payout that was paid is looked at again: a bank may send it back within five business days."""
 _ORDER_METADATA = next(field.default for field in MANIFEST.fields if field.name == "order_metadata")
 
 
@@ -80,21 +77,17 @@ class StripeConnector:
         """Release a payment."""
         return await payments.cancel(api, payment_ref, idempotency_key, order_names(api.settings))
 
-    async def refund(self, api: Api, request: RefundRequest) -> Refund:
+    async def refund(self, api: Api, refund: RefundRequest) -> RefundResult:
         """Give money back, once."""
-        return await refunds.make(api, request, order_names(api.settings))
+        return await refunds.make(api, refund, order_names(api.settings))
 
     async def read_refunds(self, api: Api, payment_ref: str) -> tuple[Refund, ...]:
         """Return all refunds of a payment."""
         return await refunds.of_payment(api, payment_ref, order_names(api.settings))
 
-    async def pull_settlements(self, api: Api, cursor: str | None) -> Page[SettlementLine]:
-        """Return a page of lines of the account."""
+    async def pull_settlements(self, api: Api, cursor: str | None) -> Page[SettlementItem]:
+        """Return a page of lines of the account, and of payouts."""
         return await settlements.pull(api, cursor, order_names(api.settings))
-
-    async def pull_payouts(self, api: Api, cursor: str | None) -> Page[Payout]:
-        """Return a page of payouts."""
-        return await paging.pull(api, cursor, calls.list_payouts, payout_of, _payout_may_change)
 
     async def pull_disputes(self, api: Api, cursor: str | None) -> Page[Dispute]:
         """Return a page of disputes."""
@@ -128,13 +121,6 @@ class StripeConnector:
 def order_names(settings: Mapping[str, str]) -> tuple[str, ...]:
     """Return the names of metadata under which a payment may hold its order's."""
     return tuple((settings.get("order_metadata") or _ORDER_METADATA).split(","))
-
-
-def _payout_may_change(payout: Payout, now: datetime) -> bool:
-    if payout.status in (PayoutStatus.PENDING, PayoutStatus.IN_TRANSIT):
-        return True
-    fresh = now - payout.created_at < PAID_MAY_FAIL
-    return fresh and (payout.status is PayoutStatus.PAID or (payout.by_schedule and not payout.lines_known))
 
 
 def _dispute_may_change(dispute: Dispute, now: datetime) -> bool:

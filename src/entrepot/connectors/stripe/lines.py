@@ -20,9 +20,11 @@ _KIND: Mapping[str, SettlementKind] = {
     "stripe_fee": SettlementKind.FEE,
     "stripe_fx_fee": SettlementKind.FEE,
     "tax_fee": SettlementKind.FEE,
-    "payout": SettlementKind.PAYOUT,
-    "payout_cancel": SettlementKind.PAYOUT,
-    "payout_failure": SettlementKind.PAYOUT,
+    "payout_cancel": SettlementKind.TRANSFER,
+    "payout_failure": SettlementKind.TRANSFER,
+    "topup": SettlementKind.TRANSFER,
+    "topup_reversal": SettlementKind.TRANSFER,
+    "transfer": SettlementKind.TRANSFER,
     "adjustment": SettlementKind.ADJUSTMENT,
     "payment_reversal": SettlementKind.ADJUSTMENT,
 }
@@ -31,39 +33,47 @@ _EXCHANGED = frozenset({"charge", "refund", "dispute"})
 """What tells the amount in the buyer's currency."""
 
 
-def line_of(payload: Payload, order_names: Sequence[str], payout_ref: str = "") -> SettlementLine:
-    """Return a line. `payout_ref`: the payout whose lines were asked for. Raises UnexpectedAnswer if the sums do not agree."""
-    currency, kind = currency_of(payload), _kind(payload)
+def lines_of(
+    payloads: Sequence[Payload], order_names: Sequence[str], payout_id: str = ""
+) -> tuple[SettlementLine, ...]:
+    """Return the lines; the one that a payout itself is in Stripe's books is told as the payout."""
+    return tuple(line_of(each, order_names, payout_id) for each in payloads if each.get("type") != "payout")
+
+
+def line_of(payload: Payload, order_names: Sequence[str], payout_id: str = "") -> SettlementLine:
+    """Return a line. `payout_id`: the payout whose lines were asked for. Raises UnexpectedAnswer if the sums do not agree."""
+    currency = currency_of(payload)
     source = payload.get("source")
     made_by: Mapping[str, Any] = source if isinstance(source, dict) else {}
     source_ref = id_in(payload, "source")
     buyer_amount, buyer_currency = _buyer_amount(payload, made_by, currency)
-    line = SettlementLine(
+    gross, fees = amount_of(payload, "amount", currency), _fees(payload, currency)
+    net = gross - sum((fee.amount for fee in fees), Decimal(0))
+    if payload.get("net") is not None and net != amount_of(payload, "net", currency):
+        raise UnexpectedAnswer(f"The parts of Stripe's balance transaction {text(payload, 'id')} do not add up")
+    return SettlementLine(
         external_id=text(payload, "id"),
-        kind=kind,
-        amount=amount_of(payload, "amount", currency),
+        kind=_kind(payload),
+        amount=net,
+        gross=gross,
         currency=currency,
         at=moment(payload, "created"),
-        fees=_fees(payload, currency),
-        order_ref=order_ref(inner(made_by, "metadata"), order_names),
-        payout_ref=source_ref if kind is SettlementKind.PAYOUT else payout_ref,
+        fees=fees,
+        external_order_id=order_ref(inner(made_by, "metadata"), order_names),
+        payout_id=payout_id,
+        channel_kind=_words(payload),
+        detail=optional_text(payload, "description"),
         payment_ref=_payment_ref(made_by, source_ref),
-        source_ref=source_ref,
         buyer_amount=buyer_amount,
         buyer_currency=buyer_currency,
         exchange_rate=_rate(payload),
-        channel_kind=_words(payload),
-        title=optional_text(payload, "description"),
     )
-    if payload.get("net") is not None and line.net != amount_of(payload, "net", currency):
-        raise UnexpectedAnswer(f"The parts of Stripe's balance transaction {line.external_id} do not add up")
-    return line
 
 
 def _kind(payload: Payload) -> SettlementKind:
     if optional_text(payload, "reporting_category") in _DISPUTES:
         return SettlementKind.DISPUTE
-    return _KIND.get(text(payload, "type"), SettlementKind.OTHER)
+    return _KIND.get(text(payload, "type"), SettlementKind.ADJUSTMENT)
 
 
 def _words(payload: Payload) -> str:
@@ -73,7 +83,7 @@ def _words(payload: Payload) -> str:
 
 def _fees(payload: Payload, currency: str) -> tuple[FeePart, ...]:
     parts = tuple(
-        FeePart(text(each, "type"), amount_of(each, "amount", currency_of(each)), optional_text(each, "description"))
+        FeePart(text(each, "type"), amount_of(each, "amount", currency_of(each)))
         for each in objects(payload, "fee_details")
     )
     fee = amount_of(payload, "fee", currency)

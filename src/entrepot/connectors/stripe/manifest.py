@@ -39,9 +39,8 @@ MANIFEST = Manifest(
     capabilities=frozenset(
         {
             Capability.PAYMENTS,
-            Capability.REFUNDS,
-            Capability.SETTLEMENTS,
-            Capability.PAYOUTS,
+            Capability.REFUND,
+            Capability.PULL_SETTLEMENTS,
             Capability.DISPUTES,
             Capability.WEBHOOKS,
             Capability.DATED_WEBHOOKS,
@@ -95,5 +94,6 @@ MANIFEST = Manifest(
     # entering a new key does not lose it.
     webhook_secret_field="webhook_secret",  # noqa: S106 - a name
     webhook_age_max_s=SIGNATURE_AGE_MAX_S,
+    sells=False,
     source_priority=40,
 )

@@ -49,10 +49,10 @@ _REFUND: Mapping[str, RefundStatus] = {
 }
 _PAYOUT: Mapping[str, PayoutStatus] = {
     "pending": PayoutStatus.PENDING,
-    "in_transit": PayoutStatus.IN_TRANSIT,
+    "in_transit": PayoutStatus.PENDING,
     "paid": PayoutStatus.PAID,
     "failed": PayoutStatus.FAILED,
-    "canceled": PayoutStatus.CANCELLED,
+    "canceled": PayoutStatus.FAILED,
 }
 _DISPUTE: Mapping[str, DisputeStatus] = {
     "warning_needs_response": DisputeStatus.NEEDS_RESPONSE,
@@ -172,15 +172,11 @@ def payout_of(payload: Payload) -> Payout:
         raise UnexpectedAnswer(f"Stripe has a payout in a state that is not known: {status!r}")
     return Payout(
         external_id=text(payload, "id"),
-        status=_PAYOUT[status],
         amount=amount_of(payload, "amount", currency),
         currency=currency,
-        created_at=moment(payload, "created"),
-        arrives_at=moment(payload, "arrival_date"),
-        by_schedule=payload.get("automatic") is True,
-        lines_known=payload.get("automatic") is True and payload.get("reconciliation_status") == "completed",
-        title=optional_text(payload, "description"),
-        failure=_failure({"message": payload.get("failure_message"), "code": payload.get("failure_code")}),
+        at=moment(payload, "created"),
+        status=_PAYOUT[status],
+        channel_status=status,
     )
 
 

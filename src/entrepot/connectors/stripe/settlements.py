@@ -1,23 +1,27 @@
 """The lines of the account, and which of them each payout brought to the bank.
 
 A line does not name its payout. So a pull goes in three steps: lines booked since the last time; payouts made since the
-oldest whose lines were not known; and for each automatic payout whose lines are known by now, those lines again.
+oldest that can still change; and for each automatic payout whose lines are known by now, those lines again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
 
-from entrepot.channels.contract import Api, Page, SettlementLine
+from entrepot.channels.contract import Api, Page, Payout, PayoutStatus, SettlementItem
 from entrepot.channels.replies import parse_time
 from entrepot.connectors.stripe import calls
-from entrepot.connectors.stripe.lines import line_of
+from entrepot.connectors.stripe.lines import lines_of
+from entrepot.connectors.stripe.mapping import payout_of
 from entrepot.connectors.stripe.paging import OVERLAP_S, SETTLE, created, decoded, encoded, now_of
 from entrepot.connectors.stripe.reading import at, list_of, text
 
+PAID_MAY_FAIL = timedelta(days=10)
+"""How long a payout that was paid is looked at again: a bank may send it back within five business days."""
 _OVER = frozenset({"failed", "canceled"})
 
 
@@ -34,7 +38,7 @@ class _Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The latest line seen."""
     payouts_since: int = 0
     payouts_open: int = 0
-    """The oldest payout seen whose lines are not known yet; 0 where there is none."""
+    """The oldest payout seen that can still change or whose lines are not known yet; 0 where there is none."""
     payouts_seen: int = 0
     waiting: tuple[str, ...] = ()
     """Payouts whose lines are to be read in this pull; the first is being read."""
@@ -42,7 +46,7 @@ class _Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Payouts whose lines were told, with when they were made: those that the next pull will see again."""
 
 
-async def pull(api: Api, cursor: str | None, order_names: Sequence[str]) -> Page[SettlementLine]:
+async def pull(api: Api, cursor: str | None, order_names: Sequence[str]) -> Page[SettlementItem]:
     """Return a page of lines; see `PullsSettlements`."""
     place = decoded(cursor, _Place)
     if cursor is None and (since := api.settings.get("settlements_since", "")):
@@ -55,21 +59,28 @@ async def pull(api: Api, cursor: str | None, order_names: Sequence[str]) -> Page
     return await _members(api, place, order_names)
 
 
-async def _lines(api: Api, place: _Place, order_names: Sequence[str]) -> Page[SettlementLine]:
+async def _lines(api: Api, place: _Place, order_names: Sequence[str]) -> Page[SettlementItem]:
     reply = await api.send(calls.list_transactions(place.since, place.page))
     found, more = list_of(reply)
     began = place.began or int(now_of(reply).timestamp())
     seen = max([place.seen, *(created(each) for each in found)])
     page = text(found[-1], "id") if more and found else ""
     following = _with(place, began=began, seen=seen, page=page, step="lines" if page else "payouts")
-    return Page(tuple(line_of(each, order_names) for each in found), encoded(following), more=True)
+    return Page(lines_of(found, order_names), encoded(following), more=True)
 
 
-async def _payouts(api: Api, place: _Place) -> Page[SettlementLine]:
-    found, more = list_of(await api.send(calls.list_payouts(place.payouts_since, place.page)))
+async def _payouts(api: Api, place: _Place) -> Page[SettlementItem]:
+    reply = await api.send(calls.list_payouts(place.payouts_since, place.page))
+    found, more = list_of(reply)
     told = {id for id, _ in place.told}
     fresh = [each for each in found if _lines_known(each) and text(each, "id") not in told]
-    later = [created(each) for each in found if _lines_to_come(each)]
+    payouts = tuple(payout_of(each) for each in found)
+    now = at(place.began) or now_of(reply)
+    later = [
+        created(each)
+        for each, payout in zip(found, payouts, strict=True)
+        if _lines_to_come(each) or _may_change(payout, now)
+    ]
     page = text(found[-1], "id") if more and found else ""
     following = _with(
         place,
@@ -81,19 +92,21 @@ async def _payouts(api: Api, place: _Place) -> Page[SettlementLine]:
         waiting=tuple(text(each, "id") for each in reversed(fresh)) + place.waiting,
         told=place.told + tuple((text(each, "id"), created(each)) for each in fresh),
     )
-    return Page((), encoded(following), more=True) if page or following.waiting else _ended((), following)
+    if page or following.waiting:
+        return Page(payouts, encoded(following), more=True)
+    return _ended(payouts, following)
 
 
-async def _members(api: Api, place: _Place, order_names: Sequence[str]) -> Page[SettlementLine]:
+async def _members(api: Api, place: _Place, order_names: Sequence[str]) -> Page[SettlementItem]:
     payout, *others = place.waiting
     found, more = list_of(await api.send(calls.list_payout_transactions(payout, place.page)))
-    items = tuple(line_of(each, order_names, payout) for each in found)
+    items = lines_of(found, order_names, payout)
     page = text(found[-1], "id") if more and found else ""
     following = _with(place, page=page, waiting=place.waiting if page else tuple(others))
     return Page(items, encoded(following), more=True) if following.waiting else _ended(items, following)
 
 
-def _ended(items: tuple[SettlementLine, ...], place: _Place) -> Page[SettlementLine]:
+def _ended(items: tuple[SettlementItem, ...], place: _Place) -> Page[SettlementItem]:
     since = max(place.since, place.seen - OVERLAP_S)
     latest = max(place.payouts_since, place.payouts_seen)
     payouts_since = min(latest, place.payouts_open) if place.payouts_open else latest
@@ -114,6 +127,12 @@ def _lines_known(payout: Mapping[str, Any]) -> bool:
 def _lines_to_come(payout: Mapping[str, Any]) -> bool:
     waits = payout.get("automatic") is True and payout.get("reconciliation_status") == "in_progress"
     return waits and payout.get("status") not in _OVER
+
+
+def _may_change(payout: Payout, now: datetime) -> bool:
+    if payout.status is PayoutStatus.PENDING:
+        return True
+    return payout.status is PayoutStatus.PAID and now - payout.at < PAID_MAY_FAIL
 
 
 def _with(place: _Place, **changes: Any) -> _Place:
