@@ -18,11 +18,11 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from entrepot_sandbox.books import World
-from entrepot_sandbox.control import control_routes
+from entrepot_sandbox.control import control_routes, guarded_routes
 from entrepot_sandbox.faults import Counter, Faults, Level
 from entrepot_sandbox.goods import default_products
 from entrepot_sandbox.hooks import Deliverer
-from entrepot_sandbox.marketplace import Desk, Marketplace
+from entrepot_sandbox.marketplace import Controlled, Desk, Marketplace
 from entrepot_sandbox.replay import ReplayDemand, read_invoices, replay_products
 from entrepot_sandbox.shoppers import Demand, ModelDemand, Shoppers, default_shares
 from entrepot_sandbox.strategy import Strategy
@@ -44,6 +44,13 @@ class Config:
     faults: Level = Level.NONE
     replay: Path | None = None
     replay_lines: int = 100_000
+    services: tuple[str, ...] = ()
+    """What sells nothing but is spoken to as well: who sends orders, takes payments."""
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """All that is served: the channels, then the services."""
+        return tuple(dict.fromkeys((*self.channels, *self.services)))
 
 
 class Sandbox:
@@ -61,10 +68,10 @@ class Sandbox:
             products = replay_products(invoices, config.products, config.seed)
             self.world = World(products, seed=config.seed, time_scale=config.time_scale)
             demand = ReplayDemand(self.world, invoices, default_shares(config.channels))
-        self.faults = Faults(self.world, config.channels)
+        self.faults = Faults(self.world, config.served)
         self.faults.use(config.faults)
         self.deliverer = Deliverer(self.world, self.faults)
-        self.desks = {key: Desk(key, self.world, self.deliverer, f"{base_url}/{key}") for key in config.channels}
+        self.desks = {key: Desk(key, self.world, self.deliverer, f"{base_url}/{key}") for key in config.served}
         self.markets: dict[str, Marketplace] = {key: _create(key, desk) for key, desk in self.desks.items()}
         self.shoppers = Shoppers(self.world, self.markets, demand)
         self.strategy: Strategy | None = None
@@ -72,7 +79,13 @@ class Sandbox:
 
     def _app(self) -> ASGIApp:
         rooms = [Mount(f"/{key}", routes=list(market.routes())) for key, market in self.markets.items()]
-        inner = Starlette(routes=[Mount("/_sandbox", routes=control_routes(self)), *rooms])
+        # What one marketplace alone can do (a buyer pays, a bank refuses) is beside the control of all.
+        own = [
+            Mount(f"/_sandbox/{key}", routes=guarded_routes(market.control_routes()))
+            for key, market in self.markets.items()
+            if isinstance(market, Controlled)
+        ]
+        inner = Starlette(routes=[*own, Mount("/_sandbox", routes=control_routes(self)), *rooms])
         return Counter(inner, self.world, self.faults, self.markets)
 
     async def close(self) -> None:

@@ -53,8 +53,12 @@ class StripeSpec(OpenApi):
         assert call.headers["stripe-version"] == self._document["info"]["version"]
 
     def check_reply(self, call: Call, reply: Reply) -> None:
-        """Assert that the answer's body is what the document says, `expand` or not."""
-        super().check_reply(call, reply)
+        """Assert that the answer's body is what the document says, expanded or not; every refusal is an `error`."""
+        if reply.status >= 400:
+            self._operation(call)
+            self.check_object("error", msgspec.json.decode(reply.body))
+        else:
+            super().check_reply(call, reply)
 
     def check_object(self, name: str, value: Any) -> None:
         """Assert that a value is a schema's object."""

@@ -41,11 +41,6 @@ def retrieve_payment(payment_ref: str) -> Call:
     return _get("retrievePaymentIntent", f"/v1/payment_intents/{_part(payment_ref)}", _EXPAND_CHARGE)
 
 
-def list_payments(limit: int = PAGE) -> Call:
-    """The newest payment intents."""
-    return _list("listPaymentIntents", "/v1/payment_intents", limit)
-
-
 def search_payments(name: str, order_ref: str, page: str) -> Call:
     """Payment intents by a metadata value. Stripe's search lags a minute or so behind."""
     escaped = order_ref.replace("\\", "\\\\").replace("'", "\\'")
