@@ -25,7 +25,6 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same goods, shoppers and faults")
     parser.add_argument("--products", type=int, default=120, help="how many products (0 with a replay: all)")
     parser.add_argument("--channels", default=",".join(CHANNELS), help="which marketplaces, with commas")
-    parser.add_argument("--with", dest="services", default="", help="what sells nothing, with commas: stripe")
     parser.add_argument("--time-scale", type=float, default=1.0, help="how many times faster limits and delays go")
     parser.add_argument("--faults", choices=[level.value for level in Level], default="none")
     parser.add_argument("--replay", choices=("none", "uci"), default="none", help="replay real orders")
@@ -49,7 +48,6 @@ def config_of(told: argparse.Namespace) -> Config:
         seed=told.seed,
         products=told.products,
         channels=tuple(key.strip() for key in told.channels.split(",") if key.strip()),
-        services=tuple(key.strip() for key in told.services.split(",") if key.strip()),
         time_scale=told.time_scale,
         faults=Level(told.faults),
         replay=replay,
@@ -67,7 +65,7 @@ async def serve(config: Config, port: int) -> None:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
-        print(f"entrepot_sandbox ready at {sandbox.url} ({', '.join(config.served)})", flush=True)
+        print(f"entrepot_sandbox ready at {sandbox.url} ({', '.join(config.channels)})", flush=True)
         await ended.wait()
 
 

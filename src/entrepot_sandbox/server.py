@@ -28,6 +28,8 @@ from entrepot_sandbox.shoppers import Demand, ModelDemand, Shoppers, default_sha
 from entrepot_sandbox.strategy import Strategy
 
 CHANNELS = ("shopify", "square", "amazon")
+SERVICES = frozenset({"stripe"})
+"""What serves sellers and is served here when it is asked for: nobody shops there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,6 @@ class Config:
     faults: Level = Level.NONE
     replay: Path | None = None
     replay_lines: int = 100_000
-    services: tuple[str, ...] = ()
-    """What sells nothing but is spoken to as well: who sends orders, takes payments."""
-
-    @property
-    def served(self) -> tuple[str, ...]:
-        """All that is served: the channels, then the services."""
-        return tuple(dict.fromkeys((*self.channels, *self.services)))
 
 
 class Sandbox:
@@ -58,20 +53,21 @@ class Sandbox:
 
     def __init__(self, config: Config, base_url: str) -> None:
         self.config = config
+        shares = default_shares([key for key in config.channels if key not in SERVICES])
         if config.replay is None:
             self.world = World(
                 default_products(config.products, config.seed), seed=config.seed, time_scale=config.time_scale
             )
-            demand: Demand = ModelDemand(self.world, default_shares(config.channels))
+            demand: Demand = ModelDemand(self.world, shares)
         else:
             invoices = read_invoices(config.replay, config.replay_lines)
             products = replay_products(invoices, config.products, config.seed)
             self.world = World(products, seed=config.seed, time_scale=config.time_scale)
-            demand = ReplayDemand(self.world, invoices, default_shares(config.channels))
-        self.faults = Faults(self.world, config.served)
+            demand = ReplayDemand(self.world, invoices, shares)
+        self.faults = Faults(self.world, config.channels)
         self.faults.use(config.faults)
         self.deliverer = Deliverer(self.world, self.faults)
-        self.desks = {key: Desk(key, self.world, self.deliverer, f"{base_url}/{key}") for key in config.served}
+        self.desks = {key: Desk(key, self.world, self.deliverer, f"{base_url}/{key}") for key in config.channels}
         self.markets: dict[str, Marketplace] = {key: _create(key, desk) for key, desk in self.desks.items()}
         self.shoppers = Shoppers(self.world, self.markets, demand)
         self.strategy: Strategy | None = None

@@ -37,6 +37,7 @@ from entrepot.channels.contract import (
 )
 from entrepot.connectors.stripe import CONNECTOR, calls
 from entrepot_sandbox.faults import Level, Profile
+from entrepot_sandbox.journal import SaleLost
 from entrepot_sandbox.server import Config, Running, running
 
 
@@ -82,7 +83,7 @@ async def shop() -> AsyncIterator[Shop]:
 
 
 def opened(**config: Any) -> Any:
-    return _Opened(Config(seed=5, products=3, channels=("square",), services=("stripe",), **config))
+    return _Opened(Config(seed=5, products=3, channels=("square", "stripe"), **config))
 
 
 class _Opened:
@@ -397,6 +398,9 @@ async def test_the_control_says_what_is_wrong(shop: Shop) -> None:
 
 
 async def test_shoppers_do_not_come_to_stripe(shop: Shop) -> None:
-    assert set(shop.running.sandbox.config.channels) == {"square"}
     assert set(shop.running.sandbox.markets) == {"square", "stripe"}
     assert "stripe" not in shop.running.sandbox.world.shops
+    shop.running.sandbox.shoppers.start(30, 10_000)
+    await asyncio.sleep(0.5)
+    await shop.running.sandbox.shoppers.stop()
+    assert {lost.channel for lost in shop.running.sandbox.world.journal.of(SaleLost)} == {"square"}

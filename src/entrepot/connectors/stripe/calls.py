@@ -76,10 +76,9 @@ def create_refund(
     return _post("createRefund", "/v1/refunds", form, f"refund-{key}")
 
 
-def list_refunds(payment_ref: str | None, page: str = "", limit: int = PAGE) -> Call:
-    """The refunds of a payment (None: of any)."""
-    about = [] if payment_ref is None else [(_subject(payment_ref), payment_ref)]
-    return _list("listRefunds", "/v1/refunds", limit, about, page)
+def list_refunds(payment_ref: str, page: str = "") -> Call:
+    """The refunds of a payment."""
+    return _list("listRefunds", "/v1/refunds", PAGE, [(_subject(payment_ref), payment_ref)], page)
 
 
 def list_disputes(since: int, page: str, limit: int = PAGE) -> Call:
@@ -110,9 +109,9 @@ def list_payouts(since: int, page: str, limit: int = PAGE) -> Call:
 # ---- webhook endpoints ---------------------------------------------------------------------------------
 
 
-def list_endpoints(page: str = "", limit: int = PAGE) -> Call:
+def list_endpoints(page: str = "") -> Call:
     """The account's webhook endpoints."""
-    return _list("listWebhookEndpoints", "/v1/webhook_endpoints", limit, (), page)
+    return _list("listWebhookEndpoints", "/v1/webhook_endpoints", PAGE, (), page)
 
 
 def create_endpoint(url: str, key: str) -> Call:
