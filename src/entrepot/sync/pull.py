@@ -63,6 +63,7 @@ async def pull_step(context: SyncContext, key: LaneKey) -> float | None:
             if not able:  # A fulfiller brings no orders: what was asked for on all connections is over here.
                 if asked is not None:
                     await progress.end_run(tx, asked, "done", context.clock(), counts=counts(orders.Ingested()))
+                await progress.pull_started(tx, connection.id, context.clock())  # Else it is due every second.
                 return None
         wait = next_pull_s(state, connection.sync_interval_s, context.settings.pull_spacing_s, context.clock())
         if wait > 0 and asked is None:
