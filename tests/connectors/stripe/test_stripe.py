@@ -34,6 +34,7 @@ from entrepot.channels.contract import (
     Capability,
     ConnectorError,
     CredentialsRejected,
+    DisputeStatus,
     OutcomeUnknown,
     RateLimited,
     RequestRejected,
@@ -275,7 +276,8 @@ def test_one_signature_of_several_is_enough_while_a_secret_is_rolled() -> None:
     # The test scheme must not pass for the real one, nor a signature for another time.
     assert not CONNECTOR.verify_webhook(body, {"stripe-signature": f"t=1795175999,v0={ours}"}, URL, SECRET)
     assert not CONNECTOR.verify_webhook(body, {"stripe-signature": f"t=1795176000,v1={ours}"}, URL, SECRET)
-    assert not CONNECTOR.verify_webhook(body, {"stripe-signature": f"t=1,t=1795175999,v1={ours}"}, URL, SECRET)
+    for times in ("t=1,t=1795175999", "t=1795175999,t=1"):
+        assert not CONNECTOR.verify_webhook(body, {"stripe-signature": f"{times},v1={ours}"}, URL, SECRET)
 
 
 def test_the_time_of_the_signature_is_read() -> None:
@@ -289,6 +291,23 @@ def test_the_time_of_the_signature_is_read() -> None:
 @pytest.mark.parametrize("status", ["requires_confirmation", "processing", "canceled"])
 def test_every_state_of_a_payment_is_known(status: str) -> None:
     assert payment_of(intent(status=status), NAMES).channel_status == status
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "inquiry"),
+    [
+        ("warning_needs_response", DisputeStatus.NEEDS_RESPONSE, True),
+        ("warning_under_review", DisputeStatus.UNDER_REVIEW, True),
+        ("warning_closed", DisputeStatus.CLOSED, True),
+        ("needs_response", DisputeStatus.NEEDS_RESPONSE, False),
+        ("under_review", DisputeStatus.UNDER_REVIEW, False),
+        ("won", DisputeStatus.WON, False),
+        ("lost", DisputeStatus.LOST, False),
+    ],
+)
+def test_every_state_of_a_dispute_is_known(word: str, status: DisputeStatus, inquiry: bool) -> None:
+    found = dispute_of(dispute("dp_1", status=word))
+    assert (found.status, found.inquiry) == (status, inquiry)
 
 
 def test_a_state_that_is_not_known_is_not_guessed() -> None:

@@ -266,6 +266,26 @@ async def test_lines_come_first_and_again_with_their_payout() -> None:
     assert [type(each) for each in (await pulled(quiet, after.cursor))[0]] == [Payout, Payout]
 
 
+async def test_many_payouts_are_read_page_by_page_and_the_cursor_stays_short() -> None:
+    first = [payout(f"po_{n}", T0 - n * DAY) for n in range(100)]
+    second = [payout(f"po_{n}", T0 - n * DAY) for n in range(100, 130)]
+    answers: list[Answer] = [listed(), listed(*first, more=True)]
+    answers += [listed(line(f"txn_{n}", 100)) for n in reversed(range(100))]
+    answers += [listed(*second), *(listed(line(f"txn_{n}", 100)) for n in reversed(range(100, 130)))]
+    api, found, cursor, longest = scripted(answers), list[Any](), None, 0
+    while True:
+        page = await CONNECTOR.pull_settlements(api, cursor)
+        found, cursor = [*found, *page.items], page.cursor
+        longest = max(longest, len(cursor or ""))
+        if not page.more:
+            break
+    assert api.unused == 0
+    members = {each.external_id[4:]: each.payout_id[3:] for each in found if not isinstance(each, Payout)}
+    assert members == {str(n): str(n) for n in range(130)}
+    assert longest < 4_000
+    assert len(cursor or "") < 1_500
+
+
 async def test_payouts_without_certain_lines_are_not_asked_for() -> None:
     by_hand = payout("po_1", automatic=False, reconciliation_status="not_applicable")
     failed = payout("po_2", reconciliation_status="in_progress", status="failed")
@@ -411,6 +431,12 @@ async def test_doubles_and_endpoints_of_unknown_secret_go() -> None:
     await CONNECTOR.subscribe_webhooks(api, HOOK)
     assert [call.path.rsplit("/", 1)[1] for call in api.calls[1:]] == ["we_3", "we_2", "we_4"]
     assert {call.method for call in api.calls[1:]} == {"DELETE"}
+
+
+async def test_an_endpoint_of_another_version_is_made_anew() -> None:
+    aged = endpoint("we_4", NOW - 2 * DAY, api_version="2020-08-27")
+    api = scripted([listed(aged), reply({}), reply(endpoint("we_5", NOW, secret="whsec_5"))])
+    assert await CONNECTOR.subscribe_webhooks(api, HOOK) == {"webhook_secret": "whsec_5"}
 
 
 async def test_unsubscribing_removes_all_of_our_address() -> None:

@@ -18,10 +18,11 @@ from entrepot.connectors.stripe import calls
 from entrepot.connectors.stripe.lines import lines_of
 from entrepot.connectors.stripe.mapping import payout_of
 from entrepot.connectors.stripe.paging import OVERLAP_S, SETTLE, created, decoded, encoded, now_of
-from entrepot.connectors.stripe.reading import at, list_of, text
+from entrepot.connectors.stripe.reading import at, list_of, moment, text
 
 PAID_MAY_FAIL = timedelta(days=10)
 """How long a payout that was paid is looked at again: a bank may send it back within five business days."""
+TOLD_FOR = timedelta(days=30)
 _OVER = frozenset({"failed", "canceled"})
 
 
@@ -40,6 +41,8 @@ class _Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payouts_open: int = 0
     """The oldest payout seen that can still change or whose lines are not known yet; 0 where there is none."""
     payouts_seen: int = 0
+    payouts_page: str = ""
+    """The payout after which the list goes on, once the lines of those before are read."""
     waiting: tuple[str, ...] = ()
     """Payouts whose lines are to be read in this pull; the first is being read."""
     told: tuple[tuple[str, int], ...] = ()
@@ -70,7 +73,7 @@ async def _lines(api: Api, place: _Place, order_names: Sequence[str]) -> Page[Se
 
 
 async def _payouts(api: Api, place: _Place) -> Page[SettlementItem]:
-    reply = await api.send(calls.list_payouts(place.payouts_since, place.page))
+    reply = await api.send(calls.list_payouts(place.payouts_since, place.payouts_page))
     found, more = list_of(reply)
     told = {id for id, _ in place.told}
     fresh = [each for each in found if _lines_known(each) and text(each, "id") not in told]
@@ -84,13 +87,15 @@ async def _payouts(api: Api, place: _Place) -> Page[SettlementItem]:
     page = text(found[-1], "id") if more and found else ""
     following = _with(
         place,
-        page=page,
-        step="payouts" if page else "members",
+        payouts_page=page,
+        step="members" if fresh else "payouts",
         payouts_seen=max([place.payouts_seen, *(created(each) for each in found)]),
         payouts_open=min([*later, *([place.payouts_open] if place.payouts_open else [])], default=0),
         # The oldest first: what is told of a payout does not wait for the latest.
-        waiting=tuple(text(each, "id") for each in reversed(fresh)) + place.waiting,
-        told=place.told + tuple((text(each, "id"), created(each)) for each in fresh),
+        waiting=tuple(text(each, "id") for each in reversed(fresh)),
+        # Those of long ago are not seen again, or if they are, are told again: that is harmless, and the cursor stays short.
+        told=place.told
+        + tuple((text(each, "id"), created(each)) for each in fresh if now - moment(each, "created") < TOLD_FOR),
     )
     if page or following.waiting:
         return Page(payouts, encoded(following), more=True)
@@ -103,7 +108,11 @@ async def _members(api: Api, place: _Place, order_names: Sequence[str]) -> Page[
     items = lines_of(found, order_names, payout)
     page = text(found[-1], "id") if more and found else ""
     following = _with(place, page=page, waiting=place.waiting if page else tuple(others))
-    return Page(items, encoded(following), more=True) if following.waiting else _ended(items, following)
+    if following.waiting:
+        return Page(items, encoded(following), more=True)
+    if following.payouts_page:
+        return Page(items, encoded(_with(following, step="payouts")), more=True)
+    return _ended(items, following)
 
 
 def _ended(items: tuple[SettlementItem, ...], place: _Place) -> Page[SettlementItem]:
