@@ -87,6 +87,7 @@ from entrepot.channels.contract.orders import (
     FulfilmentLine,
 )
 from entrepot.channels.contract.paging import Page
+from entrepot.channels.contract.payment_events import PaymentEvent
 from entrepot.channels.contract.payment_methods import (
     DatesWebhooks,
     HandlesPayments,
@@ -179,6 +180,7 @@ __all__ = [
     "Page",
     "Payload",
     "Payment",
+    "PaymentEvent",
     "PaymentStatus",
     "Payout",
     "PayoutStatus",

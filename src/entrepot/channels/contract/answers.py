@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from entrepot.channels.contract.orders import ChannelOrder
-from entrepot.channels.contract.payments import Dispute, Payment, Refund
 from entrepot.channels.contract.quantities import ReportedQuantity
-from entrepot.channels.contract.settlements import Payout
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +16,7 @@ class WebhookEvent:
 
     `order` where the body is the whole order; `order_ids` where it only names orders to fetch; `quantities` where it
     reports stock levels. `product_ids`: products that were changed or deleted on the channel; `listings_changed`: some
-    were, and the channel does not say which. `payments`, `refunds`, `disputes`, `payouts` are as they were at
-    `happened_at`, by the channel's clock: deliveries come in any order.
+    were, and the channel does not say which.
     """
 
     event_id: str
@@ -29,11 +26,6 @@ class WebhookEvent:
     quantities: tuple[ReportedQuantity, ...] = ()
     product_ids: tuple[str, ...] = ()
     listings_changed: bool = False
-    payments: tuple[Payment, ...] = ()
-    refunds: tuple[Refund, ...] = ()
-    disputes: tuple[Dispute, ...] = ()
-    payouts: tuple[Payout, ...] = ()
-    happened_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,12 @@ from entrepot.channels.contract import (
     Manifest,
     Page,
     Payment,
+    PaymentEvent,
     Refund,
     RefundRequest,
     RefundResult,
     Reply,
     SettlementItem,
-    WebhookEvent,
 )
 from entrepot.connectors.stripe import calls, checking, paging, payments, refunds, settlements, webhooks
 from entrepot.connectors.stripe.errors import error_of
@@ -105,7 +105,7 @@ class StripeConnector:
         """Return (event id, topic)."""
         return webhooks.event_id_of(body)
 
-    def parse_webhook(self, body: bytes, headers: Mapping[str, str]) -> WebhookEvent:
+    def parse_webhook(self, body: bytes, headers: Mapping[str, str]) -> PaymentEvent:
         """Return the event; the order's name only where it stands under a usual name of metadata."""
         return webhooks.event_of(body, order_names({}))
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from entrepot.channels.contract import Api, Payload, RequestRejected, UnexpectedAnswer, WebhookEvent
+from entrepot.channels.contract import Api, Payload, PaymentEvent, RequestRejected, UnexpectedAnswer
 from entrepot.channels.replies import json_of_bytes
 from entrepot.connectors.stripe import calls
 from entrepot.connectors.stripe.manifest import API_VERSION, TOPICS
@@ -52,18 +52,18 @@ def event_id_of(body: bytes) -> tuple[str, str]:
     return text(event, "id"), text(event, "type")
 
 
-def event_of(body: bytes, order_names: Sequence[str]) -> WebhookEvent:
+def event_of(body: bytes, order_names: Sequence[str]) -> PaymentEvent:
     """Return the event with what its object was at that moment. Of objects that do not concern us it has nothing."""
     event = _event(body)
     id, topic, happened_at = text(event, "id"), text(event, "type"), moment(event, "created")
     data = inner(event, "data")
     thing = inner(data, "object")
     if topic not in TOPICS and not topic.startswith("charge."):
-        return WebhookEvent(id, topic, happened_at=happened_at)
+        return PaymentEvent(id, topic, happened_at=happened_at)
     kind = optional_text(thing, "object")
     if kind not in ("payment_intent", "charge", "refund", "dispute", "payout"):
         raise UnexpectedAnswer(f"Stripe's event {topic} holds no object that belongs there")
-    return WebhookEvent(
+    return PaymentEvent(
         id,
         topic,
         payments=(payment_of(thing, order_names),) if kind in ("payment_intent", "charge") else (),
