@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given, strategies
-from tests.connectors.contract_suite import SECRET, URL, ConnectorContract
+from tests.connectors.contract_suite import URL, ConnectorContract
 from tests.connectors.scripted import Answer, reply
 from tests.connectors.specs import published_payloads
 from tests.connectors.stripe.given import (
@@ -48,6 +48,7 @@ from entrepot.connectors.stripe.mapping import dispute_of, payment_of, payout_of
 from entrepot.connectors.stripe.money import THREE_DECIMAL, WHOLE_IN_HUNDREDTHS, ZERO_DECIMAL, from_minor, to_minor
 from entrepot.connectors.stripe.webhooks import signature_of
 
+SECRET = "whsec_ours_4711"
 NAMES = ("order_id",)
 MISSING = refusal("resource_missing", 404, "No such payment_intent: 'pi_entrepot_connection_test'")
 

@@ -404,3 +404,9 @@ async def test_shoppers_do_not_come_to_stripe(shop: Shop) -> None:
     await asyncio.sleep(0.5)
     await shop.running.sandbox.shoppers.stop()
     assert {lost.channel for lost in shop.running.sandbox.world.journal.of(SaleLost)} == {"square"}
+
+
+async def test_where_there_is_no_shop_nobody_can_be_sent_shopping() -> None:
+    async with running(Config(products=1, channels=("stripe",))) as serving:
+        with pytest.raises(ValueError, match="no channel"):
+            serving.sandbox.shoppers.start(1, 1)
