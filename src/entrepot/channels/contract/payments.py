@@ -23,6 +23,7 @@ class PaymentStatus(StrEnum):
     PAID = "paid"
     CANCELLED = "cancelled"
     FAILED = "failed"
+    """The last try to pay failed; the buyer may try again, so PAID may follow."""
 
 
 @dataclass(frozen=True, slots=True)
