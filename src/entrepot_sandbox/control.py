@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -79,6 +79,11 @@ def control_routes(sandbox: Sandbox) -> list[BaseRoute]:
         ("GET", "/journal", room.journal),
     ]
     return [Route(path, guarded(handler), methods=[method]) for method, path, handler in table]
+
+
+def guarded_routes(routes: Sequence[Route]) -> list[BaseRoute]:
+    """Return the routes of a marketplace's own control, open to this machine only."""
+    return [Route(route.path, guarded(route.endpoint), methods=sorted(route.methods or ())) for route in routes]
 
 
 class _Room:

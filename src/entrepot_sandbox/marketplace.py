@@ -33,11 +33,11 @@ import random
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from entrepot_sandbox.books import Order, Sale, World
 from entrepot_sandbox.limits import Bucket
@@ -111,6 +111,14 @@ class Marketplace(Protocol):
 
     def edit_listing(self, edit: Edit) -> bool:
         """Change a product as a person would in the channel's own admin, tell subscribers; False: no such SKU."""
+
+
+@runtime_checkable
+class Controlled(Protocol):
+    """A marketplace with a control interface of its own, at `/_sandbox/<key>`."""
+
+    def control_routes(self) -> Sequence[Route]:
+        """Return its routes; they are guarded as those of the sandbox are."""
 
 
 @dataclass(slots=True)

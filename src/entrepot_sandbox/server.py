@@ -18,11 +18,11 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from entrepot_sandbox.books import World
-from entrepot_sandbox.control import control_routes
+from entrepot_sandbox.control import control_routes, guarded_routes
 from entrepot_sandbox.faults import Counter, Faults, Level
 from entrepot_sandbox.goods import default_products
 from entrepot_sandbox.hooks import Deliverer
-from entrepot_sandbox.marketplace import Desk, Marketplace
+from entrepot_sandbox.marketplace import Controlled, Desk, Marketplace
 from entrepot_sandbox.replay import ReplayDemand, read_invoices, replay_products
 from entrepot_sandbox.shoppers import Demand, ModelDemand, Shoppers, default_shares
 from entrepot_sandbox.strategy import Strategy
@@ -72,7 +72,13 @@ class Sandbox:
 
     def _app(self) -> ASGIApp:
         rooms = [Mount(f"/{key}", routes=list(market.routes())) for key, market in self.markets.items()]
-        inner = Starlette(routes=[Mount("/_sandbox", routes=control_routes(self)), *rooms])
+        # What one marketplace alone can do (a buyer pays, a bank refuses) is beside the control of all.
+        own = [
+            Mount(f"/_sandbox/{key}", routes=guarded_routes(market.control_routes()))
+            for key, market in self.markets.items()
+            if isinstance(market, Controlled)
+        ]
+        inner = Starlette(routes=[*own, Mount("/_sandbox", routes=control_routes(self)), *rooms])
         return Counter(inner, self.world, self.faults, self.markets)
 
     async def close(self) -> None:

@@ -126,7 +126,9 @@ def _changed(before: Connection, connector: Connector, changes: ConnectionChange
         priority=before.priority if changes.priority is None else changes.priority,
         buffer=before.buffer if changes.buffer is None else changes.buffer,
         share=None if changes.clear_share else before.share if changes.share is None else changes.share,
-        fulfilment_only=before.fulfilment_only if changes.fulfilment_only is None else changes.fulfilment_only,
+        # Where nothing is sold there is no stock to be given, whatever a form says.
+        fulfilment_only=not connector.manifest.sells
+        or (before.fulfilment_only if changes.fulfilment_only is None else changes.fulfilment_only),
         sync_interval_s=before.sync_interval_s if changes.sync_interval_s is None else changes.sync_interval_s,
     )
     if not 0 <= after.priority <= PRIORITY_MAX:

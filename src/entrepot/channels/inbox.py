@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from entrepot.channels import inbox_store, metrics, rules, store
-from entrepot.channels.contract import HandlesWebhooks, UnexpectedAnswer
+from entrepot.channels.contract import DatesWebhooks, HandlesWebhooks, UnexpectedAnswer
 from entrepot.channels.contracts import FindConnector
 from entrepot.channels.inbox_store import Delivery
 from entrepot.channels.signals import Signals
@@ -64,6 +64,16 @@ class _Route:
     channel: str
     connector: HandlesWebhooks
     secret: str = field(repr=False)
+    dates: DatesWebhooks | None = None
+    """The connector, where deliveries are signed with their time."""
+    age_max_s: float | None = None
+
+    def is_fresh(self, headers: Mapping[str, str], now: datetime) -> bool:
+        """Return whether a verified delivery was signed lately; one that is old may be somebody's who recorded it."""
+        if self.dates is None or self.age_max_s is None:
+            return True
+        at = self.dates.webhook_signed_at(headers)
+        return at is not None and abs((now - at).total_seconds()) <= self.age_max_s
 
 
 _Waiting = tuple[Delivery, asyncio.Future[None]]
@@ -107,7 +117,7 @@ class Inbox:
             signals.on(store.CONNECTION_CHANGED, self._connection_changed)
 
     async def webhook_endpoint(self, request: Request) -> Response:
-        """`POST /webhooks/{connection_id}`: 200 once stored (a repeated event too), 401 for a wrong signature."""
+        """`POST /webhooks/{connection_id}`: 200 once stored (a repeated event too), 401 for a wrong or an old signature."""
         try:
             id = UUID(str(request.path_params["connection_id"]))
         except ValueError:
@@ -139,6 +149,8 @@ class Inbox:
         url = self._public_url().rstrip("/") + request.scope["path"]
         if not route.secret or not route.connector.verify_webhook(body, headers, url, route.secret):
             return _answer(route.channel, "wrong_signature", 401)
+        if not route.is_fresh(headers, self._clock()):
+            return _answer(route.channel, "old_signature", 401)
         try:
             event_id, topic = route.connector.webhook_event_id(body, headers)
         except UnexpectedAnswer:
@@ -252,7 +264,8 @@ class Inbox:
             return None
         secrets = self._vault.open(organisation_id, id, credentials.sealed)
         secret = rules.webhook_secret(manifest, secrets)
-        return _Route(organisation_id, row["channel"], connector, secret)
+        dates = connector if isinstance(connector, DatesWebhooks) else None
+        return _Route(organisation_id, row["channel"], connector, secret, dates, manifest.webhook_age_max_s)
 
     async def _connection_of(self, channel: str, request: Request) -> UUID | None:
         try:

@@ -13,6 +13,7 @@ MODULE_OF: Mapping[str, str] = {
     "amazon": "entrepot.connectors.amazon",
     "shopify": "entrepot.connectors.shopify",
     "square": "entrepot.connectors.square",
+    "stripe": "entrepot.connectors.stripe",
 }
 """Channel key -> module whose `CONNECTOR` speaks it."""
 

@@ -29,11 +29,9 @@ from entrepot.sync.comparisons import Checked
 from entrepot.sync.context import SyncContext
 from entrepot.sync.fields import theirs
 from entrepot.sync.rules import gap_is_drift
+from entrepot.sync.unlisted import DRIFT, LISTINGS, nothing_listed
 
 log = structlog.get_logger(__name__)
-
-LISTINGS = "listings"
-DRIFT = "drift"
 
 
 async def check_step(context: SyncContext, key: LaneKey) -> float | None:
@@ -128,7 +126,7 @@ async def listings_step(context: SyncContext, key: LaneKey) -> float | None:
 
     async def work(connection: Connection, api: Api, connector: PullsListings) -> float | None:
         if Capability.PULL_LISTINGS not in context.find_connector(connection.channel).manifest.capabilities:
-            return None
+            return await nothing_listed(context, connection, api)
         async with context.database.transaction(key.organisation_id) as tx:
             state = await progress.get_progress(tx, connection.id)
             asked = await progress.waiting_run(tx, connection.id, LISTINGS) or await progress.waiting_run(

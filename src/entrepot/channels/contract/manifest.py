@@ -30,6 +30,11 @@ class Capability(StrEnum):
     PREVIEW_LISTINGS = "preview_listings"
     READ_LISTINGS = "read_listings"
     READ_LISTING_RULES = "read_listing_rules"
+    PULL_SETTLEMENTS = "pull_settlements"
+    REFUND = "refund"
+    PAYMENTS = "payments"
+    DISPUTES = "disputes"
+    DATED_WEBHOOKS = "dated_webhooks"
 
 
 class QuantitySemantics(StrEnum):
@@ -121,6 +126,8 @@ class Manifest:
     """The credential that signs deliveries (entered, or learned by `subscribe_webhooks`)."""
     webhook_account: tuple[str, str] | None = None
     """(header, setting): a delivery that names no connection belongs to the one whose setting the header carries."""
+    webhook_age_max_s: float | None = None
+    """With DATED_WEBHOOKS: a delivery that was signed longer ago, or so far ahead, is refused."""
     cancel_restocks: bool = False
     """Whether the channel itself puts cancelled units back into its listing (as it usually does)."""
     listing_rules: tuple[ListingRules, ...] = ()
@@ -136,5 +143,7 @@ class Manifest:
     """Whether a price is written only where the channel still shows `from_price`."""
     listing_version_compared: bool = False
     """Whether a draft is written only where the channel still has `expected_version`."""
+    sells: bool = True
+    """Whether goods are offered there. Where not (a fulfiller), a new connection only fulfils: no stock is given to it."""
     source_priority: int = 50
     """How far its values go before those of others where both were changed (the hub has 100); a person may change the policy."""
