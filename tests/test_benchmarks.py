@@ -45,7 +45,7 @@ def test_imports_are_measured(server_url: str) -> None:
         env={**os.environ, "DATABASE_URL": server_url},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["import_rows_s"] > 0

@@ -68,7 +68,14 @@ def running(data_dir: Path, port: int, log: Path) -> Iterator[tuple[subprocess.P
     """A hub that has said where it is, and what it said so far; killed if it is still there at the end."""
     with (
         log.open("wb") as out,
-        subprocess.Popen(argv_of(data_dir, port), env=environment(), stdout=out, stderr=out) as hub,
+        # Who runs the tests in the background may have Ctrl C ignored, which children inherit.
+        subprocess.Popen(
+            argv_of(data_dir, port),
+            env=environment(),
+            stdout=out,
+            stderr=out,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ) as hub,
     ):
         try:
             deadline_s = time.monotonic() + START_MAX_S

@@ -156,7 +156,10 @@ async def list_movements(
     if chosen.location_id is not None:
         where.append(f"m.location_id = {arg(chosen.location_id)}")
     most = arg(limit + 1)
-    if chosen.variant_id is not None:
+    claims_too = chosen.kind in (*CLAIM_KINDS, "claims", "all")
+    if chosen.variant_id is not None and not claims_too:
+        where.append(f"m.variant_id = {arg(chosen.variant_id)}")
+    if chosen.variant_id is not None and claims_too:
         # One short walk along the index per location, instead of sorting all that ever happened to the variant.
         own = " and ".join((*where, f"m.variant_id = {arg(chosen.variant_id)}", "m.location_id = l.id"))
         source = f"""from location l

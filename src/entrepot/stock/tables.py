@@ -72,7 +72,7 @@ sa.Index(
     stock_movement.c.location_id,
     stock_movement.c.id,
 )
-# Claims come by the thousand and goods move seldom: these two serve the list of movements and cost claims nothing.
+# Claims come by the thousand and goods move seldom: these serve the list of movements and cost claims nothing.
 GOODS = sa.text("kind not in ('hold', 'release', 'reserve')")
 sa.Index(
     "ix_stock_movement_goods_kind",
@@ -85,6 +85,13 @@ sa.Index(
     "ix_stock_movement_goods_location",
     stock_movement.c.organisation_id,
     stock_movement.c.location_id,
+    stock_movement.c.id,
+    postgresql_where=GOODS,
+)
+sa.Index(
+    "ix_stock_movement_goods_variant",
+    stock_movement.c.organisation_id,
+    stock_movement.c.variant_id,
     stock_movement.c.id,
     postgresql_where=GOODS,
 )
