@@ -286,9 +286,14 @@ def connection_defaults(settings: Settings, channel: str) -> ConnectionDefaults:
     return ConnectionDefaults(
         sync_interval_s=max(1, round(platform.sync_frequency_s or settings.sync.poll_interval_s)),
         share=None if share is None else Decimal(str(share)).quantize(Decimal("0.0001")),
-        fulfilment_only=platform.fulfillment_only,
+        fulfilment_only=platform.fulfillment_only or not _sells(channel),
         priority=0 if platform.primary else 50 if platform.priority is None else platform.priority,
     )
+
+
+def _sells(channel: str) -> bool:
+    """Return whether goods are offered on the channel; one that is not known here does."""
+    return channel not in registry.MODULE_OF or registry.connector_of(channel).manifest.sells
 
 
 def sync_settings(settings: Settings) -> sync.SyncSettings:

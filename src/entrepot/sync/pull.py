@@ -56,11 +56,14 @@ async def pull_step(context: SyncContext, key: LaneKey) -> float | None:
     """Pull a connection's orders if it is time; return seconds until the next time."""
 
     async def work(connection: Connection, api: Api, connector: PullsOrders) -> float | None:
-        if Capability.PULL_ORDERS not in context.find_connector(connection.channel).manifest.capabilities:
-            return None
+        able = Capability.PULL_ORDERS in context.find_connector(connection.channel).manifest.capabilities
         async with context.database.transaction(key.organisation_id) as tx:
             state = await progress.get_progress(tx, connection.id)
             asked = await progress.waiting_run(tx, connection.id, ORDERS)
+            if not able:  # A fulfiller brings no orders: what was asked for on all connections is over here.
+                if asked is not None:
+                    await progress.end_run(tx, asked, "done", context.clock(), counts=counts(orders.Ingested()))
+                return None
         wait = next_pull_s(state, connection.sync_interval_s, context.settings.pull_spacing_s, context.clock())
         if wait > 0 and asked is None:
             return min(wait, 60.0)

@@ -12,6 +12,7 @@ from entrepot.channels.contract.errors import ConnectorError
 from entrepot.channels.contract.listing_results import ListingReceipt, ListingResult, PriceReceipt, PriceResult
 from entrepot.channels.contract.listing_rules import ListingRules
 from entrepot.channels.contract.listings import ChannelListing, ListingRef
+from entrepot.channels.contract.making_methods import EstimatesMaking, MakesOrders, ReadsAvailability
 from entrepot.channels.contract.manifest import Capability, Manifest
 from entrepot.channels.contract.orders import ChannelOrder, Fulfilment
 from entrepot.channels.contract.paging import Page
@@ -212,4 +213,7 @@ PROTOCOL_OF: Mapping[Capability, type] = {
     Capability.PREVIEW_LISTINGS: PreviewsListings,
     Capability.READ_LISTINGS: ReadsListings,
     Capability.READ_LISTING_RULES: ReadsListingRules,
+    Capability.MAKE_ORDERS: MakesOrders,
+    Capability.ESTIMATE_MAKING: EstimatesMaking,
+    Capability.READ_AVAILABILITY: ReadsAvailability,
 }
