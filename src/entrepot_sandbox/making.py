@@ -51,8 +51,8 @@ class Maker(Protocol):
 def figures(events: Iterable[Event], makers: Sequence[str]) -> dict[str, object]:
     """Return by maker how many orders were submitted and shipped, and how many of them were ordered twice.
 
-    An order is a double if something in it, by the seller's own id, is in an earlier order that is still to be made or was. Orders
-    whose lines have no ids of the seller are told apart by their external ids.
+    An order is a double if something in it, by the seller's own id, is also in an earlier order that was made or is to
+    be. Orders whose lines have no ids of the seller are told apart by their external ids.
     """
     journal = tuple(events)
     found: dict[str, object] = {}

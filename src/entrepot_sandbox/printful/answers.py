@@ -64,8 +64,10 @@ def result(content: Any, **more: Any) -> Response:
     return respond({"code": 200, "result": content, "extra": [], **more})
 
 
-def paged(request: Request, things: Sequence[Any], *, usual: int = 20, old: bool = False) -> Response:
-    """Return the page of a list that the query asks for."""
+def paged(
+    request: Request, things: Sequence[Any], *, usual: int = 20, old: bool = False, counted: bool = True
+) -> Response:
+    """Return the page of a list that the query asks for; `counted`: the answer says how many there are."""
     limit = _whole(request, "limit", usual, 1, 100)
     offset = _whole(request, "offset", 0, 0, 10**9)
     paging = {"total": len(things), "offset": offset, "limit": limit}
@@ -76,7 +78,7 @@ def paged(request: Request, things: Sequence[Any], *, usual: int = 20, old: bool
     links = {"self": {"href": f"{here}?limit={limit}&offset={offset}"}}
     if offset + limit < len(things):
         links["next"] = {"href": f"{here}?limit={limit}&offset={offset + limit}"}
-    return data(part, paging=paging, _links=links)
+    return data(part, paging=paging, _links=links) if counted else data(part, _links=links)
 
 
 def _whole(request: Request, name: str, usual: int, least: int, most: int) -> int:

@@ -127,7 +127,7 @@ class Orders:
     async def list_items(self, request: Request) -> Response:
         """Return an order's items with their designs."""
         order = self.find(request.path_params["order_id"])
-        return paged(request, [self._shower.item(each) for each in order.items])
+        return paged(request, [self._shower.item(each) for each in order.items], counted=False)
 
     async def list_shipments(self, request: Request) -> Response:
         """Return an order's parcels."""

@@ -66,6 +66,8 @@ _SHIPMENTS: Mapping[str, ShipmentStatus] = {
     "outstock": ShipmentStatus.OUT_OF_STOCK,
 }
 
+_LEFT = frozenset({ShipmentStatus.SENT, ShipmentStatus.DELIVERED, ShipmentStatus.RETURNED})
+
 
 def status_of(word: str) -> MakingStatus:
     """Return what Printful's word for a status means. Raises UnexpectedAnswer: a new word must not be guessed."""
@@ -211,8 +213,8 @@ def _shipment_line(payload: Payload) -> ShipmentLine:
 
 
 def lacks_tracking(shipment: MadeShipment) -> bool:
-    """Return whether a parcel is on its way and its number is not told."""
-    return shipment.status in (ShipmentStatus.SENT, ShipmentStatus.DELIVERED) and not shipment.tracking_number
+    """Return whether a parcel left and its number is not told."""
+    return shipment.status in _LEFT and not shipment.tracking_number
 
 
 def with_tracking(shipment: MadeShipment, old_shipments: Sequence[Mapping[str, Any]]) -> MadeShipment:
