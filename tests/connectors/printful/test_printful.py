@@ -333,6 +333,13 @@ async def test_a_confirmation_that_did_not_come_through() -> None:
         scripted(told(), refusal(400, "No payment method."), told()), MakingConfirmation("order-1")
     )
     assert (refused.outcome, refused.detail) == (REFUSED, "No payment method.")
+    busy = await CONNECTOR.confirm_making(
+        scripted(told(), refusal(409, "It is being updated."), told()), MakingConfirmation("order-1")
+    )
+    assert busy.outcome is MakingOutcome.NOT_YET
+    for answer in (refusal(409, "Only a draft can be confirmed."), refusal(400, "No.")):
+        unseen = await CONNECTOR.confirm_making(scripted(told(), answer, DOWN), MakingConfirmation("order-1"))
+        assert unseen.outcome is UNKNOWN
     items = reply({"data": []})
     failed = await CONNECTOR.confirm_making(
         scripted(told(), told("pending"), told("failed"), items), MakingConfirmation("order-1")
@@ -365,6 +372,7 @@ async def test_cancelling_is_judged_by_what_is_there_afterwards() -> None:
     for answer in (reply({"code": 200}), LOST, DOWN, refusal(400, "It is canceled.")):
         assert (await cancelled(told("pending"), answer, told("canceled"))).outcome is DONE
     assert (await cancelled(told(), LOST, told())).outcome is UNKNOWN
+    assert (await cancelled(told(), refusal(400, "It is canceled."), DOWN)).outcome is UNKNOWN
     late = await cancelled(told("pending"), refusal(400, "In production."), told("inprocess"))
     assert late.outcome is MakingOutcome.TOO_LATE
     assert "In production." in late.detail

@@ -253,6 +253,14 @@ class ShipmentLine:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackingEvent:
+    """What the carrier told of a parcel, in its own words."""
+
+    at: datetime
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class MadeShipment:
     """A parcel of the maker. `replaces`: sent again for one that went wrong. `delivery`: the carrier's news in the
     maker's own word. `lines` is empty where this reading does not tell them."""
@@ -274,6 +282,7 @@ class MadeShipment:
     replaces: bool = False
     delivery: str = ""
     lines: tuple[ShipmentLine, ...] = ()
+    events: tuple[TrackingEvent, ...] = ()
 
 
 # ---- estimates and availability ----------------------------------------------------------------------------------

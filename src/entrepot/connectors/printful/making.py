@@ -112,10 +112,12 @@ async def confirm(api: Api, wanted: MakingConfirmation) -> MakingResult:
         return MakingResult(wanted.external_id, _DONE, now)
     if now is not None and now.status is MakingStatus.FAILED and found.status is not MakingStatus.FAILED:
         return _failed(wanted.external_id, now)
-    if isinstance(told, RequestRejected):
-        return MakingResult(wanted.external_id, _REFUSED, now or found, told.code, told.detail)
     if now is not None and now.status is MakingStatus.CANCELLED:
         return MakingResult(wanted.external_id, _REFUSED, now, "cancelled", now.reason)
+    if now is not None and isinstance(told, RequestRejected):
+        # A conflict means that something else is going on with the order at this moment.
+        outcome = MakingOutcome.NOT_YET if told.code == "409" else _REFUSED
+        return MakingResult(wanted.external_id, outcome, now, told.code, told.detail)
     detail = told.detail if isinstance(told, ConnectorError) else "Printful took it and does not show it yet."
     return MakingResult(wanted.external_id, MakingOutcome.UNKNOWN, now, "lost", detail)
 
@@ -171,8 +173,8 @@ async def cancel(api: Api, external_id: str) -> MakingResult:
     now = await _look_again(api, external_id)
     if now is not None and now.status is MakingStatus.CANCELLED:
         return MakingResult(external_id, _DONE, now)
-    if isinstance(told, RequestRejected):
-        return _too_late(external_id, now or found, told)
+    if now is not None and isinstance(told, RequestRejected):
+        return _too_late(external_id, now, told)
     detail = told.detail if isinstance(told, ConnectorError) else "Printful took it and does not show it yet."
     return MakingResult(external_id, MakingOutcome.UNKNOWN, now, "lost", detail)
 

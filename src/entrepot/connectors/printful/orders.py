@@ -18,6 +18,7 @@ from entrepot.channels.contract import (
     Payload,
     ShipmentLine,
     ShipmentStatus,
+    TrackingEvent,
     UnexpectedAnswer,
 )
 from entrepot.connectors.printful.reading import (
@@ -200,6 +201,10 @@ def shipment_of(payload: Payload) -> MadeShipment:
         replaces=payload.get("is_reshipment") is True,
         delivery=delivery,
         lines=tuple(_shipment_line(each) for each in objects(payload, "shipment_items")),
+        events=tuple(
+            TrackingEvent(time(each, "triggered_at"), optional_text(each, "description"))
+            for each in objects(payload, "tracking_events")
+        ),
     )
 
 
