@@ -28,8 +28,6 @@ from entrepot_sandbox.shoppers import Demand, ModelDemand, Shoppers, default_sha
 from entrepot_sandbox.strategy import Strategy
 
 CHANNELS = ("shopify", "square", "amazon")
-SERVICES = frozenset({"printful"})
-"""What serves sellers and is served here when it is asked for: nobody shops there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +51,16 @@ class Sandbox:
 
     def __init__(self, config: Config, base_url: str) -> None:
         self.config = config
-        shares = default_shares([key for key in config.channels if key not in SERVICES])
         if config.replay is None:
             self.world = World(
                 default_products(config.products, config.seed), seed=config.seed, time_scale=config.time_scale
             )
-            demand: Demand = ModelDemand(self.world, shares)
+            demand: Demand = ModelDemand(self.world, default_shares(config.channels))
         else:
             invoices = read_invoices(config.replay, config.replay_lines)
             products = replay_products(invoices, config.products, config.seed)
             self.world = World(products, seed=config.seed, time_scale=config.time_scale)
-            demand = ReplayDemand(self.world, invoices, shares)
+            demand = ReplayDemand(self.world, invoices, default_shares(config.channels))
         self.faults = Faults(self.world, config.channels)
         self.faults.use(config.faults)
         self.deliverer = Deliverer(self.world, self.faults)

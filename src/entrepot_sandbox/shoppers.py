@@ -15,11 +15,13 @@ from entrepot_sandbox.marketplace import Marketplace
 from entrepot_sandbox.people import buyer
 
 _SHARES = {"shopify": 0.5, "amazon": 0.3, "square": 0.2}
+SERVICES = frozenset({"printful"})
+"""What serves sellers: nobody shops there."""
 
 
 def default_shares(channels: Sequence[str]) -> dict[str, float]:
     """Return how the orders spread over these channels (they add up to 1)."""
-    weights = {channel: _SHARES.get(channel, 0.2) for channel in channels}
+    weights = {channel: _SHARES.get(channel, 0.2) for channel in channels if channel not in SERVICES}
     total = sum(weights.values())
     return {channel: weight / total for channel, weight in weights.items()}
 
@@ -117,6 +119,8 @@ class Shoppers:
         """Start a run in the background. Raises ValueError if one is going on or a number makes no sense."""
         if self._run is not None and not self._run.done():
             raise ValueError("Shoppers are running already.")
+        if SERVICES.issuperset(self._markets):
+            raise ValueError("There is no channel here that shoppers could visit.")
         if orders < 1 or not orders_per_s > 0 or not math.isfinite(orders_per_s) or not 0 <= cancel_share <= 1:
             raise ValueError("Tell orders >= 1, orders_per_s > 0 and cancel_share from 0 to 1.")
         self.target = self.placed + orders

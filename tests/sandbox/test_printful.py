@@ -182,6 +182,12 @@ async def test_nobody_shops_there(customer: Customer) -> None:
     assert (reply.json()["printful_orders"], reply.json()["duplicate_printful_orders"]) == (0, 0)
 
 
+async def test_where_only_services_are_nobody_can_shop() -> None:
+    async with running(Config(products=2, channels=("printful",))) as serving:
+        with pytest.raises(ValueError, match="no channel"):
+            serving.sandbox.shoppers.start(1, 1)
+
+
 async def test_the_bucket_is_leaky_and_says_so(customer: Customer) -> None:
     reply = await customer.http.get("/v2/oauth-scopes")
     assert reply.headers["x-ratelimit-limit"] == "120"
