@@ -34,10 +34,11 @@ from entrepot.connectors import registry
 from entrepot.database.pool import Database
 from entrepot.identity.facade import Actor, system_actor
 from entrepot.jobs.lanes import LaneKey
+from entrepot.jobs.reactions import react
 from entrepot.kernel.clock import utc_now
 from entrepot.settings import Settings
 from entrepot.sync import facade as sync
-from entrepot.sync import progress
+from entrepot.sync import progress, reading
 from entrepot.sync.check import listings_step
 from entrepot.sync.desk import ChannelDesk, ConnectionTestFailed
 from entrepot.sync.pull import inbox_step, pull_step
@@ -108,6 +109,13 @@ async def test_a_fulfiller_is_connected_listed_and_sells_nothing(office: Office)
     assert len(rows) == len(skus)
     assert all(row["variant_id"] is not None and row["external_id"].startswith("sync-") for row in rows)
     assert await push_step(office.context, LaneKey("push", office.organisation_id, id)) is None
+    while await react(
+        office.database, office.organisation_id, sync.reaction_table(registry.connector_of, clock_error_s=0.0)
+    ):
+        pass
+    async with office.database.transaction(office.organisation_id) as tx:
+        assert await reading.troubled_listings(tx, limit=50) == ()
+    assert await office.fetch("select state from listing_quantity where organisation_id = $1") == []
     async with office.database.transaction(office.organisation_id) as tx:
         run = (await sync.trigger(tx, None, ["orders"], utc_now()))[0]
     await pull_step(office.context, LaneKey("pull", office.organisation_id, id))
