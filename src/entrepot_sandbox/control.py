@@ -16,6 +16,7 @@ from entrepot_sandbox.faults import Level
 from entrepot_sandbox.journal import about
 from entrepot_sandbox.judge import verdict
 from entrepot_sandbox.lags import ListedNow
+from entrepot_sandbox.making import Maker, figures
 from entrepot_sandbox.sheets import Edit
 from entrepot_sandbox.strategy import read_strategy
 
@@ -37,6 +38,16 @@ class HubOrders(msgspec.Struct):
     """What `POST /judge` takes: (channel, external id) of every order in the hub."""
 
     orders: list[tuple[str, str]]
+
+
+class MakerAction(msgspec.Struct, forbid_unknown_fields=True):
+    """What `POST /making` takes: what happens at a maker to an order (or a SKU), or which shares meet accidents."""
+
+    channel: str
+    order: str = ""
+    do: str = ""
+    reason: str = ""
+    accidents: dict[str, float] = {}
 
 
 def answer(content: Any, status: int = 200) -> Response:
@@ -74,6 +85,7 @@ def control_routes(sandbox: Sandbox) -> list[BaseRoute]:
         ("POST", "/faults", room.faults),
         ("POST", "/strategy", room.strategy),
         ("POST", "/edit", room.edit),
+        ("POST", "/making", room.making),
         ("GET", "/judge", room.judge),
         ("POST", "/judge", room.judge),
         ("GET", "/journal", room.journal),
@@ -153,6 +165,17 @@ class _Room:
             raise ValueError(f"{edit.channel} has no listing with the SKU {edit.sku!r}.")
         return answer({"edited": True})
 
+    async def making(self, request: Request) -> Response:
+        """Have something happen to an order at a maker: held, failed, out of stock, returned."""
+        wish = msgspec.json.decode(await request.body(), type=MakerAction)
+        market = self._sandbox.markets.get(wish.channel)
+        if not isinstance(market, Maker):
+            raise ValueError(f"{wish.channel!r} is no maker that is served here.")
+        market.expect(wish.accidents)
+        if wish.do:
+            market.act(wish.order, wish.do, wish.reason)
+        return answer({"done": True})
+
     async def judge(self, request: Request) -> Response:
         """Return the judge's figures; with the hub's orders (POST) also what it lost or has twice."""
         hub_orders = None
@@ -165,7 +188,9 @@ class _Room:
             for listing in shop.listings.values()
         ]
         opening = {product.sku: product.stock for product in world.products.values()}
-        return answer(verdict(world.journal, opening, listings, self._sandbox.strategy, hub_orders))
+        makers = [key for key, market in self._sandbox.markets.items() if isinstance(market, Maker)]
+        judged = verdict(world.journal, opening, listings, self._sandbox.strategy, hub_orders)
+        return answer(judged | figures(world.journal, makers))
 
     async def journal(self, request: Request) -> Response:
         """Return all that happened to a SKU, oldest first: to see how a unit came to be oversold."""

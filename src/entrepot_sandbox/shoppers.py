@@ -15,7 +15,7 @@ from entrepot_sandbox.marketplace import Marketplace
 from entrepot_sandbox.people import buyer
 
 _SHARES = {"shopify": 0.5, "amazon": 0.3, "square": 0.2}
-SERVICES = frozenset({"stripe"})
+SERVICES = frozenset({"printful", "stripe"})
 """What serves sellers: nobody shops there."""
 
 

@@ -35,6 +35,9 @@ class Capability(StrEnum):
     PAYMENTS = "payments"
     DISPUTES = "disputes"
     DATED_WEBHOOKS = "dated_webhooks"
+    MAKE_ORDERS = "make_orders"
+    ESTIMATE_MAKING = "estimate_making"
+    READ_AVAILABILITY = "read_availability"
 
 
 class QuantitySemantics(StrEnum):

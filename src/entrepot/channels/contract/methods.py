@@ -12,6 +12,7 @@ from entrepot.channels.contract.errors import ConnectorError
 from entrepot.channels.contract.listing_results import ListingReceipt, ListingResult, PriceReceipt, PriceResult
 from entrepot.channels.contract.listing_rules import ListingRules
 from entrepot.channels.contract.listings import ChannelListing, ListingRef
+from entrepot.channels.contract.making_methods import EstimatesMaking, MakesOrders, ReadsAvailability
 from entrepot.channels.contract.manifest import Capability, Manifest
 from entrepot.channels.contract.orders import ChannelOrder, Fulfilment
 from entrepot.channels.contract.paging import Page
@@ -224,4 +225,7 @@ PROTOCOL_OF: Mapping[Capability, type] = {
     Capability.PAYMENTS: HandlesPayments,
     Capability.DISPUTES: PullsDisputes,
     Capability.DATED_WEBHOOKS: DatesWebhooks,
+    Capability.MAKE_ORDERS: MakesOrders,
+    Capability.ESTIMATE_MAKING: EstimatesMaking,
+    Capability.READ_AVAILABILITY: ReadsAvailability,
 }
