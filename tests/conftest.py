@@ -11,12 +11,17 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from entrepot.database import migrate
 from entrepot.database.embedded import EmbeddedServer
 from entrepot.database.embedded_program import temporary_data_dir
 from entrepot.database.pool import Database
 from entrepot.kernel.ids import new_id
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("hub", deadline=None)
+settings.load_profile("hub")
 
 
 def _with_database(url: str, name: str) -> str:
