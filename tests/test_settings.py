@@ -13,7 +13,9 @@ from entrepot.app import connection_defaults, sync_settings, transport_settings
 from entrepot.channels.client import TransportSettings
 from entrepot.channels.contracts import ConnectionDefaults
 from entrepot.secret_key import secret_keys
-from entrepot.settings import _SECTIONS, PlatformSettings, Settings, SettingsNotValid, _own, load, reference_page
+from entrepot.settings import PlatformSettings, Settings, SettingsNotValid, load, reference_page
+from entrepot.settings.fields import fields_of
+from entrepot.settings.sections import SECTIONS
 
 CLIENTS_FILE = """\
 platforms:
@@ -101,12 +103,10 @@ def test_the_documentation_lists_exactly_the_settings() -> None:
 
 def test_every_setting_is_read_somewhere() -> None:
     root = Path(__file__).parents[1] / "src" / "entrepot"
-    code = "\n".join(
-        file.read_text() for file in root.rglob("*.py") if file.name not in ("settings.py", "settings_values.py")
-    )
+    code = "\n".join(file.read_text() for file in root.rglob("*.py") if file.parent != root / "settings")
     unread = []
-    for section, kind in {"": Settings, **_SECTIONS, "platform": PlatformSettings}.items():
-        for item in _own(kind):
+    for section, kind in {"": Settings, **SECTIONS, "platform": PlatformSettings}.items():
+        for item in fields_of(kind):
             read = re.search(rf"\b{section or 'settings'}\.{item.name}\b", code) is not None
             read |= item.name == "public_url" and "settings.address" in code  # the property that reads it
             if not read:

@@ -12,7 +12,7 @@ from uuid import UUID
 from entrepot.catalog import facade as catalog
 from entrepot.catalog.contracts import NewProduct, NewVariant
 from entrepot.catalog.match_contracts import MATCHING, MatchRound
-from entrepot.catalog.match_work import match_listings
+from entrepot.catalog.match_work import Sizes, match_listings
 from entrepot.channels.contract import ChannelListing, ListingRef
 from entrepot.database.pool import Database, Tx
 from entrepot.identity.contracts import Actor, system_actor
@@ -65,11 +65,11 @@ class Shop:
             saved = await catalog.save_listings(tx, connection_id or self.connection_id, listings, utc_now())
         return {external_id: found for external_id, (found, _) in saved.items()}
 
-    async def match(self) -> Mapping[str, Any]:
+    async def match(self, sizes: Sizes = Sizes()) -> Mapping[str, Any]:
         """Run the job to its end; return what it says."""
         async with self.database.transaction(self.id) as tx:
             job_id = await jobs.enqueue(tx, MATCHING, MatchRound(), actor="test")
-        handler = partial(match_listings, settle=orders.settle_exceptions)
+        handler = partial(match_listings, settle=orders.settle_exceptions, sizes=sizes)
         await jobs.perform(self.database, MATCHING, handler, self.id, job_id)
         async with self.database.transaction(self.id) as tx:
             job = await jobs.detail(tx, job_id)

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.jobs.held import THE_JOB, HeldStep
 from tests.orders.support import ingest, line, lines_of, make_connection, order
 
 from entrepot.catalog.files.contracts import UnknownFormat
@@ -36,8 +37,8 @@ from entrepot.sync.importing import (
     Stage,
     import_products,
     take_in,
-    working,
 )
+from entrepot.sync.importing.working import PART, READ_PART
 
 TEXT = "sku,title,price,stock\nA,Cup,4.50,7\nB,Saucer,2,\nC,Spoon,bad,1\n"
 DATA = Path(os.environ.get("ENTREPOT_DATA", "../shared/data")) / "shopify_product_csv"
@@ -302,14 +303,15 @@ async def test_problems_and_changes_are_files_and_bad_rows_are_mended_and_sent_a
 
 
 async def test_two_imports_of_the_same_file_at_the_same_time_make_it_once(
-    database: Database, organisation_id: UUID, monkeypatch: pytest.MonkeyPatch
+    database: Database, organisation_id: UUID
 ) -> None:
-    monkeypatch.setattr(working, "PART", 7)
-    found = await asyncio.gather(*(load(database, organisation_id, many(60)) for _ in range(4)))
-    assert sum(each.counts.new for each in found) == 60
-    assert sum(each.counts.variants_new for each in found) == 60
+    count = 2 * PART + 60
+    found = await asyncio.gather(*(load(database, organisation_id, many(count)) for _ in range(3)))
+    assert sum(each.counts.new for each in found) == count
+    assert sum(each.counts.variants_new for each in found) == count
     products, variants, levels, *_ = await everything(database, organisation_id)
-    assert (len(products), len(variants), sum(row[1] for row in levels)) == (60, 60, sum(n % 9 for n in range(60)))
+    assert (len(products), len(variants)) == (count, count)
+    assert sum(row[1] for row in levels) == sum(n % 9 for n in range(count))
 
 
 async def test_an_edit_during_an_import_is_not_lost(database: Database, organisation_id: UUID) -> None:
@@ -324,35 +326,36 @@ async def test_an_edit_during_an_import_is_not_lost(database: Database, organisa
     assert (row[0]["title"], row[0]["vendor"]) == ("Mug", "Them")
 
 
+THE_PRODUCT = "insert into product (organisation_id, id, handle, title) values (%s, %s, %s, 'T')"
+"""Not committed: an import that comes to a product of that handle waits for what becomes of this one."""
+
+
 async def test_an_import_that_is_stopped_keeps_what_it_did_and_goes_on(
-    database: Database, organisation_id: UUID, monkeypatch: pytest.MonkeyPatch
+    database: Database, database_url: str, organisation_id: UUID
 ) -> None:
-    monkeypatch.setattr(working, "PART", 10)
-    actor = identity.system_actor(organisation_id)
-    found = await take_in(database, actor, many(25), EUR, here=False)
+    actor, count = identity.system_actor(organisation_id), PART + 25
+    found = await take_in(database, actor, many(count), EUR, here=False)
     assert found.job is not None
-    compared = 0
-    original = working.compare_part
-
-    async def stop_in_the_first(*args: Any, **named: Any) -> Any:
-        nonlocal compared
-        compared += 1
-        if compared == 1:
-            async with database.transaction(organisation_id) as tx:
-                await importing.stop(tx, actor, found.id)
-        return await original(*args, **named)
-
-    monkeypatch.setattr(working, "compare_part", stop_in_the_first)
-    await jobs.perform(database, PRODUCT_IMPORT, import_products, organisation_id, found.job.id)
+    # Its first step reads the file, its second finds the end, its third begins to compare, its fourth changes a part.
+    held = HeldStep(database_url, organisation_id, 4, THE_PRODUCT, organisation_id, new_id(), "s00005")
+    going = asyncio.create_task(
+        jobs.perform(database, PRODUCT_IMPORT, import_products, organisation_id, found.job.id, stopping=held)
+    )
+    await held.waits()
+    async with database.transaction(organisation_id) as tx:
+        await importing.stop(tx, actor, found.id)
+    held.release()
+    await going
     async with database.transaction(organisation_id) as tx:
         seen = await importing.import_detail(tx, found.id)
-        assert (seen.state, seen.stage, seen.counts.new, seen.position) == ("stopped", Stage.APPLYING, 10, 10)
-        going = await importing.go_on(tx, actor, found.id, apply=True)
-    assert going.job is not None
-    await jobs.perform(database, PRODUCT_IMPORT, import_products, organisation_id, going.job.id)
+        assert (seen.state, seen.stage, seen.counts.new, seen.position) == ("stopped", Stage.APPLYING, PART, PART)
+        again = await importing.go_on(tx, actor, found.id, apply=True)
+    assert again.job is not None
+    await jobs.perform(database, PRODUCT_IMPORT, import_products, organisation_id, again.job.id)
     async with database.transaction(organisation_id) as tx:
         done = await importing.import_detail(tx, found.id)
-    assert (done.stage, done.counts.new, done.counts.unchanged, done.counts.stock_set) == (Stage.APPLIED, 25, 0, 25)
+    assert (done.stage, done.counts.new, done.counts.unchanged) == (Stage.APPLIED, count, 0)
+    assert done.counts.stock_set == count
 
 
 async def start_worker(database_url: str, folder: Path) -> asyncio.subprocess.Process:
@@ -415,30 +418,31 @@ async def test_an_import_goes_on_where_a_killed_worker_left_it(
 
 
 async def test_reading_goes_on_where_it_was_broken_off(
-    database: Database, organisation_id: UUID, monkeypatch: pytest.MonkeyPatch
+    database: Database, database_url: str, organisation_id: UUID
 ) -> None:
-    monkeypatch.setattr(working, "READ_PART", 10)
-    actor = identity.system_actor(organisation_id)
+    actor, products = identity.system_actor(organisation_id), READ_PART * 3 // 2
     # Handles that come again further down, in parts that are read by another run.
-    text = "handle,sku,title,price\n" + "".join(f"p{n % 30},S{n},Thing,1\n" for n in range(60)) + "q,,No SKU,1\n"
-    found = await take_in(database, actor, text, EUR, here=False)
+    rows = "".join(f"p{n % products},S{n},Thing,1\n" for n in range(2 * products))
+    text = f"handle,sku,title,price\n{rows}q,,No SKU,1\n"
+    found = await take_in(database, actor, text, EUR, apply=False, here=False)
     assert found.job is not None
-    keep, kept = working._keep, 0
-
-    async def fail_once(*args: Any) -> None:
-        nonlocal kept
-        kept += 1
-        if kept == 3:
-            raise OSError("gone")
-        await keep(*args)
-
-    monkeypatch.setattr(working, "_keep", fail_once)
-    for _ in range(2):
-        await jobs.perform(database, PRODUCT_IMPORT, import_products, organisation_id, found.job.id)
+    held = HeldStep(database_url, organisation_id, 3, THE_JOB, found.job.id)
+    going = asyncio.create_task(
+        jobs.perform(database, PRODUCT_IMPORT, import_products, organisation_id, found.job.id, stopping=held)
+    )
+    await held.cut_off()
+    held.release()
+    assert await going == 2.0
+    async with database.transaction(organisation_id) as tx:
+        half = await importing.import_detail(tx, found.id)
+    assert (half.stage, half.position) == (Stage.NEW, 2 * READ_PART)
+    assert half.job is not None
+    assert half.job.attempts == 1
+    await jobs.perform(database, PRODUCT_IMPORT, import_products, organisation_id, found.job.id)
     async with database.transaction(organisation_id) as tx:
         done = await importing.import_detail(tx, found.id)
-    assert (done.stage, done.counts.new, done.counts.variants_new, done.counts.problems) == (Stage.APPLIED, 30, 60, 1)
-    assert (done.counts.rows, done.counts.variants) == (61, 60)
+    assert (done.stage, done.counts.new, done.counts.variants_new) == (Stage.LOOKED, products, 2 * products)
+    assert (done.counts.problems, done.counts.rows, done.counts.variants) == (1, 2 * products + 1, 2 * products)
 
 
 async def test_files_and_imports_are_deleted_when_they_are_old(database: Database, organisation_id: UUID) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -16,12 +17,21 @@ from entrepot.channels.contract import ChannelListing, ListingRef, Page, Quantit
 from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
 from entrepot.jobs import facade as jobs
+from entrepot.kernel.clock import utc_now
 from entrepot.kernel.errors import InvalidInput
 from entrepot.kernel.ids import new_id
 from entrepot.stock import facade as stock
 from entrepot.stock.facade import Offer, SupplierNotFound
 from entrepot.sync import importing
-from entrepot.sync.importing import PRODUCT_IMPORT, ChannelListings, ImportDetail, ImportOptions, Stage, import_products
+from entrepot.sync.importing import (
+    PRODUCT_IMPORT,
+    ChannelListings,
+    ImportDetail,
+    ImportOptions,
+    Stage,
+    import_products,
+    reading,
+)
 
 EUR = ImportOptions("EUR")
 
@@ -193,3 +203,58 @@ async def test_a_price_list_may_name_its_suppliers(database: Database, organisat
     for wrong in ("sku,cost\nA,1\n", "sku,title\nA,Cup\n", '[{"sku": "A"}]'):
         with pytest.raises(UnknownFormat):
             await price_list(database, organisation_id, wrong, None)
+
+
+async def test_each_wrong_row_of_a_price_list_says_why(database: Database, organisation_id: UUID) -> None:
+    actor = identity.system_actor(organisation_id)
+    await importing.take_in(database, actor, "sku,title,price\nA,Cup,4\nB,Mug,5\n", EUR)
+    async with database.transaction(organisation_id) as tx:
+        mill = await stock.create_supplier(tx, "Mill", "EUR")
+    text = (
+        "sku,cost,lead time days,pack units\nA,1,5,6\n\nA,2,,\n,1,,\nB,,,\nB,1,900,\nB,1,,0\nB,1,soon,\n,,,\n"
+        "B,1,1,1,one cell too many\n"
+    )
+    found = await price_list(database, organisation_id, text, mill)
+    async with database.transaction(organisation_id) as tx:
+        told = {p.row: p.problem for p in await importing.problems_of(tx, found.id)}
+    assert found.counts.changed == 1
+    wrong = ["stands in row 2 already", "SKU is missing", "cost is missing", "'900' is not a number of days",
+             "'0' is not a number of units", "'soon' is not a number of days"]  # fmt: skip
+    assert list(told) == [4, 5, 6, 7, 8, 9, 11]
+    assert all(part in said for part, said in zip(wrong, told.values(), strict=False))
+
+
+async def test_a_connection_that_cannot_list_is_no_source(database: Database, organisation_id: UUID) -> None:
+    class Mute:
+        """A connector without listings."""
+
+    connection = await make_connection(database, organisation_id)
+    pages = ChannelListings(database, Wire(), lambda name: Mute())  # type: ignore[arg-type, return-value]
+    with pytest.raises(InvalidInput, match="cannot tell what it lists"):
+        await pages.page(organisation_id, connection, None)
+
+
+async def test_a_report_longer_than_a_page_is_whole_and_files_that_are_gone_are_said(
+    database: Database, organisation_id: UUID
+) -> None:
+    actor = identity.system_actor(organisation_id)
+    count = reading.PAGE + 50
+    rows = "".join(f"S{n:05},Thing {n},{'dear' if n % 2 else '1.50'}\n" for n in range(2 * count))
+    found = await importing.take_in(database, actor, f"sku,title,price\n{rows}", EUR, apply=False, here=True)
+    assert (found.counts.new, found.counts.problems) == (count, count)
+
+    async def lines(text: Any) -> list[str]:
+        return "".join([part async for part in text]).splitlines()
+
+    changed = await lines(importing.changes_csv(database, organisation_id, found.id))
+    wrong = await lines(importing.problems_csv(database, organisation_id, found.id))
+    again = await lines(importing.rows_csv(database, organisation_id, found.id))
+    assert [len(each) - 1 for each in (changed, wrong, again)] == [count, count, count]
+    assert len(set(again)) == count + 1
+    async with database.transaction(organisation_id) as tx:
+        await importing.forget(tx, utc_now() + timedelta(days=8))
+        await tx.execute("delete from job where id = $1", found.job.id if found.job else None)
+        seen = await importing.import_detail(tx, found.id)
+    assert (seen.job, seen.has_file, seen.counts.new) == (None, False, count), "jobs are deleted sooner than imports"
+    with pytest.raises(importing.FileIsGone):
+        await lines(importing.rows_csv(database, organisation_id, found.id))

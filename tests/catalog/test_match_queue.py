@@ -12,7 +12,7 @@ import pytest
 from tests.catalog.match_support import DRILL, MUG, Shop, connection, listing, product, shop
 
 from entrepot.catalog import facade as catalog
-from entrepot.catalog import match_learned_store, match_queue, match_store, match_work
+from entrepot.catalog import match_learned_store, match_queue, match_store
 from entrepot.catalog.contracts import InvalidProduct, SkuTaken, VariantNotFound
 from entrepot.catalog.match_contracts import (
     AlreadyDecided,
@@ -23,7 +23,6 @@ from entrepot.catalog.match_contracts import (
     Matched,
     NotMatched,
 )
-from entrepot.catalog.matching.boosting import Growing
 from entrepot.catalog.matching.features import NAMES
 from entrepot.database.pool import Database, Tx
 from entrepot.identity.contracts import system_actor
@@ -317,16 +316,14 @@ async def test_a_variant_that_is_listed_there_is_not_matched_by_itself(hub: Shop
     assert await hub.variant_of(found["9"]) is None
 
 
-async def test_it_learns_from_decisions_and_scores_anew(hub: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(match_work, "LEARN_FROM", 60)
-    monkeypatch.setattr(match_work, "Growing", lambda trees: Growing(trees=5))
+async def test_it_learns_from_decisions_and_scores_anew(hub: Shop) -> None:
     found = await hub.show(THERE)
     await hub.match()
     before = (await hub.candidates(found["9"]))[0]["score_ppm"]
-    await decided(hub, 80, wrong_from=40)
+    await decided(hub, 210, wrong_from=105)
     await hub.match()
     async with hub.database.transaction(hub.id) as tx:
-        assert (await match_queue.read_settings(tx)).learned_from == 80
+        assert (await match_queue.read_settings(tx)).learned_from == 210
     assert await hub.queued() == 1
     assert (await hub.match())["listings"] == 1
     assert (await hub.candidates(found["9"]))[0]["score_ppm"] != before

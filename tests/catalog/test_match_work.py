@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
 import pytest
 from tests.catalog.match_support import DRILL, GOODS, MUG, SAW, Shop, connection, listing, product, shop
+from tests.database.waiting import waiting_for
 
-from entrepot.catalog import editing, match_queue, match_store, match_work
+from entrepot.catalog import editing, match_queue, match_store
+from entrepot.catalog import facade as catalog
 from entrepot.catalog.editing import ProductEdit
+from entrepot.catalog.match_work import Sizes
 from entrepot.catalog.matching.features import NAMES
 from entrepot.database.pool import Database
+from entrepot.kernel.clock import utc_now
 
 DRILL_THERE = listing("9", "Makita DHP-453 18V combi drill, cordless", vendor="Makita")
 
@@ -118,14 +122,11 @@ async def test_a_new_variant_is_proposed_to_a_listing_that_waits(hub: Shop) -> N
     assert [row["variant_id"] for row in await hub.candidates(found["1"])] == [hub.variants["H1"]]
 
 
-async def test_when_very_many_variants_change_every_waiting_listing_is_compared(
-    hub: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_when_very_many_variants_change_every_waiting_listing_is_compared(hub: Shop) -> None:
     await hub.show(listing("1", "Bamboo flute"), listing("2", "Garden gnome"))
     await hub.match()
-    monkeypatch.setattr(match_work, "CHANGED_MOST", 0)
     await hub.save(product("H1", "Stanley FatMax hammer 450 g", "Stanley", 2100, ""))
-    assert (await hub.match())["listings"] == 2
+    assert (await hub.match(Sizes(changed_most=0)))["listings"] == 2
 
 
 async def test_a_variant_that_changes_changes_what_it_is_proposed_for(hub: Shop) -> None:
@@ -191,29 +192,22 @@ async def test_a_listing_whose_variant_another_one_has_there_is_less_likely(hub:
     assert (await hub.candidates(first["9"]))[0]["score_ppm"] < alone
 
 
-async def test_rounds_are_bounded_and_all_are_done(hub: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(match_work, "ROUND", 3)
-    monkeypatch.setattr(match_work, "PAGE", 2)
+async def test_rounds_are_bounded_and_all_are_done(hub: Shop) -> None:
     found = await hub.show(*(replace(DRILL_THERE, ref=listing(str(n), "").ref) for n in range(8)))
-    done = await hub.match()
+    done = await hub.match(Sizes(round=3, page=2))
     assert (done["listings"], done["proposed"]) == (8, 8)
     assert all([await hub.candidates(each) for each in found.values()])
 
 
-async def test_a_listing_that_changes_while_it_is_compared_is_compared_again(
-    hub: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_listing_that_changes_while_it_is_compared_is_compared_again(hub: Shop) -> None:
     found = await hub.show(DRILL_THERE)
-    compare, changed = match_work._compare_all, []
-
-    async def meanwhile(*given: Any) -> Any:
-        proposals = await compare(*given)
-        if not changed:
-            changed.append(await hub.show(listing("9", "Enamel camping mug white 350 ml", price="12.00")))
-        return proposals
-
-    monkeypatch.setattr(match_work, "_compare_all", meanwhile)
-    await hub.match()
+    async with hub.database.transaction(hub.id) as tx:
+        # Not committed yet: the job compares what it was, and waits here when it is to say so.
+        mug = listing("9", "Enamel camping mug white 350 ml", price="12.00")
+        await catalog.save_listings(tx, hub.connection_id, [mug], utc_now())
+        matching = asyncio.create_task(hub.match())
+        await waiting_for(tx)
+    await matching
     assert [row["variant_id"] for row in await hub.candidates(found["9"])] == [hub.variants["M1"]]
 
 

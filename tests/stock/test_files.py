@@ -6,11 +6,13 @@ import asyncio
 import random
 import tracemalloc
 from collections import Counter
+from itertools import count
 from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.jobs.held import THE_JOB, HeldStep
 from tests.orders.support import make_variants
 from tests.stock.support import default_location
 
@@ -60,30 +62,28 @@ def adjustments(skus: list[str], rows: int) -> tuple[str, Counter[str]]:
 
 
 async def test_a_large_file_is_a_job_that_counts_each_row_once_however_often_it_dies(
-    database: Database, organisation_id: UUID, monkeypatch: pytest.MonkeyPatch
+    database: Database, database_url: str, organisation_id: UUID
 ) -> None:
     variants = await make_variants(database, organisation_id, {f"S{n}": 10 for n in range(40)})
     text, added = adjustments(list(variants), 22_000)
     found = await sent(database, organisation_id, "stock", text, name="all.csv")
     assert (found.job.state, found.job.title, found.rows) == (JobState.QUEUED, "Stock file: all.csv", 0)
-    part, died = files._part, 0
-
-    async def dies(*args: object) -> object:
-        nonlocal died
-        report = await part(*args)  # type: ignore[arg-type]
-        died += 1
-        if died in (3, 9, 30):
-            raise asyncio.CancelledError
-        return report
-
-    monkeypatch.setattr(files, "_part", dies)
-    for _ in range(3):
-        assert await jobs.perform(database, STOCK_FILE, take_file_in, organisation_id, found.job.id) == 0.0
+    rows = 0
+    for at_step, cut_off in ((3, False), (7, True), (21, False)):
+        held = HeldStep(database_url, organisation_id, at_step, THE_JOB, found.job.id)
+        going = asyncio.create_task(
+            jobs.perform(database, STOCK_FILE, take_file_in, organisation_id, found.job.id, stopping=held)
+        )
+        await (held.cut_off() if cut_off else held.waits())
+        if not cut_off:
+            going.cancel()
+        held.release()
+        assert await going == (2.0 if cut_off else 0.0)
         async with database.transaction(organisation_id) as tx:
             half = await files.view(tx, found.job.id)
-        assert 0 < half.rows < 22_000
-        assert half.rows % CHUNK == 0
-        assert half.job.words == f"{half.rows:,} of 22,000 rows"
+        rows += (at_step - 1) * CHUNK
+        assert half.rows == rows < 22_000
+        assert half.job.words == f"{rows:,} of 22,000 rows"
     done = await performed(database, organisation_id, found)
     assert (done.job.state, done.rows, done.done, done.problems) == (JobState.DONE, 22_000, 21_780, 220)
     assert await on_hand(database, organisation_id, variants) == {sku: 10 + added[sku] for sku in variants}
@@ -102,23 +102,24 @@ async def test_a_large_file_is_a_job_that_counts_each_row_once_however_often_it_
 
 
 async def test_a_file_is_stopped_and_what_was_taken_stays(
-    database: Database, organisation_id: UUID, monkeypatch: pytest.MonkeyPatch
+    database: Database, database_url: str, organisation_id: UUID
 ) -> None:
     variants = await make_variants(database, organisation_id, {f"S{n}": 10 for n in range(40)})
     text, _ = adjustments(list(variants), 22_000)
     found = await sent(database, organisation_id, "stock", text)
-    part, parts = files._part, 0
-
-    async def stopped(*args: object) -> object:
-        nonlocal parts
-        parts += 1
-        if parts == 2:
-            async with database.transaction(organisation_id) as tx:
-                await files.stop(tx, identity.system_actor(organisation_id), found.job.id)
-        return await part(*args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(files, "_part", stopped)
-    done = await performed(database, organisation_id, found)
+    of_all = "select from stock_level where variant_id = any(%s) order by variant_id for update"
+    held = HeldStep(database_url, organisation_id, 2, of_all, list(variants.values()))
+    going = asyncio.create_task(
+        jobs.perform(database, STOCK_FILE, take_file_in, organisation_id, found.job.id, stopping=held)
+    )
+    await held.waits()
+    async with database.transaction(organisation_id) as tx:
+        asked = await files.stop(tx, identity.system_actor(organisation_id), found.job.id)
+        assert (asked.job.state, asked.rows) == (JobState.RUNNING, 500)
+    held.release()
+    await going
+    async with database.transaction(organisation_id) as tx:
+        done = await files.view(tx, found.job.id)
     assert (done.job.state, done.rows, done.done) == (JobState.CANCELLED, 1_000, 990)
     assert sum((await on_hand(database, organisation_id, variants)).values()) == 400 + 990
     with pytest.raises(jobs.JobHasEnded):
@@ -145,9 +146,7 @@ async def test_a_dry_run_changes_nothing(database: Database, organisation_id: UU
         assert await tx.fetch_value("select count(*) from audit_log where action like 'stock-file%'") == 0
 
 
-async def test_orders_that_span_parts_are_one_draft_until_it_is_sent(
-    database: Database, organisation_id: UUID, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_orders_that_span_parts_are_one_draft_until_it_is_sent(database: Database, organisation_id: UUID) -> None:
     variants = await make_variants(database, organisation_id, {f"S{n:04}": 10 for n in range(1_300)})
     await sent(database, organisation_id, "suppliers", "name\nAcme\nBolt\n")
     text = "supplier,sku,quantity,cost\n" + "".join(
@@ -162,19 +161,16 @@ async def test_orders_that_span_parts_are_one_draft_until_it_is_sent(
         )
     assert [(row["lines"], row["units"], row["cost"]) for row in lines] == [(130, 260, 150), (1_170, 2_343, 150)]
     # A person sends the draft while the file goes on: the rest is a draft of its own.
-    part, parts = files._part, 0
-
-    async def send(*args: object) -> object:
-        nonlocal parts
-        parts += 1
-        if parts == 2:
-            async with database.transaction(organisation_id) as tx:
-                for row in await tx.fetch("select id from purchase_order where state = 'draft'"):
-                    await stock.order_purchase(tx, row["id"], actor="Ana")
-        return await part(*args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(files, "_part", send)
-    again = await sent(database, organisation_id, "purchase-orders", text)
+    going = await sent(database, organisation_id, "purchase-orders", text + "\n" * files.SMALL)
+    steps = count(1)
+    left = await jobs.perform(
+        database, STOCK_FILE, take_file_in, organisation_id, going.job.id, stopping=lambda: next(steps) == 2
+    )
+    assert left == 0.0
+    async with database.transaction(organisation_id) as tx:
+        for row in await tx.fetch("select id from purchase_order where state = 'draft'"):
+            await stock.order_purchase(tx, row["id"], actor="Ana")
+    again = await performed(database, organisation_id, going)
     assert (again.done, len(again.made)) == (1_301, 4)
     assert len(set(again.made) | set(done.made)) == 6
     assert variants
@@ -231,10 +227,10 @@ def test_files_of_all_systems_are_read() -> None:
 
 
 def test_reading_holds_a_row_at_a_time() -> None:
-    text = "sku,delta\n" + "A,1\n" * 400_000
+    text = "sku,delta\n" + "A,1\n" * 60_000
     tracemalloc.start()
     rows = sum(1 for _ in read_rows(text, COLUMNS["stock"]))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert rows == 400_000
+    assert rows == 60_000
     assert most < 200_000

@@ -32,17 +32,12 @@ from entrepot.kernel.clock import utc_now
 
 log = structlog.get_logger(__name__)
 
-ROUND = 1_000
-"""Listings compared with the whole catalog at once: the catalog is read once for each round."""
-PAGE = 5_000
 SAMPLE = 20_000
 """Variants over which words are counted."""
 PAIRS_AT_ONCE = 500
 NEAR_ENOUGH = 0.2
 """A changed variant concerns the listings that are at least so near to it."""
 CONCERNED_MOST = 20
-CHANGED_MOST = 10_000
-"""When more variants changed (an import), comparing every waiting listing costs less than asking which are concerned."""
 OVERLAP = timedelta(minutes=1)
 """A change is seen when its transaction ends, which may be so much later than the time that it carries."""
 LEARN_FROM = 200
@@ -55,6 +50,18 @@ HELD_BACK = 4
 
 Settle = Callable[[Tx, Mapping[str, UUID]], Awaitable[object]]
 """Told of SKUs (as the channel has them) whose listings have a variant now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is done at once: what it costs in memory, and how long a step is."""
+
+    round: int = 1_000
+    """Listings compared with the whole catalog at once: the catalog is read once for each round."""
+    page: int = 5_000
+    """Variants, or listings, read at once."""
+    changed_most: int = 10_000
+    """When more variants changed (an import), comparing every waiting listing costs less than asking which are concerned."""
 
 
 class _Done(msgspec.Struct):
@@ -88,23 +95,23 @@ class _Proposal:
     reasons: list[str]
 
 
-async def match_listings(run: JobRun[MatchRound], *, settle: Settle) -> Mapping[str, Any]:
+async def match_listings(run: JobRun[MatchRound], *, settle: Settle, sizes: Sizes = Sizes()) -> Mapping[str, Any]:
     """Do the job: every listing that is due, round by round, until none is; then learn from what people decided."""
     done = msgspec.convert(run.checkpoint or {}, _Done)
-    await _note_changed_variants(run)
+    await _note_changed_variants(run, sizes)
     known = await _known(run)
     while True:
         async with run.database.transaction(run.organisation_id) as tx:
-            due = await match_store.due_listings(tx, ROUND)
+            due = await match_store.due_listings(tx, sizes.round)
             left = await match_store.count_due(tx)
         if not due:
             break
         by_code = await _by_barcode(run, known, due, settle, done)
         rest = [row for row in due if row["listing_id"] not in by_code]
-        proposals = await _compare_all(run, known, rest) if rest else []
+        proposals = await _compare_all(run, known, rest, sizes) if rest else []
         async with run.step() as step:
             await _write(step.tx, rest, proposals, done)
-            matched = await _by_itself(step.tx, known, [row["listing_id"] for row in rest])
+            matched = await _by_itself(step.tx, known, [row["listing_id"] for row in rest], sizes)
             await settle(step.tx, {each.sku: each.variant_id for each in matched if each.sku})
             done.matched += len(matched)
             step.done, step.total = done.listings, done.listings + max(0, left - len(due))
@@ -118,7 +125,7 @@ async def match_listings(run: JobRun[MatchRound], *, settle: Settle) -> Mapping[
 # ---- what is due -------------------------------------------------------------------------------------------------
 
 
-async def _note_changed_variants(run: JobRun[MatchRound]) -> None:
+async def _note_changed_variants(run: JobRun[MatchRound], sizes: Sizes) -> None:
     """Let the listings be compared again that a new or changed variant may concern."""
     until = utc_now()
     async with run.step() as step:
@@ -129,17 +136,17 @@ async def _note_changed_variants(run: JobRun[MatchRound]) -> None:
             # Every listing that waits has not been looked at yet.
             await match_learned_store.set_seen(step.tx, until)
             return
-        if await match_store.count_changed(step.tx, since - OVERLAP, until) > CHANGED_MOST:
+        if await match_store.count_changed(step.tx, since - OVERLAP, until) > sizes.changed_most:
             await match_store.mark_all_due(step.tx)
             await match_learned_store.set_seen(step.tx, until)
             return
     after = match_store.NO_ID
     while True:
         async with run.database.transaction(run.organisation_id) as tx:
-            page = await match_store.changed_page(tx, since - OVERLAP, until, after, PAGE)
+            page = await match_store.changed_page(tx, since - OVERLAP, until, after, sizes.page)
         if not page:
             break
-        concerned = await _concerned(run, page)
+        concerned = await _concerned(run, page, sizes)
         async with run.step() as step:
             codes = [code for row in page if (code := gtin.normalised(row["barcode"]))]
             await match_store.mark_due(step.tx, concerned, [row["id"] for row in page], codes)
@@ -148,7 +155,7 @@ async def _note_changed_variants(run: JobRun[MatchRound]) -> None:
         await match_learned_store.set_seen(step.tx, until)
 
 
-async def _concerned(run: JobRun[MatchRound], changed: Sequence[asyncpg.Record]) -> list[UUID]:
+async def _concerned(run: JobRun[MatchRound], changed: Sequence[asyncpg.Record], sizes: Sizes) -> list[UUID]:
     """Return the waiting listings near to these variants."""
     variants = await asyncio.to_thread(lambda: [title_words(_variant(row)) for row in changed])
     weights = await asyncio.to_thread(weigh, variants)
@@ -156,7 +163,7 @@ async def _concerned(run: JobRun[MatchRound], changed: Sequence[asyncpg.Record])
     after = match_store.NO_ID
     while True:
         async with run.database.transaction(run.organisation_id) as tx:
-            page = await match_store.waiting_page(tx, after, PAGE)
+            page = await match_store.waiting_page(tx, after, sizes.page)
         if not page:
             break
         await asyncio.to_thread(_add_all, index, [(row["listing_id"], _listing(row)) for row in page])
@@ -228,7 +235,9 @@ async def _known(run: JobRun[MatchRound]) -> _Known:
     return _Known(weights, model, row["by_barcode"], row["sure_from_ppm"] if row["by_itself"] else None)
 
 
-async def _compare_all(run: JobRun[MatchRound], known: _Known, due: Sequence[asyncpg.Record]) -> list[_Proposal]:
+async def _compare_all(
+    run: JobRun[MatchRound], known: _Known, due: Sequence[asyncpg.Record], sizes: Sizes
+) -> list[_Proposal]:
     """Return what to propose for these listings: read the catalog past them once, then compare what is near."""
     listings: dict[UUID, Prepared] = await asyncio.to_thread(
         lambda: {row["listing_id"]: prepare(_listing(row)) for row in due}
@@ -237,7 +246,7 @@ async def _compare_all(run: JobRun[MatchRound], known: _Known, due: Sequence[asy
     after = match_store.NO_ID
     while True:
         async with run.database.transaction(run.organisation_id) as tx:
-            page = await match_store.catalog_page(tx, after, PAGE)
+            page = await match_store.catalog_page(tx, after, sizes.page)
         if not page:
             break
         await asyncio.to_thread(_add_all, index, [(row["id"], _variant(row)) for row in page])
@@ -345,12 +354,12 @@ async def _write(tx: Tx, due: Sequence[asyncpg.Record], proposals: Sequence[_Pro
     done.listings += len(current)
 
 
-async def _by_itself(tx: Tx, known: _Known, listing_ids: Sequence[UUID]) -> list[Matched]:
+async def _by_itself(tx: Tx, known: _Known, listing_ids: Sequence[UUID], sizes: Sizes) -> list[Matched]:
     """Match what is as likely as what people nearly always accepted, where the shop allows it."""
     if known.sure_from_ppm is None:
         return []
     of_round = set(listing_ids)
-    best = await match_store.best_above(tx, known.sure_from_ppm, ROUND)
+    best = await match_store.best_above(tx, known.sure_from_ppm, sizes.round)
     pairs = [(row["listing_id"], row["variant_id"]) for row in best if row["listing_id"] in of_round]
     return await match_queue.match_by_hub(tx, system_actor(tx.organisation), pairs, how="likeness")
 

@@ -51,15 +51,13 @@ async def ingest(tx: Tx, connection_id: UUID, orders: Sequence[ChannelOrder], *,
     if not batch:
         return Ingested()
     variants = await _resolve(tx, connection_id, batch)
-    known = await store.lock_orders(tx, connection_id, [o.external_id for o in batch])
-    fresh = [(new_id(), o) for o in batch if o.external_id not in known]
-    inserted = await store.insert_orders(tx, connection_id, fresh, now) if fresh else set()
-    raced = [o.external_id for id, o in fresh if id not in inserted]
-    if raced:
-        known |= await store.lock_orders(tx, connection_id, raced)
+    given = [(new_id(), o) for o in batch]
+    inserted = await store.insert_or_lock_orders(tx, connection_id, given, now)
+    there = [o.external_id for id, o in given if id not in inserted]
+    known = await store.locked_orders(tx, connection_id, there) if there else {}
     newer = [o for o in batch if o.external_id in known and o.version > known[o.external_id]["version"]]
     work = _Work()
-    for id, order in fresh:
+    for id, order in given:
         if id in inserted:
             _plan_new(work, id, order, variants, via, now)
     await _plan_newer(tx, work, newer, known, variants, via, now)

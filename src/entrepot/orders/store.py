@@ -14,24 +14,26 @@ from entrepot.kernel.money import to_minor
 from entrepot.orders.rules import StoredLine
 from entrepot.stock.contracts import ClaimResult
 
-INSERT_ORDERS = """
+INSERT_OR_LOCK_ORDERS = """
 insert into sales_order (organisation_id, connection_id, received_at, id, external_id, number, version, status,
     channel_status, currency, total_minor, tax_minor, shipping_minor, discount_minor, buyer_name, buyer_email, ship_to,
     fulfilled_by_channel, source_id, placed_at, channel_updated_at)
 select $1, $2, $3, i.*
 from unnest($4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::bigint[],
     $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], $16::text[], $17::jsonb[], $18::boolean[], $19::text[],
-    $20::timestamptz[], $21::timestamptz[]) as i
-on conflict (organisation_id, connection_id, external_id) do nothing
+    $20::timestamptz[], $21::timestamptz[]) as i(id, external_id)
+order by i.external_id
+on conflict (organisation_id, connection_id, external_id) do update set version = sales_order.version where false
 returning id
 """
+"""The update that never happens locks the row, so that new and known orders are taken in one order of keys."""
 
 
-async def lock_orders(tx: Tx, connection_id: UUID, external_ids: Sequence[str]) -> dict[str, Any]:
-    """Lock and return the stored orders of these external ids, in order of external id."""
+async def locked_orders(tx: Tx, connection_id: UUID, external_ids: Sequence[str]) -> dict[str, Any]:
+    """Return the stored orders of these external ids, which this transaction has locked."""
     rows = await tx.fetch(
         "select id, external_id, version, status from sales_order where organisation_id = $1 and connection_id = $2"
-        " and external_id = any($3::text[]) order by external_id for update",
+        " and external_id = any($3::text[])",
         tx.organisation,
         connection_id,
         external_ids,
@@ -57,10 +59,10 @@ async def lock_orders_waiting_for(tx: Tx, skus: Sequence[str]) -> None:
     await tx.execute(LOCK_ORDERS_WITH.format(lines=lines), tx.organisation, skus)
 
 
-async def insert_orders(
+async def insert_or_lock_orders(
     tx: Tx, connection_id: UUID, orders: Sequence[tuple[UUID, ChannelOrder]], now: datetime
 ) -> set[UUID]:
-    """Insert new orders; return the ids that were inserted (not those that somebody else stored meanwhile)."""
+    """Insert the orders that are new and lock those that are stored, by external id; return the ids of the new ones."""
     rows = [
         (
             id, o.external_id, o.number, o.version, str(o.status), o.channel_status, o.currency,
@@ -70,7 +72,9 @@ async def insert_orders(
         )
         for id, o in orders
     ]  # fmt: skip
-    found = await tx.fetch(INSERT_ORDERS, tx.organisation, connection_id, now, *map(list, zip(*rows, strict=True)))
+    found = await tx.fetch(
+        INSERT_OR_LOCK_ORDERS, tx.organisation, connection_id, now, *map(list, zip(*rows, strict=True))
+    )
     return {row[0] for row in found}
 
 

@@ -10,7 +10,7 @@ from entrepot.kernel.errors import Conflict, NotFound
 from entrepot.kernel.ids import new_id
 from entrepot.stock import store, store_claims, store_supply
 from entrepot.stock.booking import LocationNotFound, close_books, open_books
-from entrepot.stock.claims import tell_changed, tell_lines
+from entrepot.stock.claims import tell_lines
 from entrepot.stock.contracts import NotEnoughStock, Shortfall
 from entrepot.stock.purchases import draft_purchase
 from entrepot.stock.sales import release_sales
@@ -90,16 +90,12 @@ async def give_up(tx: Tx, id: UUID, *, note: str = "", actor: str) -> None:
     Should the channel still want the units when it next changes the order, they are claimed anew.
     Raises ShortageNotFound.
     """
-    variant_id = (await _found(tx, id))["variant_id"]
-    line = (await _found(tx, id))["reference_id"]
-    variants = await store_claims.variants_of_lines(tx, [line]) if line else []
-    await store.lock_levels(tx, list({variant_id, *variants}))
+    seen = await _found(tx, id)
+    line = seen["reference_id"]
+    variants = await store_claims.variants_of_lines(tx, [line])
+    await store.lock_levels(tx, list({seen["variant_id"], *variants}))
     shortage = await _found(tx, id, lock=True)
     await store_supply.set_remedy(tx, id, "cancel", None, actor, note)
-    if line is None:
-        await store_claims.change_shortages(tx, [(id, 0)])
-        await tell_changed(tx, [variant_id])
-        return
     await release_sales(tx, {line: -(-shortage["quantity"] // shortage["per_bundle"])}, actor=actor)
     await tell_lines(tx, [line])
 
@@ -125,6 +121,5 @@ async def _reserve(tx: Tx, ledger: store.Ledger, shortage: Any, location_id: UUI
     left: int = shortage["quantity"] - units
     await store_claims.change_shortages(tx, [(shortage["id"], left)])
     await close_books(tx, ledger)
-    if line is not None:
-        await tell_lines(tx, [line])
+    await tell_lines(tx, [line])
     return left

@@ -70,6 +70,8 @@ class Problem:
     def words(self) -> str:
         """It in a sentence."""
         name = self.field.replace("_", " ")
+        if not name and not self.what:  # The channel's own words, of no field.
+            return f"{self.where}: {self.how}" if self.where else self.how
         head = f"{name} {self.what}".strip().capitalize() if self.what else name
         place = f" ({self.where})" if self.where else ""
         end = "" if head.endswith(".") else "."

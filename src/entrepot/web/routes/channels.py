@@ -253,7 +253,7 @@ def _changes(entered: Mapping[str, str], manifest: Manifest) -> ConnectionChange
 
 
 async def save_credentials(visit: Visit) -> Response:
-    """Give a connection new secrets: tested, stored, and it works again."""
+    """Give a connection new secrets and let it work again: the runs that begin then tell whether they are right."""
     connection_id = visit.id_of("connection_id")
     entered = await visit.form()
     values = {name.removeprefix("secret-"): value for name, value in entered.items() if name.startswith("secret-")}

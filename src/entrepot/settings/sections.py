@@ -1,21 +1,14 @@
-"""All settings of the hub, from the environment and one YAML file, checked when it starts.
-
-Each setting is one field below with its meaning beside it; `docs/reference/settings.md` is made from this file
-(`python -m entrepot.settings`), and a test keeps the two equal. The environment wins over the file.
-"""
+"""All settings, section by section: each is one field with its meaning beside it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import yaml
-
-from entrepot.kernel.errors import EntrepotError
-from entrepot.settings_values import (
+from entrepot.settings.fields import setting
+from entrepot.settings.values import (
     at_least,
     chance,
     choice,
@@ -31,28 +24,6 @@ from entrepot.settings_values import (
     whole,
     whole_up_to,
 )
-
-
-class SettingsNotValid(EntrepotError):
-    """A setting is not valid."""
-
-    status = 422
-
-
-def setting(
-    default: Any,
-    parse: Callable[[Any], Any],
-    meaning: str,
-    *,
-    key: str | None = None,
-    env: str | None = None,
-) -> Any:
-    """Declare one setting: its default, how to read it, what it means (with its unit).
-
-    `key` is its name in the YAML file if that differs from the field's, `env` its variable if that is not
-    ENTREPOT_<SECTION>_<KEY>.
-    """
-    return field(default=default, metadata={"parse": parse, "meaning": meaning, "key": key, "env": env})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +234,7 @@ class Settings:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
-_SECTIONS: dict[str, type[Any]] = {
+SECTIONS: dict[str, type[Any]] = {
     "sync": SyncSettings,
     "inventory": InventorySettings,
     "allocation": AllocationSettings,
@@ -271,185 +242,4 @@ _SECTIONS: dict[str, type[Any]] = {
     "jobs": JobSettings,
     "demo": DemoSettings,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SettingDoc:
-    """One line of the list of settings."""
-
-    path: str
-    env: str | None
-    default: str
-    meaning: str
-
-
-def _key(item: Field[Any]) -> str:
-    return str(item.metadata.get("key") or item.name)
-
-
-def _own(kind: type[Any]) -> list[Field[Any]]:
-    return [item for item in fields(kind) if "parse" in item.metadata]
-
-
-def _env_name(section: str, item: Field[Any]) -> str:
-    given = item.metadata.get("env")
-    return str(given) if given else "_".join(part for part in ("ENTREPOT", section, _key(item)) if part).upper()
-
-
-def all_settings() -> list[SettingDoc]:
-    """Return every setting with its path in the file, its variable, default and meaning."""
-    found = []
-    for section, kind in [("", Settings), *_SECTIONS.items(), ("platforms.<name>", PlatformSettings)]:
-        for item in _own(kind):
-            path = f"{section}.{_key(item)}" if section else _key(item)
-            env = None if kind is PlatformSettings else _env_name(section, item)
-            found.append(SettingDoc(path, env, _shown(item), item.metadata["meaning"]))
-    return found
-
-
-def _shown(item: Field[Any]) -> str:
-    assert item.default is not MISSING
-    default = item.default
-    if default is None:
-        return ""
-    if isinstance(default, tuple):
-        return ", ".join(default)
-    if isinstance(default, bool):
-        return "yes" if default else "no"
-    if item.metadata["parse"] is duration_s:
-        return f"{int(default) // 60}min" if default % 60 == 0 else f"{default:g}s"
-    return f"{default:g}" if isinstance(default, float) else str(default)
-
-
-class _Source:
-    """Reads values, remembers what was given, and builds errors that say where the value stands."""
-
-    def __init__(self, file: Path | None, env: Mapping[str, str]) -> None:
-        self.file, self.env = file, env
-
-    def fail(self, where: str, reason: str) -> SettingsNotValid:
-        return SettingsNotValid(f"{where}: {reason}.")
-
-    def at(self, node: yaml.Node, path: str) -> str:
-        return f"{self.file}, line {node.start_mark.line + 1}, {path}"
-
-    def section(self, kind: type[Any], node: yaml.Node | None, path: str, *, env: bool = True) -> dict[str, Any]:
-        """Return the values given for the fields of `kind`."""
-        given = self.mapping(node, path)
-        known = {_key(item): item for item in _own(kind)}
-        values: dict[str, Any] = {}
-        for name, item in known.items():
-            full = f"{path}.{name}" if path else name
-            variable = _env_name(path, item)
-            if env and self.env.get(variable, "") != "":
-                raw, where = cast(Any, self.env[variable]), f"The environment variable {variable}"
-            elif name in given and _plain(given[name]) is not None:
-                raw, where = _plain(given[name]), self.at(given[name], full)
-            else:
-                continue
-            try:
-                values[item.name] = item.metadata["parse"](raw)
-            except ValueError as error:
-                raise self.fail(where, str(error)) from None
-        return values
-
-    def mapping(self, node: yaml.Node | None, path: str) -> dict[str, yaml.Node]:
-        """Return the keys of a section with their nodes."""
-        if node is None or _plain(node) is None:
-            return {}
-        if not isinstance(node, yaml.MappingNode):
-            raise self.fail(self.at(node, path or "the file"), "must be a section with keys")
-        return {str(_plain(key)): value for key, value in node.value}
-
-    def refuse_unknown(self, given: Mapping[str, yaml.Node], known: set[str], path: str) -> None:
-        """Raise for the first key that is not known."""
-        for name, node in given.items():
-            if name not in known:
-                full = f"{path}.{name}" if path else name
-                raise self.fail(self.at(node, full), f"there is no such setting (known: {', '.join(sorted(known))})")
-
-
-def _plain(node: yaml.Node) -> Any:
-    """Return the node's value as Python, quickly and without classes."""
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def _parse_file(file: Path) -> yaml.Node | None:
-    try:
-        with file.open("rb") as stream:
-            return yaml.compose(stream, Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise SettingsNotValid(f"{file}: cannot be read ({error.strerror}); ENTREPOT_CONFIG names it.") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SettingsNotValid(f"{file}, line {line}: this is not YAML ({error.problem}).") from error
-
-
-def load(env: Mapping[str, str] | None = None, **given: Any) -> Settings:
-    """Read the settings from the environment and the file that ENTREPOT_CONFIG names (if it does).
-
-    `given` are values from the command line: they win, None means not given; `demo` switches the demo.
-    Raises SettingsNotValid, naming file, line and key.
-    """
-    env = os.environ if env is None else env
-    file = Path(env["ENTREPOT_CONFIG"]).expanduser() if env.get("ENTREPOT_CONFIG") else None
-    source = _Source(file, env)
-    root = _parse_file(file) if file is not None else None
-    top = source.mapping(root, "")
-    source.refuse_unknown(top, {_key(item) for item in _own(Settings)} | set(_SECTIONS) | {"platforms"}, "")
-    values = source.section(Settings, root, "")
-    for name, kind in _SECTIONS.items():
-        keys = {_key(item) for item in _own(kind)}
-        source.refuse_unknown(source.mapping(top.get(name), name), keys, name)
-        values[name] = kind(**source.section(kind, top.get(name), name))
-    demo = given.pop("demo", None)
-    if demo is not None:
-        values["demo"] = replace(values["demo"], enabled=demo)
-    platforms = {}
-    for name, node in source.mapping(top.get("platforms"), "platforms").items():
-        path = f"platforms.{name}"
-        source.refuse_unknown(source.mapping(node, path), {_key(item) for item in _own(PlatformSettings)}, path)
-        platforms[name] = PlatformSettings(**source.section(PlatformSettings, node, path, env=False))
-    leading = [name for name, platform in platforms.items() if platform.primary]
-    if len(leading) > 1:
-        raise source.fail(f"{file}, platforms", f"only one can be primary, not {' and '.join(leading)}")
-    values["platforms"] = platforms
-    values.update({name: value for name, value in given.items() if value is not None})
-    return Settings(**values, without_effect=_unreachable(values["error_handling"].alert_channels))
-
-
-def _unreachable(alert_channels: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what to say of the words among the alert channels that are no place to send to (`email`, `slack`)."""
-    return tuple(
-        f"error_handling.alert_channels: {word} (name `log`, or the address of a webhook: https://...)"
-        for word in alert_channels
-        if word != "log" and not word.startswith(("https://", "http://"))
-    )
-
-
-def reference_page() -> str:
-    """Return docs/reference/settings.md."""
-    lines = [
-        "# Settings",
-        "",
-        "Set them in the environment or in one YAML file that `ENTREPOT_CONFIG` names; the environment wins.",
-        "In the file, `sync.batch_size` is the key `batch_size` under `sync`. Durations are written `30s`, `15min`,",
-        "`2h` or as seconds; shares `40%` or `0.4`; switches `yes` or `no`. A wrong value stops the start with its",
-        "file, line and key.",
-        "",
-        "| key | environment | default | meaning |",
-        "| --- | --- | --- | --- |",
-    ]
-    for item in all_settings():
-        env = f"`{item.env}`" if item.env else ""
-        default = f"`{item.default}`" if item.default else ""
-        lines.append(f"| `{item.path}` | {env} | {default} | {item.meaning} |")
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    print(reference_page(), end="")
+"""The sections of the file by their key, but for `platforms`, which has one for each channel."""
