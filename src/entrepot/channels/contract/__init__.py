@@ -95,6 +95,17 @@ from entrepot.channels.contract.quantities import (
     QuantityChange,
     ReportedQuantity,
 )
+from entrepot.channels.contract.refunds import RefundLine, RefundRequest, RefundResult, Refunds
+from entrepot.channels.contract.settlements import (
+    FeePart,
+    Payout,
+    PayoutStatus,
+    PullsSettlements,
+    SettlementItem,
+    SettlementKind,
+    SettlementLine,
+)
+from entrepot.channels.contract.webhook_keys import KeysWebhooks
 from entrepot.channels.contract.wire import Api, Call, Credentials, LimitReading, Payload, Reply
 
 __all__ = [
@@ -124,6 +135,7 @@ __all__ = [
     "EndKind",
     "EndsListings",
     "Environment",
+    "FeePart",
     "Field",
     "FollowsListings",
     "FollowsPrices",
@@ -131,6 +143,7 @@ __all__ = [
     "Fulfilment",
     "FulfilmentLine",
     "HandlesWebhooks",
+    "KeysWebhooks",
     "LimitKind",
     "LimitReading",
     "ListingBatch",
@@ -148,6 +161,8 @@ __all__ = [
     "OutcomeUnknown",
     "Page",
     "Payload",
+    "Payout",
+    "PayoutStatus",
     "PreviewsListings",
     "PriceBatch",
     "PriceChange",
@@ -155,6 +170,7 @@ __all__ = [
     "PriceResult",
     "PullsListings",
     "PullsOrders",
+    "PullsSettlements",
     "PushOutcome",
     "PushReceipt",
     "PushResult",
@@ -172,9 +188,16 @@ __all__ = [
     "ReadsListings",
     "ReadsQuantities",
     "RefreshesToken",
+    "RefundLine",
+    "RefundRequest",
+    "RefundResult",
+    "Refunds",
     "Reply",
     "ReportedQuantity",
     "RequestRejected",
+    "SettlementItem",
+    "SettlementKind",
+    "SettlementLine",
     "TemporarilyUnavailable",
     "Token",
     "TooLate",

@@ -30,6 +30,9 @@ class Capability(StrEnum):
     PREVIEW_LISTINGS = "preview_listings"
     READ_LISTINGS = "read_listings"
     READ_LISTING_RULES = "read_listing_rules"
+    PULL_SETTLEMENTS = "pull_settlements"
+    REFUND = "refund"
+    WEBHOOK_KEYS = "webhook_keys"
 
 
 class QuantitySemantics(StrEnum):

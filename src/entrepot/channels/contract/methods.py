@@ -16,6 +16,9 @@ from entrepot.channels.contract.manifest import Capability, Manifest
 from entrepot.channels.contract.orders import ChannelOrder, Fulfilment
 from entrepot.channels.contract.paging import Page
 from entrepot.channels.contract.quantities import PushReceipt, PushResult, QuantityBatch, ReportedQuantity
+from entrepot.channels.contract.refunds import Refunds
+from entrepot.channels.contract.settlements import PullsSettlements
+from entrepot.channels.contract.webhook_keys import KeysWebhooks
 from entrepot.channels.contract.wire import Api, Call, Credentials, LimitReading, Reply
 
 
@@ -212,4 +215,7 @@ PROTOCOL_OF: Mapping[Capability, type] = {
     Capability.PREVIEW_LISTINGS: PreviewsListings,
     Capability.READ_LISTINGS: ReadsListings,
     Capability.READ_LISTING_RULES: ReadsListingRules,
+    Capability.PULL_SETTLEMENTS: PullsSettlements,
+    Capability.REFUND: Refunds,
+    Capability.WEBHOOK_KEYS: KeysWebhooks,
 }
