@@ -11,6 +11,7 @@ from entrepot.kernel.errors import NotFound
 
 MODULE_OF: Mapping[str, str] = {
     "amazon": "entrepot.connectors.amazon",
+    "ebay": "entrepot.connectors.ebay",
     "shopify": "entrepot.connectors.shopify",
     "square": "entrepot.connectors.square",
 }

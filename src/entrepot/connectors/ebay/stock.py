@@ -1,0 +1,175 @@
+"""Writing and reading quantities. eBay overwrites: it cannot compare with what was there.
+
+An item has a total, an offer has what of it is on sale; the offer's goes before the item's, and both are written together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from entrepot.channels.contract import (
+    Api,
+    ConnectorError,
+    ListingRef,
+    OutcomeUnknown,
+    Payload,
+    PushOutcome,
+    PushReceipt,
+    PushResult,
+    QuantityBatch,
+    QuantityChange,
+    RateLimited,
+    Reply,
+    ReportedQuantity,
+    RequestRejected,
+    TemporarilyUnavailable,
+    TooLate,
+    UnexpectedAnswer,
+)
+from entrepot.connectors.ebay import calls, quota
+from entrepot.connectors.ebay.errors import EbayRejected, words_of
+from entrepot.connectors.ebay.manifest import OFFERS_MAX
+from entrepot.connectors.ebay.reading import body_of, inner, objects, optional_text, whole
+
+AT_ONCE = 8
+"""So many offers are read side by side."""
+WAITS = "waits"
+"""`published` of a listing that eBay would not show while it had no stock."""
+_NOT_FOUND = 404
+_NO_OFFER = "25713"
+_TEMPORARY = frozenset({"25001", "25025"})
+
+
+async def push(api: Api, batch: QuantityBatch) -> PushReceipt:
+    """Write the batch in one call, then show what waited for stock. Raises as the contract says."""
+    if len(batch.changes) > OFFERS_MAX:
+        raise RequestRejected(f"At most {OFFERS_MAX} offers go in one call, not {len(batch.changes)}.")
+    if not batch.changes:
+        return PushReceipt(())
+    # Only nothing can be written twice: a repetition writes over what sold since the first one came through.
+    harmless = all(change.to_quantity == 0 for change in batch.changes)
+    requests = [request_of(change) for change in batch.changes]
+    try:
+        reply = await quota.send(api, calls.bulk_update(requests, not_after=batch.not_after, idempotent=harmless))
+    except (RateLimited, TooLate):
+        raise
+    except TemporarilyUnavailable as error:
+        raise OutcomeUnknown(error.detail, code=error.code, retry_after_s=error.retry_after_s) from error
+    results = results_of(reply, batch.changes)
+    for change, result in zip(batch.changes, results, strict=True):
+        if (
+            result.outcome is PushOutcome.APPLIED
+            and change.to_quantity > 0
+            and change.ref.keys.get("published") == WAITS
+        ):
+            await _show(api, change)
+    return PushReceipt(results)
+
+
+def request_of(change: QuantityChange) -> dict[str, Any]:
+    """Return what is asked for one listing. Pure. An offer that is not published takes its quantity from the item."""
+    units = max(0, change.to_quantity)
+    request: dict[str, Any] = {"sku": change.ref.external_id, "shipToLocationAvailability": {"quantity": units}}
+    offer_id = change.ref.keys.get("offer_id", "")
+    if offer_id and change.ref.keys.get("published", "yes") == "yes":
+        request["offers"] = [{"offerId": offer_id, "availableQuantity": units}]
+    return request
+
+
+def results_of(reply: Reply, changes: Sequence[QuantityChange]) -> tuple[PushResult, ...]:
+    """Return what eBay answered for each listing. Pure. What it does not mention, or in words not known, stays unknown.
+
+    An item and its offer may be answered separately: the listing is done when both are.
+    """
+    by_sku: dict[str, list[Payload]] = {}
+    try:
+        for each in objects(body_of(reply), "responses"):
+            by_sku.setdefault(optional_text(each, "sku"), []).append(each)
+    except UnexpectedAnswer as error:
+        return tuple(
+            PushResult(change.ref.external_id, PushOutcome.UNKNOWN, code=error.code, detail=error.detail)
+            for change in changes
+        )
+    return tuple(_result(change.ref.external_id, by_sku.get(change.ref.external_id, [])) for change in changes)
+
+
+def _result(sku: str, told: Sequence[Payload]) -> PushResult:
+    if not told:
+        return PushResult(sku, PushOutcome.UNKNOWN, detail="eBay's answer does not mention the listing.")
+    ranked = [_outcome(each) for each in told]
+    for wanted in (PushOutcome.UNKNOWN, PushOutcome.REFUSED, PushOutcome.FAILED):
+        for outcome, code, words in ranked:
+            if outcome is wanted:
+                # One part done and the other not: what it shows is to be looked at.
+                mixed = wanted is PushOutcome.FAILED and any(each[0] is PushOutcome.APPLIED for each in ranked)
+                return PushResult(sku, PushOutcome.UNKNOWN if mixed else wanted, code=code, detail=words)
+    return PushResult(sku, PushOutcome.APPLIED)
+
+
+def _outcome(told: Payload) -> tuple[PushOutcome, str, str]:
+    status = whole(told, "statusCode")
+    code, words = words_of(objects(told, "errors"))
+    if status is not None and 200 <= status < 300 and not code:
+        return PushOutcome.APPLIED, "", ""
+    if code in _TEMPORARY:
+        # A conflict with another change of the same item is certainly not written; a failure of eBay's own may be.
+        return (PushOutcome.FAILED if code == "25025" else PushOutcome.UNKNOWN), code, words
+    if status is not None and 400 <= status < 500:
+        return PushOutcome.REFUSED, code or str(status), words or f"eBay answered {status}."
+    return PushOutcome.UNKNOWN, code or str(status), words or f"eBay answered {status}."
+
+
+async def _show(api: Api, change: QuantityChange) -> None:
+    """Publish what eBay would not show without stock. If it still will not, the next reading of listings tells so."""
+    try:
+        group_key = change.ref.keys.get("group", "")
+        if group_key:
+            await api.send(calls.publish_group(api.settings["marketplace_id"], group_key))
+        else:
+            await api.send(calls.publish_offer(change.ref.keys["offer_id"]))
+    except ConnectorError:
+        return
+
+
+async def read(api: Api, refs: Sequence[ListingRef]) -> tuple[ReportedQuantity, ...]:
+    """Return what these listings show now; None: there is no offer of the item on our marketplace."""
+    found: list[int | None] = []
+    for start in range(0, len(refs), AT_ONCE):
+        part = refs[start : start + AT_ONCE]
+        found += await asyncio.gather(*(_shown(api, ref.external_id) for ref in part))
+    return tuple(ReportedQuantity(ref.external_id, units) for ref, units in zip(refs, found, strict=True))
+
+
+async def _shown(api: Api, sku: str) -> int | None:
+    offer = await offer_of(api, sku)
+    return None if offer is None else available(offer)
+
+
+async def offer_of(api: Api, sku: str) -> Payload | None:
+    """Return the fixed-price offer of an item on our marketplace, None where there is none."""
+    place = api.settings["marketplace_id"]
+    try:
+        body = body_of(await quota.send(api, calls.offers(sku, place)))
+    except EbayRejected as error:
+        if error.status == _NOT_FOUND or error.code == _NO_OFFER:
+            return None
+        raise
+    return next((each for each in objects(body, "offers") if is_ours(each, place)), None)
+
+
+def is_ours(offer: Payload, marketplace_id: str) -> bool:
+    """Return whether an offer is of fixed price and of our marketplace."""
+    return offer.get("marketplaceId") == marketplace_id and offer.get("format", "FIXED_PRICE") == "FIXED_PRICE"
+
+
+def available(offer: Payload) -> int | None:
+    """Return what an offer has on sale. Pure."""
+    return whole(offer, "availableQuantity")
+
+
+def total_of(item: Payload) -> int | None:
+    """Return an item's total. Pure."""
+    ship_to: Mapping[str, Any] = inner(inner(item, "availability"), "shipToLocationAvailability")
+    return whole(ship_to, "quantity")
