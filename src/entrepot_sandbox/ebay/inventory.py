@@ -12,20 +12,9 @@ from entrepot_sandbox.ebay.state import Item, Json, State, Units
 
 SKU_MAX = 50
 CONDITIONS = frozenset(
-    [
-        "NEW",
-        "LIKE_NEW",
-        "NEW_OTHER",
-        "NEW_WITH_DEFECTS",
-        "CERTIFIED_REFURBISHED",
-        "SELLER_REFURBISHED",
-        "USED_EXCELLENT",
-        "USED_VERY_GOOD",
-        "USED_GOOD",
-        "USED_ACCEPTABLE",
-        "FOR_PARTS_OR_NOT_WORKING",
-    ]
-)
+    {"NEW", "LIKE_NEW", "NEW_OTHER", "NEW_WITH_DEFECTS", "CERTIFIED_REFURBISHED", "SELLER_REFURBISHED", "USED_EXCELLENT",
+     "USED_VERY_GOOD", "USED_GOOD", "USED_ACCEPTABLE", "FOR_PARTS_OR_NOT_WORKING"}
+)  # fmt: skip
 TITLE_MAX, DESCRIPTION_MAX, IMAGES_MAX = 80, 4000, 24
 
 

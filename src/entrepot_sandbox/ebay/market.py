@@ -26,6 +26,7 @@ ALERT_EMAIL = "alerts@example.com"
 
 _Answer = Callable[[State, Request], Awaitable[Response]]
 _Row = tuple[str, str, str, str, str, _Answer]
+_TREE_OF = "/get_default_category_tree_id"
 _SELL, _FULFIL, _NOTE = "/sell/inventory/v1", "/sell/fulfillment/v1", "/commerce/notification/v1"
 
 
@@ -220,7 +221,7 @@ class Ebay:
             ("POST", "/order/{order_id}/shipping_fulfillment", "createShippingFulfillment", self._create_parcel),
             ("POST", "/order/{order_id}/issue_refund", "issueRefund", self._refund),
         ]
-        of_application = [
+        of_app = [
             ("GET", "/public_key/{key_id}", "getPublicKey", notes.get_public_key),
             ("PUT", "/config", "updateConfig", notes.put_config),
             ("GET", "/destination", "getDestinations", notes.get_destinations),
@@ -240,8 +241,7 @@ class Ebay:
         rows += [(method, _SELL + path, name, "inventory", USER, answer) for method, path, name, answer in sell]
         rows += [(method, _FULFIL + path, name, "fulfillment", USER, answer) for method, path, name, answer in fulfil]
         rows += [
-            (method, _NOTE + path, name, "notification", APPLICATION, answer)
-            for method, path, name, answer in of_application
+            (method, _NOTE + path, name, "notification", APPLICATION, answer) for method, path, name, answer in of_app
         ]
         rows += [(method, _NOTE + path, name, "notification", USER, answer) for method, path, name, answer in of_user]
         rows += [

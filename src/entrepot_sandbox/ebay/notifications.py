@@ -48,7 +48,8 @@ class Notifications:
             destination = self._destinations.get(subscription["destinationId"])
             if subscription["topicId"] != topic or subscription["status"] != "ENABLED" or destination is None:
                 continue
-            id = f"{uuid.UUID(int=self._state.desk.random(f'event/{self._state.next_id("event")}').getrandbits(128))}"
+            chance = self._state.desk.random(f"event/{self._state.next_id('event')}")
+            id = str(uuid.UUID(int=chance.getrandbits(128)))
             body = msgspec.json.encode(
                 {
                     "metadata": {"topic": topic, "schemaVersion": "1.0", "deprecated": False},
