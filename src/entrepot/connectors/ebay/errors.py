@@ -33,6 +33,7 @@ PLAIN: Mapping[str, str] = {
 }
 _OAUTH_CREDENTIALS = frozenset({"invalid_grant", "invalid_client", "unauthorized_client", "invalid_scope"})
 _TEMPORARY = frozenset({CONCURRENT, "25001"})
+_NO_SUCH = frozenset({"25702", "25705", "25710", "25713"})
 
 
 class EbayRejected(RequestRejected):
@@ -53,8 +54,6 @@ def error_of(reply: Reply) -> ConnectorError | None:
         return by_status
     errors, code, words = _said(reply)
     if not code:
-        if isinstance(by_status, RequestRejected):
-            return EbayRejected(by_status.detail, code=by_status.code, status=reply.status)
         return by_status
     if code in _OAUTH_CREDENTIALS or isinstance(by_status, CredentialsRejected):
         return CredentialsRejected(words, code=code)
@@ -63,6 +62,12 @@ def error_of(reply: Reply) -> ConnectorError | None:
     if isinstance(by_status, TemporarilyUnavailable) or code in _TEMPORARY:
         return TemporarilyUnavailable(words, code=code, retry_after_s=retry_after_s(reply))
     return EbayRejected(words, code=code, status=reply.status, errors=errors)
+
+
+def is_missing(error: RequestRejected) -> bool:
+    """Return whether eBay refuses because there is no such thing."""
+    status = error.status if isinstance(error, EbayRejected) else 0
+    return status == 404 or error.code == "404" or error.code in _NO_SUCH
 
 
 def words_of(errors: Sequence[Mapping[str, Any]]) -> tuple[str, str]:

@@ -17,10 +17,10 @@ from entrepot.channels.contract import (
     PriceResult,
     PushOutcome,
     RateLimited,
+    RequestRejected,
     TemporarilyUnavailable,
 )
 from entrepot.connectors.ebay import calls, drafts, quota, stock
-from entrepot.connectors.ebay.errors import EbayRejected
 from entrepot.connectors.ebay.manifest import MARKETPLACES
 from entrepot.connectors.ebay.reading import body_of, inner, objects, optional_text, text, whole
 
@@ -93,7 +93,7 @@ async def _write_whole(api: Api, change: PriceChange) -> PriceResult:
     wanted = drafts.repriced(offer, change)
     try:
         await quota.send(api, calls.update_offer(place, text(offer, "offerId"), wanted))
-    except EbayRejected as error:
+    except RequestRejected as error:
         return PriceResult(sku, PushOutcome.REFUSED, reasons=drafts.reasons_of(error))
     except TemporarilyUnavailable as error:
         reason = ChannelReason(error.detail, code=error.code)

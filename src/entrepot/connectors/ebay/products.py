@@ -26,18 +26,17 @@ from entrepot.channels.contract import (
     PushOutcome,
     RateLimited,
     Reply,
+    RequestRejected,
     TemporarilyUnavailable,
     UnexpectedAnswer,
     VariantDraft,
 )
 from entrepot.channels.in_turn import as_lost, written_in_turn
 from entrepot.connectors.ebay import calls, drafts, quota, stock
-from entrepot.connectors.ebay.errors import EbayRejected
+from entrepot.connectors.ebay.errors import is_missing
 from entrepot.connectors.ebay.listings import group_key_of, listing_of, ref_of
 from entrepot.connectors.ebay.reading import body_of, objects, optional_text, text, whole
 
-NOT_FOUND = 404
-_GONE = frozenset({"25702", "25705", "25710", "25713"})
 _NO_QUANTITY = "25004"
 
 
@@ -105,7 +104,7 @@ async def _push_one(api: Api, draft: ListingDraft, settings: Mapping[str, str]) 
             variant.key: ref_of(variant.sku, await stock.offer_of(api, variant.sku), key, published)
             for variant in draft.variants
         }
-    except EbayRejected as error:
+    except RequestRejected as error:
         return ListingResult(draft.key, PushOutcome.REFUSED, external_id, reasons=drafts.reasons_of(error))
     except RateLimited:
         raise
@@ -169,7 +168,7 @@ async def _show(
     call = calls.publish_group(place, key) if key else calls.publish_offer(text(offers[0], "offerId"))
     try:
         reply = await _written(api, call)
-    except EbayRejected as error:
+    except RequestRejected as error:
         if error.code != _NO_QUANTITY:
             raise
         # Quantities come by their own way; the first one above zero shows the listing.
@@ -193,8 +192,8 @@ async def _found(api: Api, call: Call) -> Payload | None:
     """Return what a reading finds, None where eBay knows no such thing."""
     try:
         return body_of(await quota.send(api, call))
-    except EbayRejected as error:
-        if error.status == NOT_FOUND or error.code in _GONE:
+    except RequestRejected as error:
+        if is_missing(error):
             return None
         raise
 
@@ -293,6 +292,6 @@ async def _gone_already(api: Api, call: Call) -> None:
     """Send an ending; one of what is not there any more is done already."""
     try:
         await _written(api, call)
-    except EbayRejected as error:
-        if error.status != NOT_FOUND and error.code not in _GONE:
+    except RequestRejected as error:
+        if not is_missing(error):
             raise

@@ -29,7 +29,7 @@ from entrepot.channels.contract import (
     UnexpectedAnswer,
 )
 from entrepot.connectors.ebay import calls, quota
-from entrepot.connectors.ebay.errors import EbayRejected, words_of
+from entrepot.connectors.ebay.errors import is_missing, words_of
 from entrepot.connectors.ebay.manifest import OFFERS_MAX
 from entrepot.connectors.ebay.reading import body_of, inner, objects, optional_text, whole
 
@@ -37,8 +37,6 @@ AT_ONCE = 8
 """So many offers are read side by side."""
 WAITS = "waits"
 """`published` of a listing that eBay would not show while it had no stock."""
-_NOT_FOUND = 404
-_NO_OFFER = "25713"
 _TEMPORARY = frozenset({"25001", "25025"})
 
 
@@ -152,8 +150,8 @@ async def offer_of(api: Api, sku: str) -> Payload | None:
     place = api.settings["marketplace_id"]
     try:
         body = body_of(await quota.send(api, calls.offers(sku, place)))
-    except EbayRejected as error:
-        if error.status == _NOT_FOUND or error.code == _NO_OFFER:
+    except RequestRejected as error:
+        if is_missing(error):
             return None
         raise
     return next((each for each in objects(body, "offers") if is_ours(each, place)), None)

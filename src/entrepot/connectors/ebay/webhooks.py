@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from entrepot.channels.contract import Api, Call, Payload, RequestRejected, UnexpectedAnswer, WebhookEvent
 from entrepot.channels.replies import json_of_bytes
 from entrepot.connectors.ebay import calls, quota
-from entrepot.connectors.ebay.errors import EbayRejected
+from entrepot.connectors.ebay.errors import is_missing
 from entrepot.connectors.ebay.manifest import SUBSCRIBED
 from entrepot.connectors.ebay.reading import body_of, inner, objects, optional_text, text
 
@@ -34,7 +34,6 @@ _HASHES: Mapping[str, Callable[[], hashes.HashAlgorithm]] = {
     "SHA1": hashes.SHA1,
     "SHA256": hashes.SHA256,
 }
-_NOT_FOUND = 404
 _ARMOUR = re.compile(r"-----(?:BEGIN|END) PUBLIC KEY-----|\s")
 
 
@@ -182,7 +181,7 @@ async def _destination(api: Api, url: str) -> str:
     if known is None:
         try:
             await quota.send(api, calls.create_destination(body))
-        except EbayRejected as error:
+        except RequestRejected as error:
             # Made meanwhile, or by a call whose answer was lost.
             if await _known_destination(api, url) is None:
                 raise error from None
@@ -216,8 +215,8 @@ async def unsubscribe(api: Api, url: str) -> None:
 async def _gone(api: Api, call: Call) -> None:
     try:
         await quota.send(api, call)
-    except EbayRejected as error:
-        if error.status != _NOT_FOUND:
+    except RequestRejected as error:
+        if not is_missing(error):
             raise
 
 
