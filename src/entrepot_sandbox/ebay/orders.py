@@ -106,7 +106,6 @@ def order_body(state: State, ledger: Ledger, order: Order) -> Json:
     fee = sum((amount for _, _, amount in ledger.fees_of(order)), Decimal(0))
     return {
         "orderId": order.id,
-        "legacyOrderId": order.id,
         "creationDate": stamp(order.placed_at),
         "lastModifiedDate": stamp(order.updated_at),
         "orderFulfillmentStatus": status,

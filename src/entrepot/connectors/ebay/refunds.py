@@ -77,14 +77,18 @@ def body_of_refund(refund: RefundRequest) -> dict[str, Any]:
 def new_refund(refunds: tuple[OrderRefund, ...], asked: RefundRequest) -> OrderRefund | None:
     """Return the refund that an earlier call with this request made, None where there is none. Pure.
 
-    The order names the seller's net amount where eBay pays a part of the refund, so any new one counts unless its amount is more.
+    Raises RequestRejected where the order has a new refund of another amount: it may be this one (eBay tells the seller's net
+    amount where it pays a part itself) or a person's, so nothing more is given back until somebody has looked.
     """
     known = set(asked.known_refund_ids)
-    fresh = [
-        each for each in refunds if each.id not in known and each.status != "FAILED" and each.amount <= asked.amount
-    ]
-    exact = [each for each in fresh if each.amount == asked.amount]
-    return next(iter(exact or fresh), None)
+    fresh = [each for each in refunds if each.id not in known and each.status != "FAILED"]
+    exact = next((each for each in fresh if each.amount == asked.amount), None)
+    if exact is None and fresh:
+        told = ", ".join(f"{each.id} of {each.amount} {each.currency}" for each in fresh)
+        raise RequestRejected(
+            f"The order has a refund at eBay that the hub does not know: {told}.", code="unknown_refund"
+        )
+    return exact
 
 
 def _outcome(status: str) -> PushOutcome:
