@@ -85,7 +85,7 @@ ALWAYS = 10_000_000
 async def connect(settings: Settings, url: str, simulator: str) -> None:
     """Connect a fresh hub to the simulated marketplaces and let the shoppers in; at a later start only the latter."""
     async with _opened(settings, url, simulator) as hub:
-        await hub.set_up()
+        await hub.set_up(channels_=read_channels(",".join(settings.demo.channels)))
         await hub.tell("POST", "/shoppers", {"orders": ALWAYS, "orders_per_s": settings.demo.orders_per_s})
 
 
