@@ -153,6 +153,28 @@ async def test_the_challenge_is_for_the_connections_own_address(database: Databa
         assert (await it.client.get(elsewhere, params={"challenge_code": "abc"})).status_code == 404
 
 
+async def test_a_connection_made_with_a_consent_code_goes_on_without_it(
+    database: Database, organisation_id: UUID
+) -> None:
+    async with hub(database, organisation_id) as it:
+        state = it.market.state
+        state.codes["v^1.1#code"] = it.sandbox.sandbox.world.clock.monotonic() + 60
+        account = it.market.accounts()[0]
+        values = {**account.settings, **account.credentials, "simulator_url": it.sandbox.url, "refresh_token": ""}
+        values |= {"authorization_code": "v%5E1.1%23code", "ru_name": "Kiln-Runame"}
+        new = NewConnection("ebay", "eBay by code", "simulated", values)
+        tested = await facade.check_new(it.transport, new)
+        assert tested.report.ok, tested.report
+        async with database.transaction(organisation_id) as tx:
+            connection = await facade.connect(
+                tx, VAULT, CONNECTOR, new, fetched=tested.fetched, token_expires_at=tested.token_expires_at
+            )
+        api = it.transport.api(connection)
+        assert len((await CONNECTOR.pull_listings(api, None)).items) == 5
+        state.tokens.clear()
+        assert (await CONNECTOR.check(api)).ok, "the refresh token was kept, for the code is used up"
+
+
 # ---- what is remembered --------------------------------------------------------------------------------
 
 
