@@ -186,10 +186,12 @@ async def test_what_the_orders_say_is_mapped() -> None:
 
 def test_refunds_are_read_from_order_and_lines() -> None:
     orders = msgspec.json.decode((PAYLOADS / "orders_2.json").read_bytes())["orders"]
-    assert [(each.id, each.amount, each.line_id) for each in refunds_of(orders[2])] == [("5001", Decimal("17.40"), "")]
-    assert [(each.id, each.amount, each.line_id) for each in refunds_of(orders[3])] == [
-        ("5002", Decimal("2.50"), "1005")
-    ]
+
+    def told(payload: dict[str, Any]) -> list[tuple[str, Decimal, str]]:
+        return [(each.external_id, each.amount, each.external_line_id) for each in refunds_of(payload)]
+
+    assert told(orders[2]) == [("5001", Decimal("17.40"), "")]
+    assert told(orders[3]) == [("5002", Decimal("2.50"), "1005")]
 
 
 def page(total: int, *numbers: int) -> Reply:
@@ -237,24 +239,32 @@ async def test_the_published_order_is_mapped_without_loss() -> None:
     assert (order.ship_to.country, order.ship_to.name[:1]) == ("ES", "B")
     assert order.placed_at == datetime(2023, 8, 2, 8, 26, 18, tzinfo=UTC)
     assert order.version == 1690965301000
+    money = order.money
+    assert money is not None
+    assert (money.collected_tax, money.fees) == (Decimal("24.41"), Decimal("19.83"))
+    assert (money.due, money.due_currency, money.refunds) == (Decimal("85.02"), "GBP", ())
     assert order_of(payload, "EBAY_AT") is None, "bought on another marketplace, but listed on the German one"
 
 
 # ---- quantities ----------------------------------------------------------------------------------------
 
 
-async def test_item_and_offer_are_written_together_and_unpublished_ones_by_the_item() -> None:
-    api = scripted([updated(("A", 200, None), ("B", 200, None))])
-    await CONNECTOR.push_quantities(api, batch(change("A", 3), change("B", 4, published="no")))
-    assert msgspec.json.decode(api.calls[0].body or b"")["requests"] == [
-        {
-            "sku": "A",
-            "shipToLocationAvailability": {"quantity": 3},
-            "offers": [{"offerId": "7A", "availableQuantity": 3}],
-        },
-        {"sku": "B", "shipToLocationAvailability": {"quantity": 4}},
-    ]
+async def test_item_and_offer_are_written_together_and_hidden_ones_by_the_item() -> None:
+    api = scripted([updated(("A", 200, None), ("B", 400, 25713), ("C", 400, 25713)), updated(("B", 200, None))])
+    changes = (change("A", 3), change("B", 4, published="no"), change("C", 5))
+    receipt = await CONNECTOR.push_quantities(api, batch(*changes))
+    assert [each.outcome.value for each in receipt.results] == ["applied", "applied", "refused"]
+    first, second = (msgspec.json.decode(call.body or b"")["requests"] for call in api.calls)
+    assert first[1] == {
+        "sku": "B",
+        "shipToLocationAvailability": {"quantity": 4},
+        "offers": [{"offerId": "7B", "availableQuantity": 4}],
+    }
+    assert second == [{"sku": "B", "shipToLocationAvailability": {"quantity": 4}}]
     assert not api.calls[0].idempotent, "a repetition would write over what sold meanwhile"
+    lost = scripted([updated(("A", 200, None), ("B", 400, 25713)), refusal(503, 2003)])
+    receipt = await CONNECTOR.push_quantities(lost, batch(changes[0], changes[1]))
+    assert [each.outcome.value for each in receipt.results] == ["applied", "unknown"]
     api = scripted([updated(("A", 200, None))])
     await CONNECTOR.push_quantities(api, batch(change("A", 0)))
     assert api.calls[0].idempotent
@@ -284,10 +294,14 @@ async def test_an_item_done_and_its_offer_not_is_unknown() -> None:
 
 
 async def test_what_waits_for_stock_is_shown_with_the_first_units() -> None:
-    answers: list[Answer] = [updated(("A", 200, None), ("B", 200, None)), reply({"listingId": "1"})]
+    answers: list[Answer] = [
+        updated(("A", 400, 25713), ("B", 400, 25713)),
+        updated(("A", 200, None), ("B", 200, None)),
+        reply({"listingId": "1"}),
+    ]
     api = scripted(answers)
     await CONNECTOR.push_quantities(api, batch(change("A", 3, published="waits"), change("B", 0, published="waits")))
-    assert [call.operation for call in api.calls] == ["bulkUpdatePriceQuantity", "publishOffer"]
+    assert [call.operation for call in api.calls] == ["bulkUpdatePriceQuantity"] * 2 + ["publishOffer"]
 
 
 async def test_a_server_error_may_have_been_written_and_a_refused_burst_was_not() -> None:

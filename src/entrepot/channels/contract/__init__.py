@@ -78,6 +78,7 @@ from entrepot.channels.contract.methods import (
     ReadsQuantities,
     RefreshesToken,
 )
+from entrepot.channels.contract.order_money import OrderMoney, OrderRefund
 from entrepot.channels.contract.orders import (
     Address,
     ChannelOrder,
@@ -158,6 +159,8 @@ __all__ = [
     "ListingRules",
     "ListingStatus",
     "Manifest",
+    "OrderMoney",
+    "OrderRefund",
     "OutcomeUnknown",
     "Page",
     "Payload",

@@ -78,7 +78,7 @@ CALLS_PER_DAY: Mapping[str, tuple[float, str, tuple[str, ...]]] = {
 
 TOPICS = ("ORDER_CONFIRMATION", "ITEM_MARKED_SHIPPED", "MARKETPLACE_ACCOUNT_DELETION")
 SUBSCRIBED = ("ORDER_CONFIRMATION", "ITEM_MARKED_SHIPPED")
-"""Those that a seller subscribes; the third is set up for the application in eBay's developer portal."""
+"""Those that a seller subscribes; the third eBay sends for an application, and nothing is taken from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,6 @@ RULES = ListingRules(
     ),
     title_length_max=80,
     description_length_max=4000,
-    forbidden_words=("paypal", "contact me outside of ebay"),
     options_max=5,
     variants_max=250,
     option_length_max=50,

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 from decimal import Decimal
 
-from entrepot.channels.contract import Payload
+from entrepot.channels.contract import OrderMoney, OrderRefund, Payload
 from entrepot.channels.replies import parse_time
-from entrepot.connectors.ebay.reading import amount, inner, objects, optional_text
+from entrepot.connectors.ebay.reading import amount, amount_before_conversion, inner, objects, optional_text
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRefund:
-    """A refund of an order, in the currency of the seller's balance. `line_id` empty: of the order as a whole."""
-
-    id: str
-    amount: Decimal
-    currency: str
-    status: str
-    at: datetime | None
-    line_id: str = ""
+def money_of(payload: Payload, lines: Sequence[Payload]) -> OrderMoney:
+    """Return what becomes of the buyer's money. `lines`: those of our marketplace; fee and due are of the whole order."""
+    paid = inner(payload, "paymentSummary")
+    taxes = (
+        amount_before_conversion(tax, "amount") for each in lines for tax in objects(each, "ebayCollectAndRemitTaxes")
+    )
+    return OrderMoney(
+        collected_tax=sum((each for each in taxes if each is not None), Decimal(0)),
+        fees=amount_before_conversion(payload, "totalMarketplaceFee") or Decimal(0),
+        due=amount(paid, "totalDueSeller"),
+        due_currency=optional_text(inner(paid, "totalDueSeller"), "currency"),
+        refunds=refunds_of(payload),
+    )
 
 
 def refunds_of(payload: Payload) -> tuple[OrderRefund, ...]:

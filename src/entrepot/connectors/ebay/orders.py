@@ -18,6 +18,7 @@ from entrepot.channels.contract import (
     UnexpectedAnswer,
 )
 from entrepot.channels.replies import parse_time
+from entrepot.connectors.ebay.order_money import money_of
 from entrepot.connectors.ebay.reading import amount_before_conversion, inner, objects, optional_text, text, whole
 
 IN_PROGRESS = "IN_PROGRESS"
@@ -60,6 +61,7 @@ def order_of(payload: Payload, marketplace_id: str, shipped: Mapping[str, int] |
         buyer_email=optional_text(to, "email") or optional_text(registered, "email"),
         ship_to=address,
         channel_status=_words(payload),
+        money=money_of(payload, ours),
     )
 
 

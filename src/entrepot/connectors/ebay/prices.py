@@ -30,13 +30,14 @@ async def push(api: Api, batch: PriceBatch) -> PriceReceipt:
     place = MARKETPLACES.get(api.settings["marketplace_id"])
     results: dict[str, PriceResult] = {}
     fit: list[tuple[PriceChange, Payload]] = []
-    for change in batch.changes:
+    offers = await stock.offers_of(api, [change.ref.external_id for change in batch.changes])
+    for change, offer in zip(batch.changes, offers, strict=True):
         sku = change.ref.external_id
         if place is not None and change.currency != place.currency:
             results[sku] = _refused(sku, f"Prices in this marketplace are in {place.currency}.", "CURRENCY")
         elif change.price <= 0:
             results[sku] = _refused(sku, "eBay takes prices above zero only.", "25003")
-        elif (offer := await stock.offer_of(api, sku)) is None:
+        elif offer is None:
             results[sku] = _refused(sku, "eBay has no offer of this listing any more.", "25713")
         else:
             fit.append((change, offer))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -235,10 +234,7 @@ async def read(api: Api, product_ids: Sequence[str]) -> tuple[ChannelListing, ..
 
 async def _listings(api: Api, items: Sequence[Payload]) -> list[ChannelListing]:
     """Return items as listings, with their offers and groups."""
-    offers: list[Payload | None] = []
-    for start in range(0, len(items), stock.AT_ONCE):
-        part = items[start : start + stock.AT_ONCE]
-        offers += await asyncio.gather(*(stock.offer_of(api, text(item, "sku")) for item in part))
+    offers = await stock.offers_of(api, [text(item, "sku") for item in items])
     groups: dict[str, Payload | None] = {}
     for key in dict.fromkeys(filter(None, map(group_key_of, items))):
         groups[key] = await _found(api, calls.group(key))

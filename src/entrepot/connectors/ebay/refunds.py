@@ -7,6 +7,7 @@ from typing import Any
 
 from entrepot.channels.contract import (
     Api,
+    OrderRefund,
     OutcomeUnknown,
     PushOutcome,
     RateLimited,
@@ -17,7 +18,7 @@ from entrepot.channels.contract import (
 )
 from entrepot.connectors.ebay import calls, quota
 from entrepot.connectors.ebay.drafts import money
-from entrepot.connectors.ebay.order_money import OrderRefund, refunds_of
+from entrepot.connectors.ebay.order_money import refunds_of
 from entrepot.connectors.ebay.reading import body_of, objects, optional_text
 
 REASONS = frozenset(
@@ -38,7 +39,7 @@ async def push(api: Api, refund: RefundRequest) -> RefundResult:
         raise RequestRejected("eBay does not know the order.", code="no_order")
     done = new_refund(refunds_of(order), refund)
     if done is not None:
-        return RefundResult(done.id, _outcome(done.status), code=done.status)
+        return RefundResult(done.external_id, _outcome(done.status), code=done.status)
     try:
         answer = body_of(await quota.send(api, calls.issue_refund(refund.external_order_id, body)))
     except RateLimited:
@@ -81,10 +82,10 @@ def new_refund(refunds: tuple[OrderRefund, ...], asked: RefundRequest) -> OrderR
     amount where it pays a part itself) or a person's, so nothing more is given back until somebody has looked.
     """
     known = set(asked.known_refund_ids)
-    fresh = [each for each in refunds if each.id not in known and each.status != "FAILED"]
+    fresh = [each for each in refunds if each.external_id not in known and each.status != "FAILED"]
     exact = next((each for each in fresh if each.amount == asked.amount), None)
     if exact is None and fresh:
-        told = ", ".join(f"{each.id} of {each.amount} {each.currency}" for each in fresh)
+        told = ", ".join(f"{each.external_id} of {each.amount} {each.currency}" for each in fresh)
         raise RequestRejected(
             f"The order has a refund at eBay that the hub does not know: {told}.", code="unknown_refund"
         )

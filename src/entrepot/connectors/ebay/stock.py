@@ -33,7 +33,7 @@ from entrepot.connectors.ebay.errors import is_missing, words_of
 from entrepot.connectors.ebay.manifest import OFFERS_MAX
 from entrepot.connectors.ebay.reading import body_of, inner, objects, optional_text, whole
 
-AT_ONCE = 8
+AT_ONCE = 16
 """So many offers are read side by side."""
 WAITS = "waits"
 """`published` of a listing that eBay would not show while it had no stock."""
@@ -48,30 +48,55 @@ async def push(api: Api, batch: QuantityBatch) -> PushReceipt:
         return PushReceipt(())
     # Only nothing can be written twice: a repetition writes over what sold since the first one came through.
     harmless = all(change.to_quantity == 0 for change in batch.changes)
-    requests = [request_of(change) for change in batch.changes]
+    results = {each.external_id: each for each in await _write(api, batch.changes, batch, harmless, with_offer=True)}
+    # An offer that is not shown is refused with its item; the item alone is taken, and the offer takes its quantity from it.
+    refused = {sku for sku, result in results.items() if result.outcome is PushOutcome.REFUSED}
+    alone = [change for change in batch.changes if _is_hidden(change) and change.ref.external_id in refused]
+    if alone:
+        results |= {each.external_id: each for each in await _write_alone(api, alone, batch, harmless)}
+    for change in batch.changes:
+        is_done = results[change.ref.external_id].outcome is PushOutcome.APPLIED
+        if is_done and change.to_quantity > 0 and change.ref.keys.get("published") == WAITS:
+            await _show(api, change)
+    return PushReceipt(tuple(results[change.ref.external_id] for change in batch.changes))
+
+
+async def _write(
+    api: Api, changes: Sequence[QuantityChange], batch: QuantityBatch, harmless: bool, *, with_offer: bool
+) -> tuple[PushResult, ...]:
+    """Send one call. Raises OutcomeUnknown where it may have been done."""
+    requests = [request_of(change, with_offer=with_offer) for change in changes]
     try:
         reply = await quota.send(api, calls.bulk_update(requests, not_after=batch.not_after, idempotent=harmless))
     except (RateLimited, TooLate):
         raise
     except TemporarilyUnavailable as error:
         raise OutcomeUnknown(error.detail, code=error.code, retry_after_s=error.retry_after_s) from error
-    results = results_of(reply, batch.changes)
-    for change, result in zip(batch.changes, results, strict=True):
-        if (
-            result.outcome is PushOutcome.APPLIED
-            and change.to_quantity > 0
-            and change.ref.keys.get("published") == WAITS
-        ):
-            await _show(api, change)
-    return PushReceipt(results)
+    return results_of(reply, changes)
 
 
-def request_of(change: QuantityChange) -> dict[str, Any]:
-    """Return what is asked for one listing. Pure. An offer that is not published takes its quantity from the item."""
+async def _write_alone(
+    api: Api, changes: Sequence[QuantityChange], batch: QuantityBatch, harmless: bool
+) -> tuple[PushResult, ...]:
+    """Write items without their offers; the first call has been done, so trouble is told of these only."""
+    try:
+        return await _write(api, changes, batch, harmless, with_offer=False)
+    except ConnectorError as error:
+        outcome = PushOutcome.UNKNOWN if isinstance(error, OutcomeUnknown) else PushOutcome.FAILED
+        code, detail = error.code, error.detail
+    return tuple(PushResult(change.ref.external_id, outcome, code=code, detail=detail) for change in changes)
+
+
+def _is_hidden(change: QuantityChange) -> bool:
+    return bool(change.ref.keys.get("offer_id")) and change.ref.keys.get("published", "yes") != "yes"
+
+
+def request_of(change: QuantityChange, *, with_offer: bool = True) -> dict[str, Any]:
+    """Return what is asked for one listing. Pure."""
     units = max(0, change.to_quantity)
     request: dict[str, Any] = {"sku": change.ref.external_id, "shipToLocationAvailability": {"quantity": units}}
     offer_id = change.ref.keys.get("offer_id", "")
-    if offer_id and change.ref.keys.get("published", "yes") == "yes":
+    if offer_id and with_offer:
         request["offers"] = [{"offerId": offer_id, "availableQuantity": units}]
     return request
 
@@ -133,16 +158,30 @@ async def _show(api: Api, change: QuantityChange) -> None:
 
 async def read(api: Api, refs: Sequence[ListingRef]) -> tuple[ReportedQuantity, ...]:
     """Return what these listings show now; None: there is no offer of the item on our marketplace."""
-    found: list[int | None] = []
-    for start in range(0, len(refs), AT_ONCE):
-        part = refs[start : start + AT_ONCE]
-        found += await asyncio.gather(*(_shown(api, ref.external_id) for ref in part))
-    return tuple(ReportedQuantity(ref.external_id, units) for ref, units in zip(refs, found, strict=True))
+    offers = await offers_of(api, [ref.external_id for ref in refs])
+    shown = [None if offer is None else available(offer) for offer in offers]
+    return tuple(ReportedQuantity(ref.external_id, units) for ref, units in zip(refs, shown, strict=True))
 
 
-async def _shown(api: Api, sku: str) -> int | None:
-    offer = await offer_of(api, sku)
-    return None if offer is None else available(offer)
+async def offers_of(api: Api, skus: Sequence[str]) -> list[Payload | None]:
+    """Return the offer of each item, several read side by side. Raises what the first that failed met."""
+    gate = asyncio.Semaphore(AT_ONCE)
+    failed: list[ConnectorError] = []
+
+    async def one(sku: str) -> Payload | None:
+        async with gate:
+            if failed:
+                return None
+            try:
+                return await offer_of(api, sku)
+            except ConnectorError as error:
+                failed.append(error)
+                return None
+
+    found = await asyncio.gather(*map(one, skus))
+    if failed:
+        raise failed[0]
+    return found
 
 
 async def offer_of(api: Api, sku: str) -> Payload | None:
