@@ -4,9 +4,9 @@ What it imitates beyond the shape of the answers: items with a total and offers 
 and both lessened by sales; 25 offers a call with a result each; items, offers and groups that are replaced whole; search
 that shows an order some seconds late; no idempotency keys anywhere; quotas by the day that are refused as a burst is;
 tokens of the seller and of the application; notifications that only name an order, signed with a key that is fetched, and
-addresses that prove themselves. Where it differs: what eBay does to an offer above the item's total, and to the quantity
-of a cancelled order, is not documented; here the lesser one counts, and units come back. An order is cancelled whole. A
-listing may be shown before it has stock, and may be revised more than 250 times a day.
+addresses that prove themselves. Where it differs: what eBay does to the quantity of a cancelled order is not documented; here
+the units come back, and a sale lessens item and offer alike. An order is cancelled whole. A listing may be revised more than
+250 times a day.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from entrepot_sandbox.ebay.answers import Refused, body_of, error, json_answer, 
 from entrepot_sandbox.ebay.state import Item, Json, State, Units
 
 SKU_MAX = 50
+BULK_MAX = 25
 CONDITIONS = frozenset(
     {"NEW", "LIKE_NEW", "NEW_OTHER", "NEW_WITH_DEFECTS", "CERTIFIED_REFURBISHED", "SELLER_REFURBISHED", "USED_EXCELLENT",
      "USED_VERY_GOOD", "USED_GOOD", "USED_ACCEPTABLE", "FOR_PARTS_OR_NOT_WORKING"}
@@ -41,6 +42,24 @@ async def get_item(state: State, request: Request) -> Response:
     if item is None:
         raise _unknown(request.path_params["sku"])
     return json_answer(item_body(state, item))
+
+
+async def bulk_get(state: State, request: Request) -> Response:
+    """POST /bulk_get_inventory_item: 25 at most, each for itself."""
+    wanted = (await body_of(request)).get("requests")
+    if not isinstance(wanted, list) or not 1 <= len(wanted) <= BULK_MAX:
+        raise Refused(400, 25709, f"Invalid value for requests. From 1 to {BULK_MAX} are taken.")
+    responses: list[Json] = []
+    for each in wanted:
+        sku = str(each.get("sku", ""))
+        item = state.items.get(sku)
+        if item is None:
+            responses.append({"sku": sku, "statusCode": 404, "errors": [unknown_sku(sku)]})
+            continue
+        body = {name: value for name, value in item_body(state, item).items() if name != "groupIds"}
+        responses.append({"sku": sku, "statusCode": 200, "inventoryItem": body})
+    is_mixed = any(each["statusCode"] != 200 for each in responses)
+    return json_answer({"responses": responses}, 207 if is_mixed else 200)
 
 
 async def put_item(state: State, request: Request) -> Response:

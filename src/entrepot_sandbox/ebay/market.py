@@ -188,6 +188,7 @@ class Ebay:
         notes, ledger = self.notifications, self.ledger
         sell = [
             ("GET", "/inventory_item", "getInventoryItems", inventory.get_items),
+            ("POST", "/bulk_get_inventory_item", "bulkGetInventoryItem", inventory.bulk_get),
             ("GET", "/inventory_item/{sku:path}", "getInventoryItem", inventory.get_item),
             ("PUT", "/inventory_item/{sku:path}", "createOrReplaceInventoryItem", inventory.put_item),
             ("DELETE", "/inventory_item/{sku:path}", "deleteInventoryItem", inventory.delete_item),

@@ -19,6 +19,7 @@ from tests.connectors.ebay.given import (
     AT,
     CREDENTIALS,
     SETTINGS,
+    an_error,
     an_offer,
     batch,
     change,
@@ -126,8 +127,13 @@ class TestEbay(ConnectorContract):
         return batch(change("A", 3), change("B/1", 0)), [updated(("A", 200, None), ("B/1", 200, None))]
 
     def read(self) -> tuple[Sequence[ListingRef], list[Answer]]:
-        answers: list[Answer] = [offers(an_offer("A", 4)), offers(an_offer("B", 0)), refusal(404, 25713)]
-        return [ListingRef("A"), ListingRef("B"), ListingRef("C")], answers
+        def told(sku: str, units: int) -> dict[str, Any]:
+            item = {"sku": sku, "availability": {"shipToLocationAvailability": {"quantity": units}}}
+            return {"sku": sku, "statusCode": 200, "inventoryItem": item}
+
+        gone = {"sku": "C", "statusCode": 404, "errors": [an_error(25702)]}
+        answer = reply({"responses": [told("A", 4), told("B", 0), gone]}, 207)
+        return [ListingRef("A"), ListingRef("B"), ListingRef("C")], [answer]
 
     def healthy(self) -> list[Answer]:
         place = {"merchantLocationKey": "hamburg", "merchantLocationStatus": "ENABLED"}

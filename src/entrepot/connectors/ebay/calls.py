@@ -112,6 +112,12 @@ def inventory_items(page: int, limit: int = ITEMS_PAGE) -> Call:
     return _get("getInventoryItems", f"{_INVENTORY}/inventory_item", *query)
 
 
+def items_by_sku(skus: Sequence[str]) -> Call:
+    """Up to 25 inventory items, each with its own answer."""
+    body = {"requests": [{"sku": sku} for sku in skus]}
+    return _send("bulkGetInventoryItem", "POST", f"{_INVENTORY}/bulk_get_inventory_item", body, idempotent=True)
+
+
 def inventory_item(sku: str) -> Call:
     """One inventory item."""
     return _get("getInventoryItem", _item_path(sku))

@@ -17,7 +17,7 @@ from entrepot.channels.contract import (
 )
 from entrepot.channels.html_text import plain_text
 from entrepot.connectors.ebay.reading import amount, inner, objects, optional_text, text, texts
-from entrepot.connectors.ebay.stock import available
+from entrepot.connectors.ebay.stock import shown
 
 BRAND = "Brand"
 _GRAMS: Mapping[str, Decimal] = {
@@ -57,7 +57,7 @@ def listing_of(item: Payload, offer: Payload | None, group: Payload | None) -> C
         barcode=next((codes[0] for name in _BARCODES if (codes := texts(product, name))), ""),
         price=price,
         currency=optional_text(inner(priced, "price"), "currency"),
-        quantity=available(offer) if offer is not None else None,
+        quantity=None if offer is None else shown(item, offer),
         active=status is ListingStatus.LIVE,
         options=tuple((name, aspects[name][0]) for name in names if aspects.get(name)),
         vendor=optional_text(product, "brand") or next(iter(aspects.get(BRAND, [])), ""),

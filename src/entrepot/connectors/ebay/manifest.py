@@ -32,6 +32,7 @@ CALLS_PER_DAY: Mapping[str, tuple[float, str, tuple[str, ...]]] = {
         (
             "getInventoryItems",
             "getInventoryItem",
+            "bulkGetInventoryItem",
             "createOrReplaceInventoryItem",
             "deleteInventoryItem",
             "bulkUpdatePriceQuantity",

@@ -1,6 +1,6 @@
 """Writing and reading quantities. eBay overwrites: it cannot compare with what was there.
 
-An item has a total, an offer has what of it is on sale; the offer's goes before the item's, and both are written together.
+An item has a total, an offer has what of it is on sale; buyers see the lesser of the two, and both are written together.
 """
 
 from __future__ import annotations
@@ -157,10 +157,19 @@ async def _show(api: Api, change: QuantityChange) -> None:
 
 
 async def read(api: Api, refs: Sequence[ListingRef]) -> tuple[ReportedQuantity, ...]:
-    """Return what these listings show now; None: there is no offer of the item on our marketplace."""
-    offers = await offers_of(api, [ref.external_id for ref in refs])
-    shown = [None if offer is None else available(offer) for offer in offers]
-    return tuple(ReportedQuantity(ref.external_id, units) for ref, units in zip(refs, shown, strict=True))
+    """Return what these listings show at most: the items' totals, 25 a call. None: eBay does not know the item.
+
+    A listing shows the lesser of its item's total and its offer's quantity. The hub writes both alike, and there is no call for
+    many offers: reading each would take so long that nothing could be written upon it. The total errs on the side of
+    showing more, which is lowered.
+    """
+    found: dict[str, int | None] = {}
+    for start in range(0, len(refs), OFFERS_MAX):
+        part = [ref.external_id for ref in refs[start : start + OFFERS_MAX]]
+        body = body_of(await quota.send(api, calls.items_by_sku(part)))
+        for each in objects(body, "responses"):
+            found[optional_text(each, "sku")] = total_of(inner(each, "inventoryItem"))
+    return tuple(ReportedQuantity(ref.external_id, found.get(ref.external_id)) for ref in refs)
 
 
 async def offers_of(api: Api, skus: Sequence[str]) -> list[Payload | None]:
@@ -201,9 +210,10 @@ def is_ours(offer: Payload, marketplace_id: str) -> bool:
     return offer.get("marketplaceId") == marketplace_id and offer.get("format", "FIXED_PRICE") == "FIXED_PRICE"
 
 
-def available(offer: Payload) -> int | None:
-    """Return what an offer has on sale. Pure."""
-    return whole(offer, "availableQuantity")
+def shown(item: Payload, offer: Payload) -> int | None:
+    """Return what buyers see: the lesser of what the item has and what the offer has on sale. Pure."""
+    told = [each for each in (total_of(item), whole(offer, "availableQuantity")) if each is not None]
+    return min(told, default=None)
 
 
 def total_of(item: Payload) -> int | None:
