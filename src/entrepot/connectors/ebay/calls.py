@@ -222,7 +222,9 @@ def policies(kind: Literal["fulfillment", "payment", "return"], marketplace_id: 
 
 def transactions(filter_: str, offset: int) -> Call:
     """What was booked, by date or payout."""
-    query = (("filter", filter_), ("limit", str(TRANSACTIONS_PAGE)), ("offset", str(offset)))
+    query = [("limit", str(TRANSACTIONS_PAGE)), ("offset", str(offset))]
+    if filter_:
+        query.insert(0, ("filter", filter_))
     return _get("getTransactions", f"{_FINANCES}/transaction", *query, base="apiz")
 
 

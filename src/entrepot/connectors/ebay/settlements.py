@@ -94,7 +94,8 @@ async def _booked(api: Api, at: _Cursor) -> Page[SettlementItem]:
 
 async def _payouts(api: Api, at: _Cursor) -> Page[SettlementItem]:
     until = parse_time(at.until or "")
-    since = parse_time(at.paid) if at.paid else until - SPAN_MAX
+    # What lies before was seen already: a search of bookings covers 90 days at most, and this one reaches back a week.
+    since = max(parse_time(at.paid), until - SPAN_MAX) if at.paid else until - SPAN_MAX
     reply = await quota.send(api, calls.payouts(since, until, at.offset))
     body = _body(reply.body and body_of(reply))
     found = objects(body, "payouts")
@@ -193,14 +194,12 @@ def _body(body: Payload | bytes) -> Payload:
 
 
 def _span(at: _Cursor) -> str:
-    """Return the filter of a search by date; with no start eBay tells the last 90 days."""
-    start = calls.iso8601(parse_time(at.booked)) if at.booked else ""
-    if not start and not at.until:
-        return "transactionStatus:{PAYOUT|FUNDS_PROCESSING|FUNDS_AVAILABLE_FOR_PAYOUT|FUNDS_ON_HOLD|COMPLETED|FAILED}"
-    until = parse_time(at.until) if at.until else None
-    start = start or calls.iso8601((until or parse_time(at.booked)) - SPAN_MAX)
-    end = calls.iso8601(until) if until is not None else ""
-    return f"transactionDate:[{start}..{end}]"
+    """Return the filter of a search by date, empty for the first search of all: eBay then tells the last 90 days."""
+    if not at.booked and not at.until:
+        return ""
+    end = calls.iso8601(parse_time(at.until)) if at.until else ""
+    start = parse_time(at.booked) if at.booked else parse_time(at.until or "") - SPAN_MAX
+    return f"transactionDate:[{calls.iso8601(start)}..{end}]"
 
 
 def _end(booked: str, now: datetime | None) -> datetime:
