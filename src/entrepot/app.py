@@ -35,6 +35,7 @@ from entrepot.channels.inbox import Inbox, webhook_url
 from entrepot.channels.signals import Signals
 from entrepot.channels.transport import ChannelTransport
 from entrepot.channels.vault import Vault
+from entrepot.channels.webhook_keys import key_fetcher
 from entrepot.connectors import registry
 from entrepot.database.pool import Database
 from entrepot.identity.facade import Authenticator, derive_token_key
@@ -127,8 +128,9 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         hub = LiveHub(database)
         on_stop_signal(hub.close)
         inbox = Inbox(
-            database, core.vault, registry.connector_of, lambda: public_url, _waker(database), signals=core.signals
-        )
+            database, core.vault, registry.connector_of, lambda: public_url, _waker(database), signals=core.signals,
+            fetch_key=key_fetcher(database, core.transport),
+        )  # fmt: skip
         services = Services(
             database, authenticator, HoldGate(database, safety_too=not settings.inventory.overselling_protection), desk,
             registry.connector_of, registry.manifests,
@@ -148,6 +150,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         )
         app.router.routes[:] = [
             Route("/webhooks/{connection_id:uuid}", inbox.webhook_endpoint, methods=["POST"]),
+            Route("/webhooks/{connection_id:uuid}", inbox.challenge_endpoint, methods=["GET"]),
             *_webhook_aliases(inbox),
             Route("/metrics", _metrics),
             Mount("/api", app=build_api(services)),

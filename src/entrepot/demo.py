@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,7 +29,7 @@ from entrepot.database.embedded import EmbeddedServer
 from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Actor
-from entrepot.kernel.errors import EntrepotError
+from entrepot.kernel.errors import EntrepotError, InvalidInput
 from entrepot.processes import Command, Supervisor, free_port, http_ready
 from entrepot.secret_key import secret_keys
 from entrepot.settings import Settings, load
@@ -39,7 +39,10 @@ from entrepot.sync.importing import ImportOptions, Stage, take_in
 
 Report = Callable[[str], None]
 
-TITLES = {"shopify": "Shopify", "amazon": "Amazon", "square": "Square"}
+TITLES = {"shopify": "Shopify", "square": "Square", "amazon": "Amazon", "ebay": "eBay"}
+CHANNELS = ("shopify", "square", "amazon")
+"""The marketplaces that a run has if nothing else is said."""
+WEIGHTS = {"shopify": 4, "amazon": 3, "square": 2, "ebay": 2}
 SHARES = {"shopify": 0.4, "amazon": 0.3, "square": 0.2}
 POLICIES: Mapping[str, Mapping[str, Any]] = {
     "fixed_shares": {"shares": SHARES, "reserve": 0.1},
@@ -48,6 +51,33 @@ POLICIES: Mapping[str, Mapping[str, Any]] = {
     "risk": {"risk": 0.005, "replenish_days": 0.001, "lag_s": 10.0},
 }
 """The strategies that a run may have, with their parameters; the judge is told the same."""
+
+
+class NoSuchMarketplace(InvalidInput):
+    """There is no simulated marketplace of that name."""
+
+
+def policy_of(strategy: str, channels_: Sequence[str]) -> Mapping[str, Any]:
+    """Return the parameters of a strategy for these channels: fixed shares of nine tenths by their weights."""
+    if strategy != "fixed_shares" or set(channels_) <= SHARES.keys():
+        return POLICIES[strategy]
+    total = sum(WEIGHTS[key] for key in channels_)
+    return {**POLICIES[strategy], "shares": {key: round(0.9 * WEIGHTS[key] / total, 3) for key in channels_}}
+
+
+def read_channels(text: str) -> tuple[str, ...]:
+    """Return the marketplaces that a text names, with commas, always in the same order, as a seed counts on it.
+
+    Raises NoSuchMarketplace.
+    """
+    named = {part.strip() for part in text.split(",") if part.strip()}
+    unknown = sorted(named - TITLES.keys())
+    if unknown or not named:
+        what = f"no simulated marketplace {', '.join(unknown)}" if unknown else "no marketplace named"
+        raise NoSuchMarketplace(f"There is {what}: choose some of {', '.join(TITLES)}, with commas.")
+    return tuple(key for key in TITLES if key in named)
+
+
 ALWAYS = 10_000_000
 """More orders than shoppers of `entrepot up --demo` ever place."""
 
@@ -55,7 +85,7 @@ ALWAYS = 10_000_000
 async def connect(settings: Settings, url: str, simulator: str) -> None:
     """Connect a fresh hub to the simulated marketplaces and let the shoppers in; at a later start only the latter."""
     async with _opened(settings, url, simulator) as hub:
-        await hub.set_up()
+        await hub.set_up(channels_=read_channels(",".join(settings.demo.channels)))
         await hub.tell("POST", "/shoppers", {"orders": ALWAYS, "orders_per_s": settings.demo.orders_per_s})
 
 
@@ -99,8 +129,11 @@ class _Hub:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    async def set_up(self, *, strategy: str = "fixed_shares", sync_interval_s: int = 5) -> None:
+    async def set_up(
+        self, *, strategy: str = "fixed_shares", sync_interval_s: int = 5, channels_: Sequence[str] = CHANNELS
+    ) -> None:
         """Import the seller's list and connect every account that is not connected yet."""
+        policy = policy_of(strategy, channels_)
         text = (await self.client.get("/_sandbox/catalog.csv")).text
         taken = await take_in(
             self.database, self.actor, text, ImportOptions(self.currency), name="catalog.csv", here=True
@@ -108,9 +141,9 @@ class _Hub:
         if taken.stage is not Stage.APPLIED:
             raise EntrepotError(f"The seller's list was not imported: {taken.error or taken.stage}.")
         async with self.database.transaction(self.organisation_id) as tx:
-            await allocation.set_policy(tx, strategy, POLICIES[strategy])
+            await allocation.set_policy(tx, strategy, policy)
             known = {c.channel: c for c in await channels.list_all(tx)}
-        await self.tell("POST", "/strategy", {"strategy": strategy, "parameters": POLICIES[strategy]})
+        await self.tell("POST", "/strategy", {"strategy": strategy, "parameters": policy})
         for account in await self.tell("GET", "/accounts"):
             await self._connect(account, known.get(account["channel"]), sync_interval_s)
 
@@ -178,18 +211,31 @@ SETUP_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What is run: how many orders, how fast, with which faults, seed and strategy of allocation (a key of POLICIES)."""
+    """What is run: how many orders, how fast, with which faults, seed, strategy of allocation (a key of POLICIES), channels."""
 
     orders: int
     pace: Pace
     faults: str
     seed: int
     strategy: str
+    channels: tuple[str, ...] = CHANNELS
 
 
-def run(*, orders: int, speed: str, faults: str, seed: int, strategy: str, report: Report) -> dict[str, Any]:
-    """Run the whole job headless on a fresh hub in a temporary directory; return the judge's figures."""
-    return asyncio.run(_run(Course(orders, PACES[speed], faults, seed, strategy), report))
+def run(
+    *,
+    orders: int,
+    speed: str,
+    faults: str,
+    seed: int,
+    strategy: str,
+    report: Report,
+    channels: str = ",".join(CHANNELS),
+) -> dict[str, Any]:
+    """Run the whole job headless on a fresh hub in a temporary directory; return the judge's figures.
+
+    Raises NoSuchMarketplace.
+    """
+    return asyncio.run(_run(Course(orders, PACES[speed], faults, seed, strategy, read_channels(channels)), report))
 
 
 async def _run(course: Course, report: Report) -> dict[str, Any]:
@@ -242,7 +288,7 @@ async def _start(
     }
     sandbox = [
         sys.executable, "-m", "entrepot_sandbox", "--port", str(simulator_port),
-        "--seed", str(course.seed), "--time-scale", f"{course.pace.time_scale:g}",
+        "--seed", str(course.seed), "--time-scale", f"{course.pace.time_scale:g}", "--channels", ",".join(course.channels),
     ]  # fmt: skip
     await supervisor.start(Command("sandbox", sandbox, {}, http_ready(f"{simulator}/_sandbox/progress")))
     health = http_ready(f"http://{settings.host}:{settings.port}/api/health")
@@ -252,7 +298,7 @@ async def _start(
 
 
 async def _judged(hub: _Hub, supervisor: Supervisor, course: Course, report: Report) -> dict[str, Any]:
-    await hub.set_up(strategy=course.strategy, sync_interval_s=2)
+    await hub.set_up(strategy=course.strategy, sync_interval_s=2, channels_=course.channels)
     report("Connected; waiting until every listing is published")
     await _until(hub.is_idle, SETUP_S, "the first publication")
     await hub.tell("POST", "/faults", {"level": course.faults})

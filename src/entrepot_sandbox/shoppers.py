@@ -14,7 +14,7 @@ from entrepot_sandbox.books import Buyer, Order, Sale, World
 from entrepot_sandbox.marketplace import Marketplace
 from entrepot_sandbox.people import buyer
 
-_SHARES = {"shopify": 0.5, "amazon": 0.3, "square": 0.2}
+_SHARES = {"shopify": 0.5, "amazon": 0.3, "square": 0.2, "ebay": 0.25}
 SERVICES = frozenset({"printful", "stripe"})
 """What serves sellers: nobody shops there."""
 

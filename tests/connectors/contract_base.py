@@ -37,6 +37,8 @@ class ContractBase:
     payloads: ClassVar[Path]
     status_errors: ClassVar[Mapping[int, type[ConnectorError]]] = {}
     """Where this channel's documentation gives a status another meaning than STATUSES has."""
+    webhook_secret: ClassVar[str] = "our-webhook-secret-4711"
+    """What deliveries are verified with, where it must have a form of its own."""
     optional_fields: ClassVar[Sequence[str]] = ()
     """Names of fields of orders and listings that the channel may leave out or send as null."""
 

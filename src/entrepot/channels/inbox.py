@@ -19,11 +19,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from entrepot.channels import inbox_store, metrics, rules, store
-from entrepot.channels.contract import DatesWebhooks, HandlesWebhooks, UnexpectedAnswer
+from entrepot.channels.contract import DatesWebhooks, HandlesWebhooks, KeysWebhooks, UnexpectedAnswer
 from entrepot.channels.contracts import FindConnector
 from entrepot.channels.inbox_store import Delivery
 from entrepot.channels.signals import Signals
 from entrepot.channels.vault import Vault
+from entrepot.channels.webhook_keys import FetchKey, KeyUnavailable, WebhookKeys
 from entrepot.database.pool import Database, Tx
 from entrepot.kernel.clock import Clock, utc_now
 from entrepot.kernel.errors import EntrepotError, NotFound
@@ -67,6 +68,8 @@ class _Route:
     dates: DatesWebhooks | None = None
     """The connector, where deliveries are signed with their time."""
     age_max_s: float | None = None
+    keys: KeysWebhooks | None = None
+    """The connector, where the channel signs with keys of its own."""
 
     def is_fresh(self, headers: Mapping[str, str], now: datetime) -> bool:
         """Return whether a verified delivery was signed lately; one that is old may be somebody's who recorded it."""
@@ -100,11 +103,13 @@ class Inbox:
         *,
         settings: InboxSettings | None = None,
         signals: Signals | None = None,
+        fetch_key: FetchKey | None = None,
         clock: Clock = utc_now,
     ) -> None:
         self._database = database
         self._vault = vault
         self._find = find_connector
+        self._keys = WebhookKeys(fetch_key)
         self._public_url = public_url
         self._wake = wake
         self._settings = settings or InboxSettings()
@@ -129,6 +134,21 @@ class Inbox:
         id = await self._connection_of(channel, request)
         return _answer(channel, "not_found", 404) if id is None else await self._accept(request, id)
 
+    async def challenge_endpoint(self, request: Request) -> Response:
+        """`GET /webhooks/{connection_id}`: the proof that a channel asks an address for; 404 where none is asked for."""
+        try:
+            route = await self._route(request.path_params["connection_id"])
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, EntrepotError):
+            return _answer("unknown", "unavailable", 503)
+        if route is None or route.keys is None:
+            return _answer("unknown", "not_found", 404)
+        url = self._public_url().rstrip("/") + request.scope["path"]
+        proof = route.keys.webhook_challenge(dict(request.query_params), url, route.secret)
+        if proof is None:
+            return _answer(route.channel, "not_found", 404)
+        metrics.webhooks.labels(route.channel, "challenge").inc()
+        return Response(proof, media_type="application/json")
+
     async def close(self) -> None:
         """Wait until everything that was taken is stored."""
         tasks = [queue.task for queue in self._queues.values() if queue.task is not None]
@@ -147,7 +167,11 @@ class Inbox:
             return _answer(route.channel, "too_large", 413)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
         url = self._public_url().rstrip("/") + request.scope["path"]
-        if not route.secret or not route.connector.verify_webhook(body, headers, url, route.secret):
+        try:
+            secret = await self._secret(route, id, headers)
+        except (KeyUnavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, EntrepotError):
+            return _answer(route.channel, "unavailable", 503)
+        if not secret or not route.connector.verify_webhook(body, headers, url, secret):
             return _answer(route.channel, "wrong_signature", 401)
         if not route.is_fresh(headers, self._clock()):
             return _answer(route.channel, "old_signature", 401)
@@ -166,6 +190,12 @@ class Inbox:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
             return _answer(route.channel, "unavailable", 503)
         return _answer(route.channel, "stored", 200)
+
+    async def _secret(self, route: _Route, id: UUID, headers: Mapping[str, str]) -> str:
+        """Return what a delivery is verified with: our secret, or the channel's key that it names."""
+        if route.keys is None:
+            return route.secret
+        return await self._keys.key(route.organisation_id, id, route.keys.webhook_key_id(headers))
 
     async def _body(self, request: Request) -> bytes | None:
         """Return the body, or None if it is too long."""
@@ -265,7 +295,8 @@ class Inbox:
         secrets = self._vault.open(organisation_id, id, credentials.sealed)
         secret = rules.webhook_secret(manifest, secrets)
         dates = connector if isinstance(connector, DatesWebhooks) else None
-        return _Route(organisation_id, row["channel"], connector, secret, dates, manifest.webhook_age_max_s)
+        keys = connector if isinstance(connector, KeysWebhooks) else None
+        return _Route(organisation_id, row["channel"], connector, secret, dates, manifest.webhook_age_max_s, keys)
 
     async def _connection_of(self, channel: str, request: Request) -> UUID | None:
         try:

@@ -44,6 +44,9 @@ def demo(
     allocation: Annotated[
         Strategy, typer.Option(help="How the stock is divided over the channels.")
     ] = Strategy.FIXED_SHARES,
+    channels: Annotated[
+        str, typer.Option(help="Which marketplaces, with commas: shopify, amazon, square, ebay.")
+    ] = "shopify,amazon,square",
     seed: Annotated[int, typer.Option(help="The same seed gives the same shoppers and faults.")] = 7,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
 ) -> None:
@@ -54,8 +57,9 @@ def demo(
         raise sandbox_missing(error) from error
     say = err.print if as_json or not sys.stdout.isatty() else out.print
     figures = module.run(
-        orders=orders, speed=speed.value, faults=faults.value, seed=seed, strategy=allocation.value, report=say
-    )
+        orders=orders, speed=speed.value, faults=faults.value, seed=seed, strategy=allocation.value, report=say,
+        channels=channels,
+    )  # fmt: skip
     if as_json:
         print_json(figures)
     else:

@@ -186,7 +186,7 @@ class Hub:
 def _sandbox_command(settings: Settings, port: int, address: str) -> Command:
     program = [
         sys.executable, "-m", "entrepot_sandbox", "--port", str(port), "--seed", str(settings.demo.seed),
-        "--time-scale", f"{settings.demo.time_scale:g}",
+        "--time-scale", f"{settings.demo.time_scale:g}", "--channels", ",".join(settings.demo.channels),
     ]  # fmt: skip
     return Command("sandbox", program, {}, http_ready(f"{address}/_sandbox/progress"))
 

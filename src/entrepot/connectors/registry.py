@@ -12,6 +12,7 @@ from entrepot.kernel.errors import NotFound
 MODULE_OF: Mapping[str, str] = {
     "amazon": "entrepot.connectors.amazon",
     "printful": "entrepot.connectors.printful",
+    "ebay": "entrepot.connectors.ebay",
     "shopify": "entrepot.connectors.shopify",
     "square": "entrepot.connectors.square",
     "stripe": "entrepot.connectors.stripe",

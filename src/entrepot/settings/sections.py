@@ -164,6 +164,9 @@ class DemoSettings:
     seed: int = setting(7, whole, "The seed of their shoppers: the same seed gives the same orders.")
     orders_per_s: float = setting(2.0, share(maximum=1000), "How many orders a second their shoppers place.")
     time_scale: float = setting(10.0, share(maximum=10000), "How many times faster than real their limits refill.")
+    channels: tuple[str, ...] = setting(
+        ("shopify", "square", "amazon"), text_list, "Which ones, with commas: shopify, square, amazon, ebay."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

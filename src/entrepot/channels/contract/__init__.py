@@ -106,6 +106,7 @@ from entrepot.channels.contract.methods import (
     ReadsQuantities,
     RefreshesToken,
 )
+from entrepot.channels.contract.order_money import OrderMoney, OrderRefund
 from entrepot.channels.contract.orders import (
     Address,
     ChannelOrder,
@@ -148,6 +149,7 @@ from entrepot.channels.contract.settlements import (
     SettlementKind,
     SettlementLine,
 )
+from entrepot.channels.contract.webhook_keys import KeysWebhooks
 from entrepot.channels.contract.wire import Api, Call, Credentials, LimitReading, Payload, Reply
 
 __all__ = [
@@ -196,6 +198,7 @@ __all__ = [
     "FulfilmentLine",
     "HandlesPayments",
     "HandlesWebhooks",
+    "KeysWebhooks",
     "LimitKind",
     "LimitReading",
     "ListingBatch",
@@ -223,6 +226,8 @@ __all__ = [
     "MakingResult",
     "MakingStatus",
     "Manifest",
+    "OrderMoney",
+    "OrderRefund",
     "OutcomeUnknown",
     "Page",
     "Payload",

@@ -38,6 +38,7 @@ class Capability(StrEnum):
     MAKE_ORDERS = "make_orders"
     ESTIMATE_MAKING = "estimate_making"
     READ_AVAILABILITY = "read_availability"
+    WEBHOOK_KEYS = "webhook_keys"
 
 
 class QuantitySemantics(StrEnum):

@@ -24,6 +24,7 @@ from entrepot.channels.contract.payment_methods import (
 from entrepot.channels.contract.quantities import PushReceipt, PushResult, QuantityBatch, ReportedQuantity
 from entrepot.channels.contract.refunds import Refunds
 from entrepot.channels.contract.settlements import PullsSettlements
+from entrepot.channels.contract.webhook_keys import KeysWebhooks
 from entrepot.channels.contract.wire import Api, Call, Credentials, LimitReading, Reply
 
 
@@ -228,4 +229,5 @@ PROTOCOL_OF: Mapping[Capability, type] = {
     Capability.MAKE_ORDERS: MakesOrders,
     Capability.ESTIMATE_MAKING: EstimatesMaking,
     Capability.READ_AVAILABILITY: ReadsAvailability,
+    Capability.WEBHOOK_KEYS: KeysWebhooks,
 }

@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from entrepot.channels.contract.order_money import OrderMoney
+
 
 class ChannelOrderStatus(StrEnum):
     """An order's state as far as stock and shipping care, mapped from the channel's own."""
@@ -77,6 +79,8 @@ class ChannelOrder:
     """True where the channel ships it from its own stock (FBA): our stock is not touched."""
     source_id: str = ""
     """An id that this order shares with the same order on another channel, if the channel says so."""
+    money: OrderMoney | None = None
+    """Fees, refunds and the like, where the order tells them."""
 
 
 @dataclass(frozen=True, slots=True)
