@@ -18,7 +18,7 @@ from entrepot.kernel.errors import Conflict, EntrepotError, InvalidInput, NotFou
 from entrepot.sync import comparisons
 from entrepot.sync import store as quantities
 from entrepot.sync.fields import conflict_store, questions, store
-from entrepot.sync.fields.merging import DECIDED
+from entrepot.sync.fields.merging import DECIDED, PRICES
 from entrepot.sync.fields.ours import Offer, Takeovers, can_take, subject_of
 from entrepot.sync.fields.store import Row
 from entrepot.sync.merge import rules
@@ -163,11 +163,12 @@ async def _resolve_field(tx: Tx, actor: Actor, conflict: Any, choice: Choice, no
         if field.required and not value:
             raise InvalidInput(f"{field.title} cannot be empty.")
     own = (await store.overrides_of(tx, [listing_id])).get((listing_id, name))
+    apart = own is not None or await _by_list(tx, offer, name)
     undo = _before(row, own)
     resolved = rules.resolve(field.kind, row.known, row.ours, choice.side, value)
-    if choice.side is Side.THEIRS and own is None and not can_take(offer, name, row.known.theirs):
+    if choice.side is Side.THEIRS and not apart and not can_take(offer, name, row.known.theirs):
         raise InvalidInput("The catalog cannot hold this value: keep it for this channel alone, or enter another.")
-    if resolved.override or (resolved.ours != row.ours and own is not None):
+    if resolved.override or (resolved.ours != row.ours and apart):
         await store.put_overrides(tx, [(listing_id, name, resolved.ours, actor.name, now)])
     elif resolved.ours != row.ours:
         await _write(tx, offer, name, resolved.ours, actor, now)
@@ -180,6 +181,14 @@ async def _resolve_field(tx: Tx, actor: Actor, conflict: Any, choice: Choice, no
     await _audit(tx, actor, conflict, resolution)
     await store.want_merge(tx, [listing_id])
     tx.hint(f"merge:{row.connection_id}")
+
+
+async def _by_list(tx: Tx, offer: Offer, name: str) -> bool:
+    """Return whether a price list decides this field of a listing: another price is then the listing's own."""
+    if name not in PRICES:
+        return False
+    prices = await catalog.channel_prices(tx, offer["connection_id"], [offer["variant_id"]])
+    return prices[offer["variant_id"]].price_list_id is not None
 
 
 async def _write(tx: Tx, offer: Offer, name: str, value: Value, actor: Actor, now: datetime) -> None:
@@ -262,7 +271,7 @@ async def _put_back(tx: Tx, actor: Actor, offer: Offer, conflict: Any, was: Any,
     listing_id, name, side = conflict["subject_id"], conflict["field"], conflict["resolution"]["side"]
     if was["override"] is not None:
         await store.put_overrides(tx, [(listing_id, name, was["override"], actor.name, now)])
-    elif side == Side.APART:
+    elif side == Side.APART or await _by_list(tx, offer, name):
         await store.remove_override(tx, listing_id, name)
     elif side in (Side.THEIRS, Side.VALUE):
         await _write(tx, offer, name, was["ours"], actor, now)

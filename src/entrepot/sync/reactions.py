@@ -138,6 +138,17 @@ class Reactions:
         await publishing.products_changed(tx, named)
         await _merge(tx, await catalog.listings_of_products(tx, named))
 
+    async def prices_changed(self, tx: Tx, events: Sequence[Event]) -> None:
+        """Price lists or exchange rates were changed: what listings shall cost there is found by merging them."""
+        whole = {UUID(i) for event in events if event["variants"] is None for i in event["connections"]}
+        listings = set(await catalog.listings_of_variants(tx, sorted(whole), None)) if whole else set()
+        for event in events:
+            connections = sorted({UUID(i) for i in event["connections"]} - whole)
+            if connections and event["variants"] is not None:
+                named = [UUID(i) for i in event["variants"]]
+                listings |= set(await catalog.listings_of_variants(tx, connections, named))
+        await _merge(tx, sorted(listings))
+
 
 async def _merge(tx: Tx, listing_ids: Sequence[UUID]) -> None:
     for connection_id in await fields.want_merge(tx, listing_ids):

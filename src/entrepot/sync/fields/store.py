@@ -301,6 +301,17 @@ async def put_rows(tx: Tx, rows: Sequence[Row]) -> None:
         await tx.execute(PUT_ROWS, tx.organisation, values)
 
 
+async def prices_going_out(tx: Tx, listing_ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of these listings whose price is on its way to the channel, or about to be."""
+    rows = await tx.fetch(
+        "select listing_id from listing_field where organisation_id = $1 and listing_id = any($2::uuid[])"
+        " and field = 'price' and state in ('out', 'sending')",
+        tx.organisation,
+        listing_ids,
+    )
+    return {row[0] for row in rows}
+
+
 # ---- overrides and origins -------------------------------------------------------------------------------
 
 

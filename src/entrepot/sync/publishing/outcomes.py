@@ -22,7 +22,6 @@ from entrepot.channels.contract import (
 from entrepot.database.pool import Tx
 from entrepot.sync import store as quantities
 from entrepot.sync.fields import store as fields
-from entrepot.sync.fields.ours import ours_of
 from entrepot.sync.fields.theirs import compared, save_theirs, theirs_of
 from entrepot.sync.fields.writing import Target
 from entrepot.sync.merge import rules as merge
@@ -179,12 +178,9 @@ async def _agree(tx: Tx, target: Target, listings: Mapping[UUID, ChannelListing]
     ids = sorted(listings)
     rows = await fields.rows_of(tx, ids, lock=True)
     readings = await fields.readings_of(tx, ids)
-    offers = {row["listing_id"]: row for row in await catalog.offers(tx, ids)}
     told = compared(target.manifest)
     written: list[fields.Row] = []
-    own: list[tuple[UUID, str, Any, str, datetime]] = []
     for listing_id, listing in listings.items():
-        ours = ours_of(offers[listing_id]) if listing_id in offers else {}
         for name, value in theirs_of(listing, told).items():
             if value is None or (FIELDS[name].level is Level.PRODUCT and not readings[listing_id]["leads"]):
                 continue
@@ -193,11 +189,7 @@ async def _agree(tx: Tx, target: Target, listings: Mapping[UUID, ChannelListing]
             row.known = replace(sent, before=None, read_at=None, theirs_at=None)
             row.ours, row.state, row.detail, row.attempts, row.next_attempt_at = value, "agreed", "", 0, None
             written.append(row)
-            if name in ("price", "compare_at") and ours.get(name) != value:
-                # A price list decides it: the catalog's own price is not what this channel shall show.
-                own.append((listing_id, name, value, "price list", now))
     await fields.put_rows(tx, written)
-    await fields.put_overrides(tx, own)
 
 
 async def _close(tx: Tx, target: Target, product_ids: Sequence[UUID]) -> None:

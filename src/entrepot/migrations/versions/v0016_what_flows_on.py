@@ -1,0 +1,30 @@
+"""What flows on after publishing: prices of price lists are merged, no longer kept as values of listings' own."""
+
+from alembic import op
+
+revision = "0016"
+down_revision = "0014"
+
+TABLES = ("exchange_rate", "listing_override", "listing_reading", "connection", "price_list")
+RATES = """
+alter table exchange_rate add column followed boolean default true not null;
+update exchange_rate set followed = false where day > (now() at time zone 'utc')::date;
+create index ix_exchange_rate_waiting on exchange_rate (organisation_id, day) where not followed;
+"""
+PRICES = """
+delete from listing_override where set_by = 'price list' and field in ('price', 'compare_at');
+update listing_reading r set merge_wanted_at = now()
+from connection c join price_list p on p.organisation_id = c.organisation_id and p.active
+     and (p.connection_id = c.id or p.channel = c.channel)
+where c.organisation_id = r.organisation_id and c.id = r.connection_id;
+"""
+"""What publishing wrote as the listing's own is what the list says: from now on the list is asked."""
+
+
+def upgrade() -> None:
+    for table in TABLES:
+        op.execute(f"alter table {table} no force row level security")
+    op.execute(RATES)
+    op.execute(PRICES)
+    for table in TABLES:
+        op.execute(f"alter table {table} force row level security")
