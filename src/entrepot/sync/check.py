@@ -28,6 +28,7 @@ from entrepot.sync.batches import tell_certain
 from entrepot.sync.comparisons import Checked
 from entrepot.sync.context import SyncContext
 from entrepot.sync.fields import theirs
+from entrepot.sync.publishing import gone
 from entrepot.sync.rules import gap_is_drift
 
 log = structlog.get_logger(__name__)
@@ -166,6 +167,7 @@ async def _pull_listings(
     async with context.database.transaction(connection.organisation_id) as tx:
         await progress.listings_started(tx, connection.id)
     done, found = 0, {"listings": 0, "matched": 0, "differing": 0}
+    started, seen = context.clock(), set[str]()
     cursor: str | None = None
     try:
         while True:
@@ -178,6 +180,7 @@ async def _pull_listings(
                     timedelta(seconds=context.settings.field_settling_s),
                 )  # fmt: skip
                 done += len(page.items)
+                seen.update(each.ref.external_id for each in page.items)
                 go_on = await progress.step_run(tx, run_id, done, found, context.clock())
                 if not page.more:
                     await progress.listings_pulled(tx, connection.id, context.clock())
@@ -186,6 +189,8 @@ async def _pull_listings(
                     tx.hint(f"check:{connection.id}")
                 elif not go_on:
                     await progress.end_run(tx, run_id, "cancelled", context.clock())
+            if not page.more:
+                await gone.look(context, connection, None, seen, started)
             if not page.more or not go_on:
                 return
             cursor = page.cursor

@@ -64,6 +64,8 @@ class SyncSettings:
     """Least time between two readings of all listings that a channel's word asked for."""
     field_settling_s: float = 30.0
     """How long after its acknowledgement a written field may still be told as it was before."""
+    gone_after_s: float = 600.0
+    """How long a listing must be missing, in two complete readings, before it is taken for deleted: channels are slow to list."""
     retry_attempts: int = 3
     """Times an item that the channel turns down is tried before it is parked."""
     backoff_most_s: float = 5.0

@@ -16,6 +16,7 @@ from entrepot.database.pool import Tx
 from entrepot.kernel.clock import utc_now
 from entrepot.sync import exposure, store
 from entrepot.sync.fields import store as fields
+from entrepot.sync.publishing import archiving
 from entrepot.sync.publishing import asking as publishing
 
 Event = Mapping[str, Any]
@@ -136,6 +137,7 @@ class Reactions:
         """Products were changed: what that means for their listings is found by merging these."""
         named = [UUID(i) for event in events for i in event["products"]]
         await publishing.products_changed(tx, named)
+        await archiving.variants_changed(tx, self._find, named)
         await _merge(tx, await catalog.listings_of_products(tx, named))
 
     async def prices_changed(self, tx: Tx, events: Sequence[Event]) -> None:

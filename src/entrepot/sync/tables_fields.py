@@ -20,6 +20,8 @@ listing_reading = tenant_table(
     timestamp("merge_wanted_at"),
     # Since when its product is to be read again, as the channel said that it changed.
     timestamp("read_wanted_at"),
+    # Since when complete readings of the channel do not have it any more.
+    timestamp("missing_since"),
     reference("listing", "listing_id", on_delete="CASCADE"),
     key=("listing_id",),
 )

@@ -11,6 +11,7 @@ alter table exchange_rate add column followed boolean default true not null;
 update exchange_rate set followed = false where day > (now() at time zone 'utc')::date;
 create index ix_exchange_rate_waiting on exchange_rate (organisation_id, day) where not followed;
 """
+MISSING = "alter table listing_reading add column missing_since timestamptz;"
 PRICES = """
 delete from listing_override where set_by = 'price list' and field in ('price', 'compare_at');
 update listing_reading r set merge_wanted_at = now()
@@ -25,6 +26,7 @@ def upgrade() -> None:
     for table in TABLES:
         op.execute(f"alter table {table} no force row level security")
     op.execute(RATES)
+    op.execute(MISSING)
     op.execute(PRICES)
     for table in TABLES:
         op.execute(f"alter table {table} force row level security")
