@@ -29,12 +29,16 @@ from entrepot.sync.comparisons import Checked
 from entrepot.sync.context import SyncContext
 from entrepot.sync.fields import theirs
 from entrepot.sync.publishing import gone
-from entrepot.sync.rules import gap_is_drift
+from entrepot.sync.rules import SwingLimit, gap_is_drift
 
 log = structlog.get_logger(__name__)
 
 LISTINGS = "listings"
 DRIFT = "drift"
+HELD = timedelta(minutes=1)
+"""How often a listing is looked at that waits for a person."""
+NO_LIMIT = SwingLimit(share=1.0)
+"""Nothing changes by more than all."""
 
 
 async def check_step(context: SyncContext, key: LaneKey) -> float | None:
@@ -85,7 +89,7 @@ async def _compare(
         elif reads is None:
             unknown.append(row["listing_id"])
         else:
-            checked = judge(row, reads, drained_at, read_until, soon)
+            checked = judge(row, reads, drained_at, read_until, soon, context.settings.swing)
             unsettled = unsettled or checked.check_at is not None
             rows.append(checked)
     await comparisons.put_checked(tx, read_until, rows, absolute=absolute)
@@ -99,10 +103,18 @@ async def _compare(
     tx.hint(f"push:{connection.id}")
 
 
-def judge(row: Any, reads: int, drained_at: datetime | None, read_until: datetime, soon: datetime) -> Checked:
+def judge(
+    row: Any,
+    reads: int,
+    drained_at: datetime | None,
+    read_until: datetime,
+    soon: datetime,
+    limit: SwingLimit = NO_LIMIT,
+) -> Checked:
     """Return the figures of a listing after a reading that nothing crossed. Pure.
 
     `drained_at`: every sale that the channel made before then is known. `read_until`: a sale from after that is not in it.
+    What fell by more than the limit is left as it shows, until a person says why.
     """
     listing_id, expected, believed_at = row["listing_id"], row["expected"], row["believed_at"]
     if expected is None:
@@ -114,11 +126,20 @@ def judge(row: Any, reads: int, drained_at: datetime | None, read_until: datetim
         return Checked(listing_id, reads, reads, None, believed_at, None if believed_at is None else soon)
     # Where sales go on, one that is not known yet may take the place of another: less than expected must stand still.
     since = row["gap_at"] if reads == row["reported"] else row["reported_at"] if gap > 0 else None
+    start = max(expected, row["desired"] or 0) if gap > 0 else expected
+    swings = limit.is_met(start, start + gap)
+    # A rise is set back whatever explains it, so that is noted as it is seen; a fall once nothing can explain it.
+    swing = (start, start + gap) if swings and gap > 0 else (None, None)
     if gap_is_drift(gap, row["gap"], since, drained_at):
+        # What shows what was last written there did not change there, unless that was written while it waits.
+        if swings and gap < 0 and (reads != row["published"] or row["held"]):
+            words = f"It fell from {start} to {reads}: held until somebody says why."
+            return Checked(listing_id, expected, reads, gap, believed_at, read_until + HELD, words, start, reads)
         log.info("drift_closed", listing=str(listing_id), gap=gap)
-        return Checked(listing_id, reads, reads, None, None, None, f"The channel differed by {gap:+d}; taken up.")
+        words = f"The channel differed by {gap:+d}; taken up."
+        return Checked(listing_id, reads, reads, None, None, None, words, *swing)
     words = f"The channel shows {reads}, expected {expected}."
-    return Checked(listing_id, expected, reads, gap, believed_at, soon, words)
+    return Checked(listing_id, expected, reads, gap, believed_at, soon, words, *swing)
 
 
 # ---- all listings ------------------------------------------------------------------------------------------

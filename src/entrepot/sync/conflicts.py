@@ -13,8 +13,9 @@ from entrepot.catalog import facade as catalog
 from entrepot.channels import facade as channels
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
-from entrepot.identity.facade import Actor
+from entrepot.identity.facade import Actor, Scope
 from entrepot.kernel.errors import Conflict, EntrepotError, InvalidInput, NotFound
+from entrepot.stock import facade as stock
 from entrepot.sync import comparisons
 from entrepot.sync import store as quantities
 from entrepot.sync.fields import conflict_store, questions, store
@@ -38,6 +39,8 @@ UNDO = timedelta(seconds=10)
 """How long what a person decided waits before it goes out, so that it can be undone."""
 SIMILAR_MAX = 500
 PERSON = "person"
+SWING = "stock_swing"
+"""Why a quantity is a conflict that changed on its channel by more than the limit."""
 OF_FIELDS = frozenset({"price", "content"})
 
 
@@ -218,6 +221,9 @@ async def _audit(tx: Tx, actor: Actor, conflict: Any, after: Any, action: str = 
 
 async def _resolve_other(tx: Tx, actor: Actor, conflict: Any, choice: Choice, now: datetime) -> None:
     """Stock is compared again (its figures are the ledger's); of a double sale a person says that both are real."""
+    if conflict["why"] == SWING:
+        await _resolve_swing(tx, actor, conflict, choice, now)
+        return
     if choice.side is not Side.OURS or conflict["kind"] == "oversell":
         raise NotDecidedHere(_ELSEWHERE[conflict["kind"]])
     if conflict["kind"] == "stock":
@@ -229,7 +235,38 @@ async def _resolve_other(tx: Tx, actor: Actor, conflict: Any, choice: Choice, no
     await _audit(tx, actor, conflict, resolution)
 
 
+async def _resolve_swing(tx: Tx, actor: Actor, conflict: Any, choice: Choice, now: datetime) -> None:
+    """Say what a swing of stock was: an error there (ours is shown again), or true (the hub's stock changes by as much)."""
+    if choice.side not in (Side.OURS, Side.THEIRS):
+        raise NotDecidedHere(_ELSEWHERE[SWING])
+    listing_id = conflict["subject_id"]
+    swing = await comparisons.swing_of(tx, listing_id)
+    if swing is None or str(swing["swing_to"]) != conflict["theirs"]:
+        raise ConflictMoved
+    if choice.side is Side.THEIRS:
+        actor.require(Scope.STOCK_WRITE)
+        change = stock.StockChange(
+            swing["variant_id"], _swing_words(swing), delta=swing["swing_to"] - swing["swing_from"]
+        )
+        await stock.change_on_hand(tx, [change], kind="adjustment", actor=actor.reference)
+    # Levels are locked before listings, everywhere.
+    if await comparisons.swing_of(tx, listing_id, lock=True) != swing:
+        raise ConflictMoved
+    await comparisons.take_up(tx, listing_id, now)
+    tx.hint(f"push:{conflict['connection_id']}")
+    resolution = {
+        "side": str(choice.side), "value": conflict[str(choice.side)], "policy": str(Policy.MANUAL), "by": PERSON
+    }  # fmt: skip
+    await conflict_store.decided(tx, [(listing_id, conflict["field"], resolution, None)], actor.name, now)
+    await _audit(tx, actor, conflict, resolution)
+
+
+def _swing_words(swing: Any) -> str:
+    return f"accepted from the channel: it went from {swing['swing_from']} to {swing['swing_to']}"
+
+
 _ELSEWHERE = {
+    "stock_swing": "Choose ours to have the hub's figure shown again, or theirs to change the hub's stock by as much.",
     "stock": "Stock is what the ledger says: choose ours to have the listing compared and corrected, or count the stock.",
     "oversell": "Units are missing: choose a remedy under Stock, Shortages.",
     "duplicate_sale": "Choose ours if both orders are real; otherwise cancel one of them on its channel.",

@@ -26,7 +26,7 @@ from entrepot.jobs.lanes import LaneKey, Rest
 from entrepot.kernel.clock import Clock, utc_now
 from entrepot.sync import progress
 from entrepot.sync.alerts import Alert, tell
-from entrepot.sync.rules import rest_s
+from entrepot.sync.rules import SwingLimit, rest_s
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +59,8 @@ class SyncSettings:
     """Least time between two pulls of orders that were asked for."""
     check_batch_max: int = 50
     recheck_s: float = 1.0
+    swing: SwingLimit = field(default_factory=SwingLimit)
+    """From which change of a quantity on, that no sale explains, a person is asked."""
     drift_interval_s: float = 3600.0
     listings_spacing_s: float = 30.0
     """Least time between two readings of all listings that a channel's word asked for."""

@@ -21,9 +21,11 @@ from entrepot.sync.batches import QUANTITIES_SHOWN
 from entrepot.sync.context import SyncContext, SyncSettings
 from entrepot.sync.engine import RUN_LANES, lane_runner
 from entrepot.sync.reactions import CLOCK_ERROR_S, LEARNING, Reactions, allot, preview
+from entrepot.sync.rules import SwingLimit
 
 __all__ = [
     "RUN_KINDS",
+    "SwingLimit",
     "SyncContext",
     "SyncSettings",
     "allot",

@@ -12,6 +12,10 @@ update exchange_rate set followed = false where day > (now() at time zone 'utc')
 create index ix_exchange_rate_waiting on exchange_rate (organisation_id, day) where not followed;
 """
 MISSING = "alter table listing_reading add column missing_since timestamptz;"
+SWINGS = """
+alter table listing_quantity add column swing_from bigint, add column swing_to bigint, add column swing_at timestamptz;
+create index ix_listing_quantity_swing on listing_quantity (organisation_id, listing_id) where swing_at is not null;
+"""
 PRICES = """
 delete from listing_override where set_by = 'price list' and field in ('price', 'compare_at');
 update listing_reading r set merge_wanted_at = now()
@@ -27,6 +31,7 @@ def upgrade() -> None:
         op.execute(f"alter table {table} no force row level security")
     op.execute(RATES)
     op.execute(MISSING)
+    op.execute(SWINGS)
     op.execute(PRICES)
     for table in TABLES:
         op.execute(f"alter table {table} force row level security")
