@@ -10,6 +10,7 @@ from entrepot.web.assets import STATIC, ensure_htmx
 from entrepot.web.routes import (
     allocation,
     allocation_policy,
+    channel_listings,
     channels,
     conflicts,
     importing,
@@ -79,6 +80,7 @@ def build_pages(services: PageServices) -> list[BaseRoute]:
         *product_bulk.routes(services),
         *product_editor.routes(services),
         *product_actions.routes(services),
+        *channel_listings.routes(services),
         *products.routes(services),
         *listings.routes(services),
         *matching.routes(services),

@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from entrepot.migrations.rights import force_row_security, grant
+
 revision = "0016"
 down_revision = "0014"
 
@@ -15,6 +17,25 @@ MISSING = "alter table listing_reading add column missing_since timestamptz;"
 SWINGS = """
 alter table listing_quantity add column swing_from bigint, add column swing_to bigint, add column swing_at timestamptz;
 create index ix_listing_quantity_swing on listing_quantity (organisation_id, listing_id) where swing_at is not null;
+"""
+FIRST = """
+alter table listing_field drop constraint ck_listing_field_state;
+alter table listing_field add constraint ck_listing_field_state check (
+    state in ('unknown', 'ignored', 'agreed', 'out', 'sending', 'conflict', 'decided', 'parked', 'first'));
+drop index ix_listing_field_state;
+create index ix_listing_field_state on listing_field (organisation_id, connection_id, state)
+    where state in ('sending', 'conflict', 'parked', 'first');
+create table first_contact (
+    organisation_id uuid not null,
+    connection_id uuid not null,
+    choices jsonb default '{}' not null,
+    decided_by text default '' not null,
+    decided_at timestamptz,
+    created_at timestamptz default now() not null,
+    constraint pk_first_contact primary key (organisation_id, connection_id),
+    constraint fk_first_contact_organisation_id_connection_id
+        foreign key (organisation_id, connection_id) references connection (organisation_id, id) on delete cascade
+);
 """
 PRICES = """
 delete from listing_override where set_by = 'price list' and field in ('price', 'compare_at');
@@ -32,6 +53,9 @@ def upgrade() -> None:
     op.execute(RATES)
     op.execute(MISSING)
     op.execute(SWINGS)
+    op.execute(FIRST)
+    grant("first_contact")
+    force_row_security("first_contact")
     op.execute(PRICES)
     for table in TABLES:
         op.execute(f"alter table {table} force row level security")

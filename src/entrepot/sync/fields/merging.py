@@ -22,7 +22,7 @@ from entrepot.identity import facade as identity
 from entrepot.identity.facade import system_actor
 from entrepot.jobs.lanes import LaneKey
 from entrepot.sync.context import SyncContext
-from entrepot.sync.fields import conflict_store, questions, store
+from entrepot.sync.fields import conflict_store, first_contact, questions, store
 from entrepot.sync.fields.conflict_store import Decided, Found
 from entrepot.sync.fields.ours import Offer, Takeovers, can_take, changed_at, no_price, ours_of, subject_of
 from entrepot.sync.fields.policies import FieldPolicy, field_policies
@@ -30,8 +30,8 @@ from entrepot.sync.fields.questions import Asker, Ours
 from entrepot.sync.fields.store import Row
 from entrepot.sync.merge import rules
 from entrepot.sync.merge.fields import FIELDS
-from entrepot.sync.merge.policies import Answer, decide
-from entrepot.sync.merge.rules import Outcome, Side, Why
+from entrepot.sync.merge.policies import Answer, Policy, decide
+from entrepot.sync.merge.rules import Flow, Outcome, Side, Why
 from entrepot.sync.merge.values import EMPTY, Value, is_lower_or_same
 
 BATCH = 300
@@ -75,8 +75,9 @@ async def merge_listings(tx: Tx, here: Here, listing_ids: Sequence[UUID]) -> Non
     policies = field_policies(await store.policies_for(tx, here.connection.id), here.connection.id)
     subjects = {i for o in offers.values() for i in (o["product_id"], o["variant_id"])}
     prices = await catalog.channel_prices(tx, here.connection.id, [o["variant_id"] for o in offers.values()])
+    first = await first_contact.choices_of(tx, here.connection.id)
     round_ = _Round(
-        here, offers, prices, policies, await store.overrides_of(tx, listing_ids),
+        here, offers, prices, policies, first, await store.overrides_of(tx, listing_ids),
         await store.origins_of(tx, sorted(subjects)),
     )  # fmt: skip
     before = {key: copy.copy(row) for key, row in rows.items()}
@@ -115,6 +116,7 @@ class _Round:
     offers: Mapping[UUID, Offer]
     prices: Mapping[UUID, ChannelPrice]
     policies: Mapping[str, FieldPolicy]
+    first: Mapping[str, str] | None
     own: Mapping[tuple[UUID, str], Any]
     origins: Mapping[tuple[UUID, str], Any]
     takeovers: Takeovers = field(default_factory=Takeovers)
@@ -161,11 +163,32 @@ class _Round:
             row.ours, row.state = None, "unknown"
             row.detail = no_price(offer, self.prices[offer["variant_id"]])
             return None
-        merged = rules.merge(self.policies[row.field].rule, row.known, ours.value)
+        merged = self.meet(row, ours, rules.merge(self.policies[row.field].rule, row.known, ours.value))
+        if merged is None:
+            return None
         if merged.outcome is Outcome.CONFLICT:
             return merged.why
         self.follow(row, merged.outcome, ours)
         return None
+
+    def meet(self, row: Row, ours: Ours, merged: rules.Merged) -> rules.Merged | None:
+        """Return what is to happen with a field on which nothing was agreed yet; None: it waits for a person to say so.
+
+        What a policy for the field says goes before.
+        """
+        policy = self.policies[row.field]
+        meeting = row.known.base is None and merged.outcome in (Outcome.OUT, Outcome.IN, Outcome.CONFLICT)
+        if self.first is None or not meeting or (policy.policy, policy.rule.flow) != (Policy.MANUAL, Flow.BOTH):
+            return merged
+        choice = self.first.get(row.field)
+        if choice is None:
+            row.ours = ours.value
+            _set(row, "first", "Waits for the first comparison of this connection.")
+            return None
+        if merged.why is Why.NEVER_AGREED and choice != first_contact.Choice.ASK:
+            row.known = rules.resolve(FIELDS[row.field].kind, row.known, ours.value, Side(choice)).state
+            return rules.merge(policy.rule, row.known, ours.value)
+        return merged
 
     def follow(self, row: Row, outcome: Outcome, ours: Ours) -> None:
         """Do what follows from an outcome that needs nobody."""
