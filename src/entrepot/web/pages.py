@@ -61,6 +61,8 @@ def build_pages(services: PageServices) -> list[BaseRoute]:
     return [
         *signin.routes(services),
         *now.routes(services),
+        # Before a connection's other tabs, and before a single product.
+        *channel_listings.routes(services),
         *channels.routes(services),
         *orders.routes(services),
         # The lists of stock before a single SKU, whose address is /stock/<id>.
@@ -80,7 +82,6 @@ def build_pages(services: PageServices) -> list[BaseRoute]:
         *product_bulk.routes(services),
         *product_editor.routes(services),
         *product_actions.routes(services),
-        *channel_listings.routes(services),
         *products.routes(services),
         *listings.routes(services),
         *matching.routes(services),
