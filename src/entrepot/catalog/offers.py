@@ -55,16 +55,14 @@ async def listings_of_products(tx: Tx, product_ids: Sequence[UUID]) -> list[UUID
     return [row[0] for row in rows]
 
 
-async def listings_of_variants(
-    tx: Tx, connection_ids: Sequence[UUID], variant_ids: Sequence[UUID] | None
-) -> list[UUID]:
-    """Return the active listings of these variants (None: of all) on these connections."""
+async def listings_of_variants(tx: Tx, connection_ids: Sequence[UUID], variant_ids: Sequence[UUID]) -> list[UUID]:
+    """Return the active listings of these variants on these connections."""
     rows = await tx.fetch(
         "select id from listing where organisation_id = $1 and connection_id = any($2::uuid[]) and active"
-        " and variant_id is not null and ($3::uuid[] is null or variant_id = any($3)) order by id",
+        " and variant_id = any($3::uuid[]) order by id",
         tx.organisation,
         list(connection_ids),
-        None if variant_ids is None else list(variant_ids),
+        list(variant_ids),
     )
     return [row[0] for row in rows]
 

@@ -394,7 +394,7 @@ async def list_policies(tx: Tx) -> list[Any]:
 async def _merge_all(tx: Tx, connection_id: UUID | None) -> None:
     for connection in await channels.list_all(tx):
         if connection_id in (None, connection.id):
-            await store.want_merge_of_connection(tx, connection.id)
+            await store.want_merge_of_connections(tx, [connection.id])
             tx.hint(f"merge:{connection.id}")
 
 

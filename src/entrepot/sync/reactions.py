@@ -143,7 +143,11 @@ class Reactions:
     async def prices_changed(self, tx: Tx, events: Sequence[Event]) -> None:
         """Price lists or exchange rates were changed: what listings shall cost there is found by merging them."""
         whole = {UUID(i) for event in events if event["variants"] is None for i in event["connections"]}
-        listings = set(await catalog.listings_of_variants(tx, sorted(whole), None)) if whole else set()
+        if whole:
+            await fields.want_merge_of_connections(tx, sorted(whole))
+            for connection_id in whole:
+                tx.hint(f"merge:{connection_id}")
+        listings: set[UUID] = set()
         for event in events:
             connections = sorted({UUID(i) for i in event["connections"]} - whole)
             if connections and event["variants"] is not None:

@@ -144,5 +144,5 @@ async def decide(tx: Tx, actor: Actor, connection_id: UUID, choices: Mapping[str
         now,
     )
     await identity.record(tx, actor, "connection.first_contact", "connection", connection_id, dict(before), whole)
-    await store.want_merge_of_connection(tx, connection_id)
+    await store.want_merge_of_connections(tx, [connection_id])
     tx.hint(f"merge:{connection_id}")

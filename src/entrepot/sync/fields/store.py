@@ -189,17 +189,17 @@ async def want_merge(tx: Tx, listing_ids: Sequence[UUID]) -> set[UUID]:
     return {row[0] for row in rows}
 
 
-async def want_merge_of_connection(tx: Tx, connection_id: UUID) -> None:
-    """Have all listings of a connection merged anew: its policies changed."""
+async def want_merge_of_connections(tx: Tx, connection_ids: Sequence[UUID]) -> None:
+    """Have all listings of these connections merged anew: their policies or prices changed."""
     await tx.execute(
         """
-        with chosen as (select listing_id from listing_reading where organisation_id = $1 and connection_id = $2
+        with chosen as (select listing_id from listing_reading where organisation_id = $1 and connection_id = any($2::uuid[])
                         order by listing_id for no key update)
         update listing_reading r set merge_wanted_at = now()
         from chosen where r.organisation_id = $1 and r.listing_id = chosen.listing_id
         """,
         tx.organisation,
-        connection_id,
+        list(connection_ids),
     )
 
 
