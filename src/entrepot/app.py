@@ -306,6 +306,7 @@ def sync_settings(settings: Settings) -> sync.SyncSettings:
         raise_patience_s=settings.sync.raise_patience_s,
         write_settling_s=settings.sync.write_settling_s,
         drift_interval_s=settings.sync.drift_interval_s,
+        swing=sync.SwingLimit(settings.sync.swing_units, settings.sync.swing_share),
         retry_attempts=settings.sync.retry_attempts,
         parallel_syncs=settings.sync.parallel_syncs,
         alert_threshold=settings.error_handling.alert_threshold,

@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from entrepot.allocation import facade as allocation
+from entrepot.catalog import facade as catalog
 from entrepot.channels import facade as channels
 from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
@@ -30,6 +31,7 @@ FOLLOW_AT = "* * * * *"
 REORDER_AT = "* * * * *"
 RESEAL_AT = "17 * * * *"
 FORECAST_AT = "20 0 * * *"
+RATES_AT = "*/5 * * * *"
 KEEP_DELIVERIES = timedelta(days=7)
 """How long processed webhook deliveries stay, to look into or to replay."""
 
@@ -59,6 +61,7 @@ def schedules(database: Database, vault: channels.Vault, *, auto_reorder: bool =
         jobs.Schedule("allocation-rules", FOLLOW_AT, lambda: follow_rules(database)),
         jobs.Schedule("reseal", RESEAL_AT, lambda: reseal(database, vault)),
         jobs.Schedule("forecast", FORECAST_AT, lambda: order_forecasts(database)),
+        jobs.Schedule("exchange-rates", RATES_AT, lambda: follow_rates(database)),
     )
     return (*always, jobs.Schedule("reorder", REORDER_AT, lambda: reorder(database))) if auto_reorder else always
 
@@ -87,6 +90,18 @@ async def follow_rules(database: Database, *, clock: Clock = utc_now) -> int:
         async with database.transaction(organisation.id) as tx:
             variants += await allocation.follow_clock(tx, clock())
     return variants
+
+
+async def follow_rates(database: Database) -> int:
+    """Work out prices anew where the day of an exchange rate has come that was entered before; return how many rates those are.
+
+    Harmless when two workers do it at once, and nothing is missed by a pause: each rate keeps whether it was followed.
+    """
+    begun = 0
+    for organisation in await identity.list_organisations(database):
+        async with database.transaction(organisation.id) as tx:
+            begun += await catalog.follow_rates(tx)
+    return begun
 
 
 async def reseal(database: Database, vault: channels.Vault) -> int:

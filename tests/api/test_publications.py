@@ -10,6 +10,7 @@ import pytest
 from tests.orders.support import make_connection
 
 from entrepot.database.pool import Database
+from entrepot.sync.fields import first_contact
 
 
 @pytest.fixture
@@ -61,3 +62,51 @@ async def test_what_cannot_be_asked_is_refused(client: httpx.AsyncClient, databa
     assert (await client.post("/v1/publications", json={"connectionIds": [str(shop)]})).status_code == 422
     assert (await client.get("/v1/publications/01890000-0000-7000-8000-000000000000")).status_code == 404
     assert (await client.get("/v1/listings", params={"state": "nonsense"})).status_code == 422
+
+
+async def listed(database: Database, organisation_id: UUID, shop: UUID, product_id: str) -> None:
+    """The shop lists the product."""
+    async with database.transaction(organisation_id) as tx:
+        await tx.execute(
+            "insert into listing (organisation_id, id, connection_id, external_id, variant_id, title, seen_at)"
+            " select $1, gen_random_uuid(), $2, v.id::text, v.id, '', now() from variant v"
+            " where v.organisation_id = $1 and v.product_id = $3",
+            organisation_id,
+            shop,
+            UUID(product_id),
+        )
+
+
+async def test_an_archived_product_ends_on_its_channels_unless_that_is_not_wanted(
+    client: httpx.AsyncClient, database: Database, organisation_id: UUID, shop: UUID
+) -> None:
+    mugs = [await product(client, name) for name in "ABCD"]
+    for mug in mugs:
+        await listed(database, organisation_id, shop, mug)
+    assert (await client.delete(f"/v1/products/{mugs[0]}")).status_code == 204
+    assert (await client.delete(f"/v1/products/{mugs[1]}", params={"endListings": "false"})).status_code == 204
+    assert (await client.patch(f"/v1/products/{mugs[2]}", json={"status": "archived"})).status_code == 200
+    stays = await client.patch(f"/v1/products/{mugs[3]}", json={"status": "archived", "endListings": False})
+    assert stays.json()["product"]["status"] == "archived"
+    rows = (await client.get("/v1/listings")).json()["listings"]
+    assert {row["productId"]: (row["wanted"], row["state"]) for row in rows} == {
+        mugs[0]: ("archive", "ending"), mugs[2]: ("archive", "ending"),
+    }  # fmt: skip
+    rows = (await client.get("/v1/listings", params={"productId": mugs[0]})).json()["listings"]
+    assert len(rows) == 1
+
+
+async def test_the_first_comparison_is_read_and_decided(
+    client: httpx.AsyncClient, database: Database, organisation_id: UUID, shop: UUID
+) -> None:
+    path = f"/v1/connections/{shop}/first-comparison"
+    assert (await client.get(path)).status_code == 404
+    async with database.transaction(organisation_id) as tx:
+        await first_contact.begin(tx, shop)
+    found = (await client.get(path)).json()["firstComparison"]
+    assert (found["decidedAt"], found["choices"], found["fields"]) == (None, {}, [])
+    for wrong in ({"title": "both"}, {"colour": "ours"}):
+        assert (await client.put(path, json={"choices": wrong})).status_code == 422
+    decided = (await client.put(path, json={"choices": {"title": "ours"}})).json()["firstComparison"]
+    assert decided["decidedAt"]
+    assert (decided["choices"]["title"], decided["choices"]["price"]) == ("ours", "ask")

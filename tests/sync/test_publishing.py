@@ -13,7 +13,11 @@ from tests.sync.publish_hub import CHANNELS, PublishHub, WorkerDied, mug, publis
 from entrepot.catalog.price_lists import PriceListInput, create_price_list
 from entrepot.catalog.pricing import PriceRule
 from entrepot.database.pool import Database
+from entrepot.stock import facade as stock
+from entrepot.stock.facade import StockChange
+from entrepot.sync.fields.merging import merge_step
 from entrepot.sync.publishing.contracts import Wanted
+from entrepot.sync.push import push_step
 
 
 @pytest.fixture
@@ -201,3 +205,39 @@ async def test_a_wish_during_a_sending_is_not_ended_by_the_answer_to_the_older_o
         await hub.settle()
         assert (await hub.intents(channel))["a"].state == "ended"
         assert await hub.there(channel) == {}
+
+
+async def test_a_listing_shows_more_only_at_its_new_price(database: Database, organisation_id: UUID) -> None:
+    async with publish_hub(database, organisation_id, "shopify") as hub:
+        made = await hub.save(mug("A", ("Red",)))
+        await hub.ask(Wanted.PUBLISH)
+        await hub.settle()
+        await hub.save(mug("A", ("Red",)), on_hand=9)
+        async with database.transaction(organisation_id) as tx:
+            rule = PriceRule("EUR", Decimal(10))
+            await create_price_list(tx, PriceListInput("Shop", rule, connection_id=hub.connections["shopify"]))
+            [change] = [StockChange(v, "came in", on_hand=20) for v in made.values()]
+            await stock.change_on_hand(tx, [change], kind="count", actor="test")
+        await hub.react()
+        await merge_step(hub.context, hub.key("merge", "shopify"))
+        shown = (await hub.there("shopify"))["A-0"]
+        await hub.pass_time()
+        await push_step(hub.context, hub.key("push", "shopify"))
+        [row] = await hub.rows("select state, detail from listing_quantity where organisation_id = $1")
+        assert (row["state"], row["detail"]) == ("waiting", "its new price goes first")
+        assert (await hub.there("shopify"))["A-0"].quantity == shown.quantity
+        async with database.transaction(organisation_id) as tx:
+            # Lowering never waits.
+            await stock.change_on_hand(
+                tx, [StockChange(change.variant_id, "gone", on_hand=4)], kind="count", actor="test"
+            )
+        await hub.react()
+        await hub.pass_time()
+        await push_step(hub.context, hub.key("push", "shopify"))
+        assert (await hub.there("shopify"))["A-0"].quantity < shown.quantity
+        async with database.transaction(organisation_id) as tx:
+            await stock.change_on_hand(tx, [change], kind="count", actor="test")
+        await hub.settle()
+        after = (await hub.there("shopify"))["A-0"]
+        assert str(after.price) == "13.75"
+        assert after.quantity > shown.quantity

@@ -256,8 +256,8 @@ def test_a_difference_is_taken_up_when_nothing_can_explain_it(
     gap: int, reported: int, reads: int, drained_at: datetime | None, closed: bool
 ) -> None:
     row = {
-        "listing_id": None, "expected": 10, "believed_at": None, "gap": gap, "gap_at": EARLIER, "reported": reported,
-        "reported_at": EARLIER,
+        "listing_id": None, "expected": 10, "desired": 10, "believed_at": None, "gap": gap, "gap_at": EARLIER,
+        "reported": reported, "reported_at": EARLIER,
     }  # fmt: skip
     after = judge(row, reads, drained_at, NOW, LATER)
     assert (after.expected, after.gap, after.check_at) == ((reads, None, None) if closed else (10, reads - 10, LATER))

@@ -6,11 +6,15 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import UUID
 
 import httpx
 import pytest
 from tests.web.fill_conflicts import add_conflicts
 from tests.web.server import Site
+
+from entrepot.sync.fields import troubles
 
 
 @pytest.fixture
@@ -125,3 +129,43 @@ def test_without_conflicts_the_page_says_what_would_be_here(database_url: str) -
             assert client.get("/conflicts/export.csv?state=odd").status_code == 422
     finally:
         site.stop()
+
+
+def test_stock_that_swung_is_shown_with_the_sum_and_accepted(client: httpx.Client, site: Site) -> None:
+    async def swing() -> str:
+        assert site.database
+        assert site.organisation_id
+        async with site.database.transaction(site.organisation_id) as tx:
+            row = await tx.fetch_row(
+                "select listing_id from listing_quantity where organisation_id = $1 and desired > 2 and state <> 'sending'"
+                " order by listing_id limit 1", site.organisation_id,
+            )  # fmt: skip
+            assert row
+            await tx.execute(
+                "update listing_quantity set expected = desired, swing_from = desired, swing_to = desired - 2, gap = -2,"
+                " gap_at = now(), swing_at = now(), reported = desired - 2 where organisation_id = $1 and listing_id = $2",
+                site.organisation_id, row[0],
+            )  # fmt: skip
+            await troubles.refresh(tx, datetime.now(UTC))
+            return str(await tx.fetch_value("select id from conflict where organisation_id = $1 and why = 'stock_swing'",
+                                            site.organisation_id))  # fmt: skip
+
+    async def on_hand() -> int:
+        assert site.database
+        assert site.organisation_id
+        async with site.database.transaction(site.organisation_id) as tx:
+            found: int = await tx.fetch_value(
+                "select sum(l.on_hand) from stock_level l where l.organisation_id = $1 and l.variant_id ="
+                " (select variant_id from conflict where organisation_id = $1 and id = $2)", site.organisation_id, UUID(id),
+            )  # fmt: skip
+            return found
+
+    id = site.run(swing())
+    before = site.run(on_hand())
+    text, _, seen = shown(client, f"/conflicts/{id}")
+    assert "Both changes added: what is to be shown once theirs is accepted" in text
+    theirs = re.search(r'<button[^>]*value="theirs"[^>]*>', text)
+    assert theirs
+    assert "disabled" not in theirs[0]
+    assert post(client, f"/conflicts/{id}/resolve", side="theirs", seen=seen).status_code == 200
+    assert site.run(on_hand()) == before - 2

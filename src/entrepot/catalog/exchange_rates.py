@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 
+from entrepot.catalog.price_events import tell_rates
 from entrepot.catalog.pricing import Rate
 from entrepot.database.pool import Tx
 from entrepot.kernel.errors import InvalidInput
@@ -32,6 +33,15 @@ async def newest_rates(tx: Tx) -> dict[tuple[str, str], Rate]:
     }
 
 
+async def rates_changed_at(tx: Tx) -> datetime | None:
+    """Return when a rate that counts was entered last."""
+    found: datetime | None = await tx.fetch_value(
+        "select max(created_at) from exchange_rate where organisation_id = $1 and day <= (now() at time zone 'utc')::date",
+        tx.organisation,
+    )
+    return found
+
+
 async def list_rates(tx: Tx, limit: int = 200) -> tuple[Rate, ...]:
     """Return the newest rates that were entered, of all days."""
     rows = await tx.fetch(
@@ -44,19 +54,23 @@ async def list_rates(tx: Tx, limit: int = 200) -> tuple[Rate, ...]:
 
 
 async def save_rates(tx: Tx, rates: Sequence[Rate], actor: str) -> int:
-    """Write rates, each replacing the one of its pair and day; return how many. Raises InvalidRates."""
+    """Write rates, each replacing the one of its pair and day; return how many. Prices of channels follow.
+
+    Raises InvalidRates.
+    """
     if not 0 < len(rates) <= RATES_MAX:
         raise InvalidRates(f"Send 1 to {RATES_MAX:,} rates.")
     for rate in rates:
         _check_rate(rate)
     last = {(rate.base, rate.quote, rate.day): rate for rate in rates}
     chosen = [last[key] for key in sorted(last)]
-    return await tx.execute(
-        """insert into exchange_rate (organisation_id, base, quote, day, rate, source, actor)
-           select $1, i.base, i.quote, i.day, i.rate, i.source, $2
+    written = await tx.execute(
+        """insert into exchange_rate (organisation_id, base, quote, day, rate, source, actor, followed)
+           select $1, i.base, i.quote, i.day, i.rate, i.source, $2, i.day <= (now() at time zone 'utc')::date
            from unnest($3::text[], $4::text[], $5::date[], $6::numeric[], $7::text[]) as i(base, quote, day, rate, source)
            on conflict (organisation_id, base, quote, day) do update set
-               rate = excluded.rate, source = excluded.source, actor = excluded.actor, created_at = now()""",
+               rate = excluded.rate, source = excluded.source, actor = excluded.actor, followed = excluded.followed,
+               created_at = now()""",
         tx.organisation,
         actor,
         [rate.base for rate in chosen],
@@ -65,6 +79,8 @@ async def save_rates(tx: Tx, rates: Sequence[Rate], actor: str) -> int:
         [rate.value for rate in chosen],
         [rate.source for rate in chosen],
     )
+    await tell_rates(tx)
+    return written
 
 
 def _check_rate(rate: Rate) -> None:

@@ -24,7 +24,16 @@ from entrepot.catalog.categories import ancestors_of, ensure_categories
 from entrepot.catalog.contracts import InvalidProduct, NewProduct, SkuTaken
 from entrepot.catalog.intake import Taken, TakenMeanwhile, find, take
 from entrepot.catalog.intake_store import attribute_names, currencies, read_full, skus_of
-from entrepot.catalog.offers import PRODUCTS_CHANGED, Takeover, listings_of_products, offers, take_over, tell_changed
+from entrepot.catalog.offers import (
+    PRODUCTS_CHANGED,
+    Takeover,
+    listings_of_products,
+    listings_of_variants,
+    offers,
+    take_over,
+    tell_changed,
+)
+from entrepot.catalog.price_events import PRICES_CHANGED, follow_rates
 from entrepot.catalog.price_lists import ChannelPrice, channel_prices
 from entrepot.channels.contract import ChannelListing
 from entrepot.database.pool import Tx
@@ -35,6 +44,7 @@ __all__ = [
     "FILING",
     "LISTINGS_MATCHED",
     "PARTS_MAX",
+    "PRICES_CHANGED",
     "PRODUCTS_CHANGED",
     "PRODUCTS_FILED",
     "ChannelPrice",
@@ -53,8 +63,10 @@ __all__ = [
     "create_product",
     "currencies",
     "find",
+    "follow_rates",
     "known_skus",
     "listings_of_products",
+    "listings_of_variants",
     "offers",
     "part_views",
     "parts_of",

@@ -175,6 +175,66 @@ async def listing(tx: Tx, listing_id: UUID) -> ListingSays:
     return _listing(row)
 
 
+@dataclass(frozen=True, slots=True)
+class ListedRow:
+    """A listing of a connection, with the variant that it is, if any."""
+
+    listing_id: UUID
+    external_id: str
+    sku: str
+    title: str
+    active: bool
+    variant_id: UUID | None
+    product_id: UUID | None
+    our_sku: str
+
+
+async def listings_on(
+    tx: Tx,
+    connection_id: UUID,
+    search: str = "",
+    matched: bool | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Slice[ListedRow]:
+    """Return the listings of a connection by their id there. `search`: the start of a SKU or id, or a part of the title.
+
+    `matched` None: all. Raises InvalidCursor.
+    """
+    limit = bounded(limit)
+    after = decode_cursor(cursor, str)
+    rows = await tx.fetch(
+        """
+        select l.id as listing_id, l.external_id, coalesce(l.sku, '') as sku, l.title, l.active, l.variant_id,
+               v.product_id, coalesce(v.sku, '') as our_sku
+        from listing l left join variant v on v.organisation_id = $1 and v.id = l.variant_id
+        where l.organisation_id = $1 and l.connection_id = $2 and ($3::boolean is null or (l.variant_id is not null) = $3)
+          and ($4 = '' or l.external_id ^@ $4 or l.sku ^@ $4 or v.sku ^@ $4 or position(lower($4) in lower(l.title)) > 0)
+          and ($5::text is null or l.external_id > $5)
+        order by l.external_id limit $6
+        """,
+        tx.organisation,
+        connection_id,
+        matched,
+        search,
+        after[0] if after else None,
+        limit + 1,
+    )
+    items = [ListedRow(**dict(row)) for row in rows]
+    return slice_of(items, limit, (items[limit - 1].external_id,) if len(items) > limit else None)
+
+
+async def waiting_called(tx: Tx, text: str) -> list[UUID]:
+    """Return the listings on sale without a variant that have this SKU or id on their channel; two at most."""
+    rows = await tx.fetch(
+        "select id from listing where organisation_id = $1 and variant_id is null and active"
+        " and (sku = $2 or external_id = $2) order by id limit 2",
+        tx.organisation,
+        text,
+    )
+    return [row[0] for row in rows]
+
+
 _UNLIKE = """l.organisation_id = $1 and l.variant_id is null and l.active and not m.due
     and not exists (select 1 from match_candidate c where c.organisation_id = l.organisation_id and c.listing_id = l.id
                     and c.state = 'open')"""

@@ -55,6 +55,18 @@ async def listings_of_products(tx: Tx, product_ids: Sequence[UUID]) -> list[UUID
     return [row[0] for row in rows]
 
 
+async def listings_of_variants(tx: Tx, connection_ids: Sequence[UUID], variant_ids: Sequence[UUID]) -> list[UUID]:
+    """Return the active listings of these variants on these connections."""
+    rows = await tx.fetch(
+        "select id from listing where organisation_id = $1 and connection_id = any($2::uuid[]) and active"
+        " and variant_id = any($3::uuid[]) order by id",
+        tx.organisation,
+        list(connection_ids),
+        list(variant_ids),
+    )
+    return [row[0] for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class Takeover:
     """New values for a product and one or more of its variants, by column; `seen`: when each was changed last, as read.

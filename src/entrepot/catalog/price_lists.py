@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,8 @@ from uuid import UUID
 from asyncpg import Record, UniqueViolationError
 
 from entrepot.catalog.contracts import VariantNotFound
-from entrepot.catalog.exchange_rates import newest_rates
+from entrepot.catalog.exchange_rates import newest_rates, rates_changed_at
+from entrepot.catalog.price_events import tell_prices
 from entrepot.catalog.pricing import ROUNDINGS, Priced, PriceRule, Rates, compare_at_of, price_of
 from entrepot.database.pool import Tx
 from entrepot.kernel.errors import Conflict, InvalidInput, NotFound
@@ -55,21 +57,27 @@ class PriceList:
     channel: str | None
     active: bool
     explicit: int
+    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelPrice:
-    """What a variant costs on a connection, and why. `price.minor` None: no price can be told."""
+    """What a variant costs on a connection, and why. `price.minor` None: no price can be told.
+
+    `price_list_id` None: the base price is taken as it is. `changed_at`: when what decides it was changed last.
+    """
 
     variant_id: UUID
     price: Priced
     compare_at_minor: int | None
     price_list_id: UUID | None
+    price_list: str
+    changed_at: datetime
 
 
 _LIST = """
     select l.id, l.name, l.currency, l.connection_id, c.name as connection, l.channel, l.markup_percent, l.step_minor,
-           l.end_minor, l.rounding, l.active, (select count(*) from price_list_price p
+           l.end_minor, l.rounding, l.active, l.updated_at, (select count(*) from price_list_price p
                where p.organisation_id = l.organisation_id and p.price_list_id = l.id) as explicit
     from price_list l left join connection c on c.organisation_id = l.organisation_id and c.id = l.connection_id
     where l.organisation_id = $1
@@ -79,7 +87,7 @@ _LIST = """
 def _list(row: Record) -> PriceList:
     return PriceList(
         row["id"], row["name"], _rule(row), row["connection_id"], row["connection"], row["channel"], row["active"],
-        row["explicit"],
+        row["explicit"], row["updated_at"],
     )  # fmt: skip
 
 
@@ -101,7 +109,7 @@ async def get_price_list(tx: Tx, price_list_id: UUID) -> PriceList:
 
 
 async def create_price_list(tx: Tx, given: PriceListInput) -> UUID:
-    """Make a price list. Raises InvalidPriceList, PriceListExists."""
+    """Make a price list; what it decides goes to the channels. Raises InvalidPriceList, PriceListExists."""
     _check(given)
     id = new_id()
     await _write(
@@ -111,11 +119,13 @@ async def create_price_list(tx: Tx, given: PriceListInput) -> UUID:
         id,
         given,
     )
+    if given.active:
+        await tell_prices(tx, [given.connection_id], [given.channel])
     return id
 
 
 async def change_price_list(tx: Tx, price_list_id: UUID, given: PriceListInput) -> None:
-    """Change a price list. Raises InvalidPriceList, PriceListExists, PriceListNotFound."""
+    """Change a price list; what it decides goes to the channels. Raises InvalidPriceList, PriceListExists, PriceListNotFound."""
     _check(given)
     before = await get_price_list(tx, price_list_id)
     if before.explicit and before.rule.currency != given.rule.currency:
@@ -130,6 +140,8 @@ async def change_price_list(tx: Tx, price_list_id: UUID, given: PriceListInput) 
         price_list_id,
         given,
     )
+    used = [each for each in (before, given) if each.active]
+    await tell_prices(tx, [each.connection_id for each in used], [each.channel for each in used])
 
 
 async def _write(tx: Tx, sql: str, id: UUID, given: PriceListInput) -> None:
@@ -170,10 +182,15 @@ def _check(given: PriceListInput) -> None:
 
 async def delete_price_list(tx: Tx, price_list_id: UUID) -> None:
     """Delete a price list with the prices set in it. Raises PriceListNotFound."""
-    if not await tx.execute(
-        "delete from price_list where organisation_id = $1 and id = $2", tx.organisation, price_list_id
-    ):
+    row = await tx.fetch_row(
+        "delete from price_list where organisation_id = $1 and id = $2 returning connection_id, channel, active",
+        tx.organisation,
+        price_list_id,
+    )
+    if row is None:
         raise PriceListNotFound
+    if row["active"]:
+        await tell_prices(tx, [row["connection_id"]], [row["channel"]])
 
 
 # ---- explicit prices -------------------------------------------------------------------------------------
@@ -217,7 +234,7 @@ async def set_prices(tx: Tx, price_list_id: UUID, prices: Mapping[UUID, tuple[in
 
     Raises PriceListNotFound, VariantNotFound, InvalidPriceList.
     """
-    await get_price_list(tx, price_list_id)
+    of = await get_price_list(tx, price_list_id)
     given = {id: price for id, price in prices.items() if price is not None}
     for price, compare_at in given.values():
         if not 0 <= price < 10**15 or (compare_at is not None and not 0 <= compare_at < 10**15):
@@ -247,6 +264,8 @@ async def set_prices(tx: Tx, price_list_id: UUID, prices: Mapping[UUID, tuple[in
         [price for price, _ in given.values()],
         [compare_at for _, compare_at in given.values()],
     )
+    if of.active:
+        await tell_prices(tx, [of.connection_id], [of.channel], list(prices))
 
 
 # ---- prices ----------------------------------------------------------------------------------------------
@@ -274,26 +293,37 @@ async def list_prices(tx: Tx, price_list_id: UUID, variant_ids: Sequence[UUID]) 
 
 async def _prices(tx: Tx, used: PriceList | None, variant_ids: Sequence[UUID]) -> dict[UUID, ChannelPrice]:
     rows = await tx.fetch(
-        """select v.id, v.price_minor, v.compare_at_minor, v.currency, x.price_minor as own, x.compare_at_minor as own_at
+        """select v.id, v.price_minor, v.compare_at_minor, v.currency, x.price_minor as own, x.compare_at_minor as own_at,
+                  greatest(v.updated_at, x.updated_at, $4::timestamptz) as changed_at
            from variant v left join price_list_price x
              on x.organisation_id = $1 and x.price_list_id = $3 and x.variant_id = v.id
            where v.organisation_id = $1 and v.id = any($2::uuid[])""",
         tx.organisation,
         list(variant_ids),
         None if used is None else used.id,
+        None if used is None else used.updated_at,
     )
-    rates = await newest_rates(tx) if used is not None else {}
-    return {row["id"]: _priced(row, used, rates) for row in rows}
-
-
-def _priced(row: Record, used: PriceList | None, rates: Rates) -> ChannelPrice:
-    base = Money(row["price_minor"], row["currency"])
     if used is None:
-        return ChannelPrice(row["id"], Priced(base.minor, base.currency, f"base {base}"), row["compare_at_minor"], None)
-    rule = used.rule
+        return {row["id"]: _plain(row) for row in rows}
+    rates, rates_at = await newest_rates(tx), await rates_changed_at(tx)
+    return {row["id"]: _priced(row, used, rates, rates_at) for row in rows}
+
+
+def _plain(row: Record) -> ChannelPrice:
+    base = Money(row["price_minor"], row["currency"])
+    plain = Priced(base.minor, base.currency, f"base {base}")
+    return ChannelPrice(row["id"], plain, row["compare_at_minor"], None, "", row["changed_at"])
+
+
+def _priced(row: Record, used: PriceList, rates: Rates, rates_at: datetime | None) -> ChannelPrice:
+    base, rule = Money(row["price_minor"], row["currency"]), used.rule
     if row["own"] is not None:
         price = price_of(base, rule, rates, Money(row["own"], rule.currency))
-        return ChannelPrice(row["id"], price, row["own_at"], used.id)
+        return ChannelPrice(row["id"], price, row["own_at"], used.id, used.name, row["changed_at"])
     price = price_of(base, rule, rates)
     was = None if row["compare_at_minor"] is None else Money(row["compare_at_minor"], row["currency"])
-    return ChannelPrice(row["id"], price, compare_at_of(was, price, rule, rates), used.id)
+    before = compare_at_of(was, price, rule, rates)
+    at = row["changed_at"]
+    if rates_at is not None and base.currency != rule.currency:
+        at = max(at, rates_at)
+    return ChannelPrice(row["id"], price, before, used.id, used.name, at)

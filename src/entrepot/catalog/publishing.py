@@ -40,9 +40,13 @@ async def wholes(tx: Tx, product_ids: Sequence[UUID]) -> dict[UUID, Whole]:
 
 
 async def listings_there(tx: Tx, connection_id: UUID, product_ids: Sequence[UUID]) -> dict[UUID, list[Any]]:
-    """Return the listings of these products on a connection by product, ended ones too, the oldest first."""
+    """Return the listings of these products on a connection by product, ended ones too, the oldest first.
+
+    `retired`: the variant is not in use any more.
+    """
     rows = await tx.fetch(
-        "select l.id, v.product_id, l.variant_id, l.external_id, l.keys, l.active, l.closing from listing l"
+        "select l.id, v.product_id, l.variant_id, l.external_id, l.keys, l.active, l.closing,"
+        " v.state <> 'active' as retired from listing l"
         " join variant v on v.organisation_id = $1 and v.id = l.variant_id"
         " where l.organisation_id = $1 and l.connection_id = $2 and v.product_id = any($3::uuid[]) order by l.id",
         tx.organisation,
@@ -53,6 +57,65 @@ async def listings_there(tx: Tx, connection_id: UUID, product_ids: Sequence[UUID
     for row in rows:
         found.setdefault(row["product_id"], []).append(row)
     return found
+
+
+async def connections_listing(tx: Tx, product_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+    """Return the listings of these products that are on sale, by connection."""
+    rows = await tx.fetch(
+        "select l.id, l.connection_id from listing l join variant v on v.organisation_id = $1 and v.id = l.variant_id"
+        " where l.organisation_id = $1 and v.product_id = any($2::uuid[]) and l.active order by l.connection_id, l.id",
+        tx.organisation,
+        list(product_ids),
+    )
+    found: dict[UUID, list[UUID]] = {}
+    for row in rows:
+        found.setdefault(row["connection_id"], []).append(row["id"])
+    return found
+
+
+async def retired_listings(tx: Tx, product_ids: Sequence[UUID]) -> list[Any]:
+    """Return the listings on sale of variants of these products that are not in use any more, where the product still is.
+
+    Columns: id, connection_id, product_id.
+    """
+    return await tx.fetch(
+        """
+        select l.id, l.connection_id, v.product_id from variant v
+        join product p on p.organisation_id = $1 and p.id = v.product_id and p.status <> 'archived'
+        join listing l on l.organisation_id = $1 and l.variant_id = v.id and l.active and not l.closing
+        where v.organisation_id = $1 and v.product_id = any($2::uuid[]) and v.state = 'archived' order by l.id
+        """,
+        tx.organisation,
+        list(product_ids),
+    )
+
+
+async def listings_back_in_use(tx: Tx, product_ids: Sequence[UUID]) -> list[Any]:
+    """Return the closing listings of variants of these products that are in use, as the products are.
+
+    Columns: id, connection_id, product_id.
+    """
+    return await tx.fetch(
+        """
+        select l.id, l.connection_id, v.product_id from variant v
+        join product p on p.organisation_id = $1 and p.id = v.product_id and p.status <> 'archived'
+        join listing l on l.organisation_id = $1 and l.variant_id = v.id and l.active and l.closing
+        where v.organisation_id = $1 and v.product_id = any($2::uuid[]) and v.state = 'active' order by l.id
+        """,
+        tx.organisation,
+        list(product_ids),
+    )
+
+
+async def products_of_listings(tx: Tx, listing_ids: Sequence[UUID]) -> list[UUID]:
+    """Return the products of these listings, each once, in their order."""
+    rows = await tx.fetch(
+        "select distinct v.product_id from listing l join variant v on v.organisation_id = $1 and v.id = l.variant_id"
+        " where l.organisation_id = $1 and l.id = any($2::uuid[]) order by 1",
+        tx.organisation,
+        list(listing_ids),
+    )
+    return [row[0] for row in rows]
 
 
 async def close_listings(tx: Tx, listing_ids: Sequence[UUID], *, closing: bool) -> None:

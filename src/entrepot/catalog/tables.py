@@ -186,9 +186,17 @@ exchange_rate = tenant_table(
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     created_at(),
+    # Whether prices of channels were worked out with it; not yet where its day is to come.
+    sa.Column("followed", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.CheckConstraint("rate > 0", name="rate"),
     sa.CheckConstraint("base <> quote", name="pair"),
     key=("base", "quote", "day"),
+)
+sa.Index(
+    "ix_exchange_rate_waiting",
+    exchange_rate.c.organisation_id,
+    exchange_rate.c.day,
+    postgresql_where=~exchange_rate.c.followed,
 )
 price_list = tenant_table(
     "price_list",

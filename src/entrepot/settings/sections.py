@@ -64,6 +64,15 @@ class SyncSettings:
         "How long after its acknowledgement a write may still take effect on a channel that overwrites quantities.",
         key="write_settling",
     )
+    swing_units: int = setting(
+        20,
+        at_least(1),
+        "From how many units on a change of stock on a channel that no sale explains may be a swing, which a person is asked"
+        " about.",
+    )
+    swing_share: float = setting(
+        0.5, share(maximum=1), "More than which share of the larger figure it must be besides; at 100% nobody is asked."
+    )
     parallel_syncs: int = setting(
         8,
         at_least(1),

@@ -28,10 +28,16 @@ from entrepot.sync.batches import tell_certain
 from entrepot.sync.comparisons import Checked
 from entrepot.sync.context import SyncContext
 from entrepot.sync.fields import theirs
-from entrepot.sync.rules import gap_is_drift
+from entrepot.sync.publishing import gone
+from entrepot.sync.rules import SwingLimit, gap_is_drift
 from entrepot.sync.unlisted import DRIFT, LISTINGS, nothing_listed
 
 log = structlog.get_logger(__name__)
+
+HELD = timedelta(minutes=1)
+"""How often a listing is looked at that waits for a person."""
+NO_LIMIT = SwingLimit(share=1.0)
+"""Nothing changes by more than all."""
 
 
 async def check_step(context: SyncContext, key: LaneKey) -> float | None:
@@ -82,7 +88,7 @@ async def _compare(
         elif reads is None:
             unknown.append(row["listing_id"])
         else:
-            checked = judge(row, reads, drained_at, read_until, soon)
+            checked = judge(row, reads, drained_at, read_until, soon, context.settings.swing)
             unsettled = unsettled or checked.check_at is not None
             rows.append(checked)
     await comparisons.put_checked(tx, read_until, rows, absolute=absolute)
@@ -96,10 +102,18 @@ async def _compare(
     tx.hint(f"push:{connection.id}")
 
 
-def judge(row: Any, reads: int, drained_at: datetime | None, read_until: datetime, soon: datetime) -> Checked:
+def judge(
+    row: Any,
+    reads: int,
+    drained_at: datetime | None,
+    read_until: datetime,
+    soon: datetime,
+    limit: SwingLimit = NO_LIMIT,
+) -> Checked:
     """Return the figures of a listing after a reading that nothing crossed. Pure.
 
     `drained_at`: every sale that the channel made before then is known. `read_until`: a sale from after that is not in it.
+    What fell by more than the limit is left as it shows, until a person says why.
     """
     listing_id, expected, believed_at = row["listing_id"], row["expected"], row["believed_at"]
     if expected is None:
@@ -111,11 +125,20 @@ def judge(row: Any, reads: int, drained_at: datetime | None, read_until: datetim
         return Checked(listing_id, reads, reads, None, believed_at, None if believed_at is None else soon)
     # Where sales go on, one that is not known yet may take the place of another: less than expected must stand still.
     since = row["gap_at"] if reads == row["reported"] else row["reported_at"] if gap > 0 else None
+    start = max(expected, row["desired"] or 0) if gap > 0 else expected
+    swings = limit.is_met(start, start + gap)
+    # A rise is set back whatever explains it, so that is noted as it is seen; a fall once nothing can explain it.
+    swing = (start, start + gap) if swings and gap > 0 else (None, None)
     if gap_is_drift(gap, row["gap"], since, drained_at):
+        # What shows what was last written there did not change there, unless that was written while it waits.
+        if swings and gap < 0 and (reads != row["published"] or row["held"]):
+            words = f"It fell from {start} to {reads}: held until somebody says why."
+            return Checked(listing_id, expected, reads, gap, believed_at, read_until + HELD, words, start, reads)
         log.info("drift_closed", listing=str(listing_id), gap=gap)
-        return Checked(listing_id, reads, reads, None, None, None, f"The channel differed by {gap:+d}; taken up.")
+        words = f"The channel differed by {gap:+d}; taken up."
+        return Checked(listing_id, reads, reads, None, None, None, words, *swing)
     words = f"The channel shows {reads}, expected {expected}."
-    return Checked(listing_id, expected, reads, gap, believed_at, soon, words)
+    return Checked(listing_id, expected, reads, gap, believed_at, soon, words, *swing)
 
 
 # ---- all listings ------------------------------------------------------------------------------------------
@@ -164,6 +187,7 @@ async def _pull_listings(
     async with context.database.transaction(connection.organisation_id) as tx:
         await progress.listings_started(tx, connection.id)
     done, found = 0, {"listings": 0, "matched": 0, "differing": 0}
+    started, seen = context.clock(), set[str]()
     cursor: str | None = None
     try:
         while True:
@@ -176,6 +200,7 @@ async def _pull_listings(
                     timedelta(seconds=context.settings.field_settling_s),
                 )  # fmt: skip
                 done += len(page.items)
+                seen.update(each.ref.external_id for each in page.items)
                 go_on = await progress.step_run(tx, run_id, done, found, context.clock())
                 if not page.more:
                     await progress.listings_pulled(tx, connection.id, context.clock())
@@ -184,6 +209,8 @@ async def _pull_listings(
                     tx.hint(f"check:{connection.id}")
                 elif not go_on:
                     await progress.end_run(tx, run_id, "cancelled", context.clock())
+            if not page.more:
+                await gone.look(context, connection, None, seen, started)
             if not page.more or not go_on:
                 return
             cursor = page.cursor

@@ -44,8 +44,8 @@ async def due_checks(tx: Tx, connection_id: UUID, now: datetime, limit: int) -> 
 async def lock_checked(tx: Tx, listing_ids: Sequence[UUID]) -> dict[UUID, Any]:
     """Lock and return the figures of listings that have just been read from the channel."""
     rows = await tx.fetch(
-        "select listing_id, variant_id, desired, expected, published_at, state, gap, gap_at, believed_at, reported,"
-        " reported_at"
+        "select listing_id, variant_id, desired, expected, published, published_at, state, gap, gap_at, believed_at, reported,"
+        " reported_at, swing_at is not null and swing_to < swing_from as held"
         " from listing_quantity"
         " where organisation_id = $1 and listing_id = any($2::uuid[]) order by listing_id for update",
         tx.organisation,
@@ -54,6 +54,8 @@ async def lock_checked(tx: Tx, listing_ids: Sequence[UUID]) -> dict[UUID, Any]:
     return {row["listing_id"]: row for row in rows}
 
 
+OVER = "q.swing_to < q.swing_from and i.gap is distinct from q.gap"
+"""What it fell by is something else now, so nobody needs to be asked. A rise was set back already: that stays a question."""
 CHECKED = f"""
 update listing_quantity q
 set expected = i.expected, reported = i.reported, reported_at = $2::timestamptz, gap = i.gap,
@@ -63,16 +65,25 @@ set expected = i.expected, reported = i.reported, reported_at = $2::timestamptz,
     believed_at = i.believed_at, check_at = i.check_at, updated_at = now(),
     next_attempt_at = case when i.check_at is null then null else q.next_attempt_at end,
     detail = case when q.state = 'parked' then q.detail else i.detail end,
+    swing_from = case when i.swing_from is not null then i.swing_from when {OVER} then null else q.swing_from end,
+    swing_to = case when i.swing_from is not null then i.swing_to when {OVER} then null else q.swing_to end,
+    swing_at = case when i.swing_from is null then case when {OVER} then null else q.swing_at end
+               when (i.swing_from, i.swing_to) = (q.swing_from, q.swing_to) then coalesce(q.swing_at, $2::timestamptz)
+               else $2::timestamptz end,
     state = {STATE_NOW.format(q="q", desired="q.desired", expected="i.expected", uncertain="q.uncertain")}
 from unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::timestamptz[],
-            $9::text[]) as i(listing_id, expected, reported, gap, believed_at, check_at, detail)
+            $9::text[], $11::bigint[], $12::bigint[])
+     as i(listing_id, expected, reported, gap, believed_at, check_at, detail, swing_from, swing_to)
 where q.organisation_id = $1 and q.listing_id = i.listing_id
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A listing's figures after it was read; the names are those of its table. `check_at` None: nothing is left to compare."""
+    """A listing's figures after it was read; the names are those of its table. `check_at` None: nothing is left to compare.
+
+    `swing_from`, `swing_to`: it changed from one to the other by more than the limit.
+    """
 
     listing_id: UUID
     expected: int | None
@@ -81,12 +92,39 @@ class Checked:
     believed_at: datetime | None
     check_at: datetime | None
     detail: str = ""
+    swing_from: int | None = None
+    swing_to: int | None = None
 
 
 async def put_checked(tx: Tx, read_at: datetime, rows: Sequence[Checked], *, absolute: bool) -> None:
     """Store comparisons. `absolute`: the channel overwrites, so a reading does not make sure what was shown before."""
     if rows:
-        await tx.execute(CHECKED, tx.organisation, read_at, *map(list, zip(*map(astuple, rows), strict=True)), absolute)
+        columns = [list(column) for column in zip(*map(astuple, rows), strict=True)]
+        await tx.execute(CHECKED, tx.organisation, read_at, *columns[:7], absolute, *columns[7:])
+
+
+async def swing_of(tx: Tx, listing_id: UUID, *, lock: bool = False) -> Any:
+    """Return (variant_id, connection_id, swing_from, swing_to) of a listing whose quantity swung; None where it did not."""
+    return await tx.fetch_row(
+        "select variant_id, connection_id, swing_from, swing_to from listing_quantity"
+        f" where organisation_id = $1 and listing_id = $2 and swing_at is not null{' for update' if lock else ''}",
+        tx.organisation,
+        listing_id,
+    )
+
+
+TAKE_UP = f"""
+update listing_quantity q
+set expected = q.expected + coalesce(q.gap, 0), gap = null, gap_at = null, detail = '', next_attempt_at = null,
+    swing_from = null, swing_to = null, swing_at = null, check_at = $3, updated_at = now(),
+    state = {STATE_NOW.format(q="q", desired="q.desired", expected="(q.expected + coalesce(q.gap, 0))", uncertain="q.uncertain")}
+where q.organisation_id = $1 and q.listing_id = $2
+"""
+
+
+async def take_up(tx: Tx, listing_id: UUID, now: datetime) -> None:
+    """A person has said what a swing was: what the channel shows is what we expect from now on."""
+    await tx.execute(TAKE_UP, tx.organisation, listing_id, now)
 
 
 async def known_listings(tx: Tx, listing_ids: Sequence[UUID]) -> set[UUID]:

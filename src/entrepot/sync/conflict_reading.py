@@ -201,6 +201,7 @@ WHY = {
     "swing_in": "The channel changed it by more than the limit.",
     "swing_out": "It was changed here by more than the limit.",
     "stock": "The channel shows another quantity than expected, and no sale explains it.",
+    "stock_swing": "The channel's quantity changed by more than the limit, and no sale explains it. Our stock is as it was.",
     "oversell": "More units were sold than there are.",
     "duplicate_sale": "Two channels report what looks like the same sale.",
 }

@@ -13,12 +13,13 @@ from entrepot.catalog import facade as catalog
 from entrepot.channels import facade as channels
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
-from entrepot.identity.facade import Actor
+from entrepot.identity.facade import Actor, Scope
 from entrepot.kernel.errors import Conflict, EntrepotError, InvalidInput, NotFound
+from entrepot.stock import facade as stock
 from entrepot.sync import comparisons
 from entrepot.sync import store as quantities
 from entrepot.sync.fields import conflict_store, questions, store
-from entrepot.sync.fields.merging import DECIDED
+from entrepot.sync.fields.merging import DECIDED, PRICES
 from entrepot.sync.fields.ours import Offer, Takeovers, can_take, subject_of
 from entrepot.sync.fields.store import Row
 from entrepot.sync.merge import rules
@@ -38,6 +39,8 @@ UNDO = timedelta(seconds=10)
 """How long what a person decided waits before it goes out, so that it can be undone."""
 SIMILAR_MAX = 500
 PERSON = "person"
+SWING = "stock_swing"
+"""Why a quantity is a conflict that changed on its channel by more than the limit."""
 OF_FIELDS = frozenset({"price", "content"})
 
 
@@ -163,11 +166,12 @@ async def _resolve_field(tx: Tx, actor: Actor, conflict: Any, choice: Choice, no
         if field.required and not value:
             raise InvalidInput(f"{field.title} cannot be empty.")
     own = (await store.overrides_of(tx, [listing_id])).get((listing_id, name))
+    apart = own is not None or await _by_list(tx, offer, name)
     undo = _before(row, own)
     resolved = rules.resolve(field.kind, row.known, row.ours, choice.side, value)
-    if choice.side is Side.THEIRS and own is None and not can_take(offer, name, row.known.theirs):
+    if choice.side is Side.THEIRS and not apart and not can_take(offer, name, row.known.theirs):
         raise InvalidInput("The catalog cannot hold this value: keep it for this channel alone, or enter another.")
-    if resolved.override or (resolved.ours != row.ours and own is not None):
+    if resolved.override or (resolved.ours != row.ours and apart):
         await store.put_overrides(tx, [(listing_id, name, resolved.ours, actor.name, now)])
     elif resolved.ours != row.ours:
         await _write(tx, offer, name, resolved.ours, actor, now)
@@ -180,6 +184,14 @@ async def _resolve_field(tx: Tx, actor: Actor, conflict: Any, choice: Choice, no
     await _audit(tx, actor, conflict, resolution)
     await store.want_merge(tx, [listing_id])
     tx.hint(f"merge:{row.connection_id}")
+
+
+async def _by_list(tx: Tx, offer: Offer, name: str) -> bool:
+    """Return whether a price list decides this field of a listing: another price is then the listing's own."""
+    if name not in PRICES:
+        return False
+    prices = await catalog.channel_prices(tx, offer["connection_id"], [offer["variant_id"]])
+    return prices[offer["variant_id"]].price_list_id is not None
 
 
 async def _write(tx: Tx, offer: Offer, name: str, value: Value, actor: Actor, now: datetime) -> None:
@@ -209,6 +221,9 @@ async def _audit(tx: Tx, actor: Actor, conflict: Any, after: Any, action: str = 
 
 async def _resolve_other(tx: Tx, actor: Actor, conflict: Any, choice: Choice, now: datetime) -> None:
     """Stock is compared again (its figures are the ledger's); of a double sale a person says that both are real."""
+    if conflict["why"] == SWING:
+        await _resolve_swing(tx, actor, conflict, choice, now)
+        return
     if choice.side is not Side.OURS or conflict["kind"] == "oversell":
         raise NotDecidedHere(_ELSEWHERE[conflict["kind"]])
     if conflict["kind"] == "stock":
@@ -220,7 +235,38 @@ async def _resolve_other(tx: Tx, actor: Actor, conflict: Any, choice: Choice, no
     await _audit(tx, actor, conflict, resolution)
 
 
+async def _resolve_swing(tx: Tx, actor: Actor, conflict: Any, choice: Choice, now: datetime) -> None:
+    """Say what a swing of stock was: an error there (ours is shown again), or true (the hub's stock changes by as much)."""
+    if choice.side not in (Side.OURS, Side.THEIRS):
+        raise NotDecidedHere(_ELSEWHERE[SWING])
+    listing_id = conflict["subject_id"]
+    swing = await comparisons.swing_of(tx, listing_id)
+    if swing is None or str(swing["swing_to"]) != conflict["theirs"]:
+        raise ConflictMoved
+    if choice.side is Side.THEIRS:
+        actor.require(Scope.STOCK_WRITE)
+        change = stock.StockChange(
+            swing["variant_id"], _swing_words(swing), delta=swing["swing_to"] - swing["swing_from"]
+        )
+        await stock.change_on_hand(tx, [change], kind="adjustment", actor=actor.reference)
+    # Levels are locked before listings, everywhere.
+    if await comparisons.swing_of(tx, listing_id, lock=True) != swing:
+        raise ConflictMoved
+    await comparisons.take_up(tx, listing_id, now)
+    tx.hint(f"push:{conflict['connection_id']}")
+    resolution = {
+        "side": str(choice.side), "value": conflict[str(choice.side)], "policy": str(Policy.MANUAL), "by": PERSON
+    }  # fmt: skip
+    await conflict_store.decided(tx, [(listing_id, conflict["field"], resolution, None)], actor.name, now)
+    await _audit(tx, actor, conflict, resolution)
+
+
+def _swing_words(swing: Any) -> str:
+    return f"accepted from the channel: it went from {swing['swing_from']} to {swing['swing_to']}"
+
+
 _ELSEWHERE = {
+    "stock_swing": "Choose ours to have the hub's figure shown again, or theirs to change the hub's stock by as much.",
     "stock": "Stock is what the ledger says: choose ours to have the listing compared and corrected, or count the stock.",
     "oversell": "Units are missing: choose a remedy under Stock, Shortages.",
     "duplicate_sale": "Choose ours if both orders are real; otherwise cancel one of them on its channel.",
@@ -262,7 +308,7 @@ async def _put_back(tx: Tx, actor: Actor, offer: Offer, conflict: Any, was: Any,
     listing_id, name, side = conflict["subject_id"], conflict["field"], conflict["resolution"]["side"]
     if was["override"] is not None:
         await store.put_overrides(tx, [(listing_id, name, was["override"], actor.name, now)])
-    elif side == Side.APART:
+    elif side == Side.APART or await _by_list(tx, offer, name):
         await store.remove_override(tx, listing_id, name)
     elif side in (Side.THEIRS, Side.VALUE):
         await _write(tx, offer, name, was["ours"], actor, now)
@@ -348,7 +394,7 @@ async def list_policies(tx: Tx) -> list[Any]:
 async def _merge_all(tx: Tx, connection_id: UUID | None) -> None:
     for connection in await channels.list_all(tx):
         if connection_id in (None, connection.id):
-            await store.want_merge_of_connection(tx, connection.id)
+            await store.want_merge_of_connections(tx, [connection.id])
             tx.hint(f"merge:{connection.id}")
 
 

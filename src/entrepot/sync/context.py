@@ -26,7 +26,7 @@ from entrepot.jobs.lanes import LaneKey, Rest
 from entrepot.kernel.clock import Clock, utc_now
 from entrepot.sync import progress
 from entrepot.sync.alerts import Alert, tell
-from entrepot.sync.rules import rest_s
+from entrepot.sync.rules import SwingLimit, rest_s
 
 log = structlog.get_logger(__name__)
 
@@ -59,11 +59,15 @@ class SyncSettings:
     """Least time between two pulls of orders that were asked for."""
     check_batch_max: int = 50
     recheck_s: float = 1.0
+    swing: SwingLimit = field(default_factory=SwingLimit)
+    """From which change of a quantity on, that no sale explains, a person is asked."""
     drift_interval_s: float = 3600.0
     listings_spacing_s: float = 30.0
     """Least time between two readings of all listings that a channel's word asked for."""
     field_settling_s: float = 30.0
     """How long after its acknowledgement a written field may still be told as it was before."""
+    gone_after_s: float = 600.0
+    """How long a listing must be missing, in two complete readings, before it is taken for deleted: channels are slow to list."""
     retry_attempts: int = 3
     """Times an item that the channel turns down is tried before it is parked."""
     backoff_most_s: float = 5.0

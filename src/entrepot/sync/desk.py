@@ -20,6 +20,7 @@ from entrepot.identity.facade import Actor
 from entrepot.kernel.clock import Clock, utc_now
 from entrepot.kernel.errors import Conflict, NotFound
 from entrepot.sync import facade as sync
+from entrepot.sync.fields import first_contact
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +80,7 @@ class ChannelDesk:
                 tx, self._vault, connector, new, fetched=tested.fetched, token_expires_at=tested.token_expires_at,
                 defaults=self._defaults(new.channel), audit=partial(identity.record, tx, actor),
             )  # fmt: skip
+            await first_contact.begin(tx, connection.id)
             await sync.trigger(tx, [connection.id], ["listings", "orders"], self._clock())
         return connection.id
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from entrepot.allocation import facade as allocation
-from entrepot.catalog.facade import LISTINGS_MATCHED, PRODUCTS_CHANGED, PRODUCTS_FILED
+from entrepot.catalog.facade import LISTINGS_MATCHED, PRICES_CHANGED, PRODUCTS_CHANGED, PRODUCTS_FILED
 from entrepot.catalog.match_contracts import LISTINGS_UNMATCHED
 from entrepot.channels import facade as channels
 from entrepot.channels.contracts import ConnectionState, FindConnector
@@ -21,9 +21,11 @@ from entrepot.sync.batches import QUANTITIES_SHOWN
 from entrepot.sync.context import SyncContext, SyncSettings
 from entrepot.sync.engine import RUN_LANES, lane_runner
 from entrepot.sync.reactions import CLOCK_ERROR_S, LEARNING, Reactions, allot, preview
+from entrepot.sync.rules import SwingLimit
 
 __all__ = [
     "RUN_KINDS",
+    "SwingLimit",
     "SyncContext",
     "SyncSettings",
     "allot",
@@ -60,6 +62,7 @@ def reaction_table(
         LISTINGS_MATCHED: (own.listings_matched,),
         PRODUCTS_FILED: (own.products_filed,),
         PRODUCTS_CHANGED: (own.products_changed,),
+        PRICES_CHANGED: (own.prices_changed,),
         channels.CONNECTIONS_CHANGED: (own.connections_changed,),
         "stock.claims_changed": (orders.claims_changed,),
     }

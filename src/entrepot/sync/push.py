@@ -43,6 +43,7 @@ from entrepot.sync.batches import (
     tell_certain,
 )
 from entrepot.sync.context import Pace, SyncContext
+from entrepot.sync.fields import store as store_fields
 from entrepot.sync.rules import BatchLimits, Decision, Do, Quantity, Surroundings, decide, next_batch
 
 ABSOLUTE = QuantitySemantics.ABSOLUTE
@@ -128,7 +129,7 @@ async def _send_next(target: Target, key: LaneKey) -> tuple[bool, float | None]:
         if len(due) == limit and manifest.push_bulk_from is not None:
             limit = manifest.push_batch_max
             due = await store.due_quantities(tx, target.connection.id, context.clock(), limit)
-        decisions = await _decide(target, tx, due)
+        decisions = await _after_prices(target, tx, await _decide(target, tx, due))
         await _set_aside(target, tx, decisions)
         sending = [(row, d.to) for row, d in decisions if d.do is Do.SEND]
         starts = {row["listing_id"]: d.start for row, d in decisions if d.start is not None}
@@ -170,6 +171,21 @@ async def _decide(target: Target, tx: Tx, due: Sequence[Any]) -> list[tuple[Any,
         )  # fmt: skip
         decisions.append((row, decide(target.manifest.quantity_semantics or ABSOLUTE, figures, around)))
     return decisions
+
+
+async def _after_prices(
+    target: Target, tx: Tx, decisions: Sequence[tuple[Any, Decision]]
+) -> list[tuple[Any, Decision]]:
+    """Let no listing show more at a price that is about to change: its new price goes first. Lowering never waits."""
+    since = target.context.clock() - timedelta(seconds=target.context.settings.raise_patience_s)
+    raising = [
+        row["listing_id"]
+        for row, d in decisions
+        if d.do is Do.SEND and d.to > max(0, row["expected"] or 0) and (row["raise_wanted_at"] or since) >= since
+    ]
+    held = await store_fields.prices_going_out(tx, raising) if raising else set()
+    wait = Decision(Do.WAIT, why="its new price goes first")
+    return [(row, wait if row["listing_id"] in held else d) for row, d in decisions]
 
 
 async def _set_aside(target: Target, tx: Tx, decisions: Sequence[tuple[Any, Decision]]) -> None:

@@ -16,6 +16,7 @@ from entrepot.database.pool import Tx
 from entrepot.kernel.clock import utc_now
 from entrepot.sync import exposure, store
 from entrepot.sync.fields import store as fields
+from entrepot.sync.publishing import archiving
 from entrepot.sync.publishing import asking as publishing
 
 Event = Mapping[str, Any]
@@ -136,7 +137,23 @@ class Reactions:
         """Products were changed: what that means for their listings is found by merging these."""
         named = [UUID(i) for event in events for i in event["products"]]
         await publishing.products_changed(tx, named)
+        await archiving.variants_changed(tx, self._find, named)
         await _merge(tx, await catalog.listings_of_products(tx, named))
+
+    async def prices_changed(self, tx: Tx, events: Sequence[Event]) -> None:
+        """Price lists or exchange rates were changed: what listings shall cost there is found by merging them."""
+        whole = {UUID(i) for event in events if event["variants"] is None for i in event["connections"]}
+        if whole:
+            await fields.want_merge_of_connections(tx, sorted(whole))
+            for connection_id in whole:
+                tx.hint(f"merge:{connection_id}")
+        listings: set[UUID] = set()
+        for event in events:
+            connections = sorted({UUID(i) for i in event["connections"]} - whole)
+            if connections and event["variants"] is not None:
+                named = [UUID(i) for i in event["variants"]]
+                listings |= set(await catalog.listings_of_variants(tx, connections, named))
+        await _merge(tx, sorted(listings))
 
 
 async def _merge(tx: Tx, listing_ids: Sequence[UUID]) -> None:

@@ -136,11 +136,13 @@ class Attention:
     shipments: int
     jobs: int
     conflicts: int
+    matching: int
+    first: int
 
     @property
     def total(self) -> int:
         """All of it."""
-        channels = self.listings + self.connections + self.inbox + self.conflicts
+        channels = self.listings + self.connections + self.inbox + self.conflicts + self.matching + self.first
         return self.orders + self.shortages + self.shipments + self.jobs + channels
 
 
@@ -308,7 +310,14 @@ async def attention(tx: Tx) -> Attention:
            limit $2) s) as shipments,
         (select count(*) from (select 1 from job where organisation_id = $1 and state = 'held' limit $2) s) as jobs,
         (select count(*) from (select 1 from conflict where organisation_id = $1 and state = 'open'
-           and kind in ('price', 'content', 'duplicate_sale') limit $2) s) as conflicts""",
+           and (kind in ('price', 'content', 'duplicate_sale') or why = 'stock_swing') limit $2) s) as conflicts,
+        (select count(*) from (select distinct c.listing_id from match_candidate c
+           join listing l on l.organisation_id = $1 and l.id = c.listing_id and l.variant_id is null and l.active
+           where c.organisation_id = $1 and c.state = 'open' limit $2) s) as matching,
+        (select count(*) from first_contact f join connection c on c.organisation_id = $1 and c.id = f.connection_id
+           and c.state <> 'disconnected' where f.organisation_id = $1 and f.decided_at is null
+           and exists (select 1 from listing_field w where w.organisation_id = $1 and w.connection_id = f.connection_id
+                       and w.state = 'first')) as first""",
         tx.organisation,
         COUNT_LIMIT,
     )

@@ -164,6 +164,19 @@ def rest_s(failing_s: float, chance: float, *, least_s: float = 0.1, most_s: flo
     return min(most_s, max(least_s, failing_s / 4)) * (0.75 + chance / 2)
 
 
+@dataclass(frozen=True, slots=True)
+class SwingLimit:
+    """Which change of a quantity is a swing: at least so many units, and more than this share of the larger figure."""
+
+    units: int = 20
+    share: float = 0.5
+
+    def is_met(self, before: int, after: int) -> bool:
+        """Return whether a quantity that goes from one figure to the other swings."""
+        change = abs(after - before)
+        return change >= self.units and change > self.share * max(abs(before), abs(after))
+
+
 def gap_is_drift(gap: int, gap_before: int | None, gap_before_at: datetime | None, drained_at: datetime | None) -> bool:
     """Return whether a difference between the channel and us is real.
 

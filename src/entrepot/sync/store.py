@@ -62,6 +62,7 @@ with matched as (
 )
 update listing_quantity q
 set expected = q.expected - m.units, gap = q.gap + m.seen, uncertain = q.uncertain or $7, updated_at = now(),
+    swing_at = case when m.units >= 0 or q.swing_to < q.swing_from then q.swing_at end,
     raise_wanted_at = case when q.desired > q.expected - m.units then coalesce(q.raise_wanted_at, now()) end,
     state = {STATE_NOW.format(q="q", desired="q.desired", expected="q.expected - m.units", uncertain="(q.uncertain or $7)")}
 from counted m

@@ -54,6 +54,10 @@ listing_quantity = tenant_table(
     sa.Column("shown_before", sa.BigInteger),
     # It shall show more, once other listings of the variant show less.
     sa.Column("waits", sa.Boolean, nullable=False, server_default=sa.false()),
+    # It changed there from one to the other by more than the limit, and no sale explains it: a person is asked since then.
+    sa.Column("swing_from", sa.BigInteger),
+    sa.Column("swing_to", sa.BigInteger),
+    timestamp("swing_at"),
     reference("listing", "listing_id", on_delete="CASCADE"),
     sa.CheckConstraint("state in ('in_step', 'pending', 'sending', 'waiting', 'differs', 'parked')", name="state"),
     key=("listing_id",),
@@ -64,6 +68,12 @@ sa.Index(
     listing_quantity.c.connection_id,
     listing_quantity.c.next_attempt_at,
     postgresql_where=listing_quantity.c.state.in_(["pending", "waiting"]),
+)
+sa.Index(
+    "ix_listing_quantity_swing",
+    listing_quantity.c.organisation_id,
+    listing_quantity.c.listing_id,
+    postgresql_where=listing_quantity.c.swing_at.is_not(None),
 )
 sa.Index(
     "ix_listing_quantity_check",

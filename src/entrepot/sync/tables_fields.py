@@ -20,6 +20,8 @@ listing_reading = tenant_table(
     timestamp("merge_wanted_at"),
     # Since when its product is to be read again, as the channel said that it changed.
     timestamp("read_wanted_at"),
+    # Since when complete readings of the channel do not have it any more.
+    timestamp("missing_since"),
     reference("listing", "listing_id", on_delete="CASCADE"),
     key=("listing_id",),
 )
@@ -72,7 +74,8 @@ listing_field = tenant_table(
     updated_at(),
     reference("listing", "listing_id", on_delete="CASCADE"),
     sa.CheckConstraint(
-        "state in ('unknown', 'ignored', 'agreed', 'out', 'sending', 'conflict', 'decided', 'parked')", name="state"
+        "state in ('unknown', 'ignored', 'agreed', 'out', 'sending', 'conflict', 'decided', 'parked', 'first')",
+        name="state",
     ),
     key=("listing_id", "field"),
 )
@@ -88,7 +91,7 @@ sa.Index(
     listing_field.c.organisation_id,
     listing_field.c.connection_id,
     listing_field.c.state,
-    postgresql_where=listing_field.c.state.in_(["sending", "conflict", "parked"]),
+    postgresql_where=listing_field.c.state.in_(["sending", "conflict", "parked", "first"]),
 )
 listing_override = tenant_table(
     "listing_override",
@@ -188,6 +191,17 @@ resolution_policy = tenant_table(
     ),
     sa.CheckConstraint("swing_percent > 0", name="swing_percent"),
     sa.UniqueConstraint("organisation_id", "connection_id", "field", postgresql_nulls_not_distinct=True),
+)
+first_contact = tenant_table(
+    "first_contact",
+    sa.Column("connection_id", UUID, nullable=False),
+    # {field: "ours", "theirs" or "ask"}: what counts where both sides differ as they first meet; empty until somebody says so.
+    sa.Column("choices", JSONB, nullable=False, server_default="{}"),
+    sa.Column("decided_by", sa.Text, nullable=False, server_default=""),
+    timestamp("decided_at"),
+    created_at(),
+    reference("connection", "connection_id", on_delete="CASCADE"),
+    key=("connection_id",),
 )
 field_batch = tenant_table(
     "field_batch",

@@ -10,6 +10,7 @@ from entrepot.web.assets import STATIC, ensure_htmx
 from entrepot.web.routes import (
     allocation,
     allocation_policy,
+    channel_listings,
     channels,
     conflicts,
     importing,
@@ -20,6 +21,7 @@ from entrepot.web.routes import (
     now,
     orders,
     palette,
+    product_actions,
     product_bulk,
     product_editor,
     product_groups,
@@ -59,6 +61,8 @@ def build_pages(services: PageServices) -> list[BaseRoute]:
     return [
         *signin.routes(services),
         *now.routes(services),
+        # Before a connection's other tabs, and before a single product.
+        *channel_listings.routes(services),
         *channels.routes(services),
         *orders.routes(services),
         # The lists of stock before a single SKU, whose address is /stock/<id>.
@@ -77,6 +81,7 @@ def build_pages(services: PageServices) -> list[BaseRoute]:
         *product_prices.routes(services),
         *product_bulk.routes(services),
         *product_editor.routes(services),
+        *product_actions.routes(services),
         *products.routes(services),
         *listings.routes(services),
         *matching.routes(services),

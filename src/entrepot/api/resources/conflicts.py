@@ -27,7 +27,7 @@ Kind = Literal["stock", "price", "content", "oversell", "duplicate_sale"]
 class ConflictResource(Resource):
     """A conflict. Values are as they are stored (money: minor units with currency); times are by the hub's clock.
 
-    `base`: last agreed; `why`: both_changed, never_agreed, swing_in, swing_out, stock, oversell or duplicate_sale;
+    `base`: last agreed; `why`: both_changed, never_agreed, swing_in, swing_out, stock, stock_swing, oversell or duplicate_sale;
     `suggestion`: side, value, policy and reason; `risk` 0 to 100.
     """
 

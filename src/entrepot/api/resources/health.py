@@ -56,6 +56,7 @@ class Needs(Resource):
     inbox: int
     shipments: int
     jobs: int
+    matching: int
 
 
 class Status(Resource):

@@ -62,7 +62,8 @@ class ProductPatch(Input):
     """What to change of a product; what is absent stays. `price` is that of a product with one variant.
 
     `version`: of the product as it was read; if it was changed since, nothing is changed. Null takes the category off.
-    Variants are taken out of use by `state`, never deleted: stock and orders refer to them.
+    Variants are taken out of use by `state`, never deleted: stock and orders refer to them. A product that this archives ends
+    on its channels, unless `endListings` is false.
     """
 
     version: Annotated[str | None, Field(max_length=100)] = None
@@ -81,6 +82,7 @@ class ProductPatch(Input):
     seo_description: Annotated[str | None, Field(max_length=1000, pattern=r"^[^\x00]*$")] = None
     attributes: Annotated[dict[Text255, Annotated[str, Field(max_length=5000)]] | None, Field(max_length=100)] = None
     status: Status | None = None
+    end_listings: bool = True
     price: Amount | None = None
     variants: Annotated[tuple[VariantPatch, ...], Field(max_length=500)] = ()
     added_variants: Annotated[tuple[VariantAdded, ...], Field(max_length=500)] = ()

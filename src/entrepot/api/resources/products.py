@@ -28,6 +28,7 @@ from entrepot.orders import facade as orders
 from entrepot.stock import facade as stock
 from entrepot.stock import reading as stock_reading
 from entrepot.stock.facade import StockChange
+from entrepot.sync.publishing import archiving
 
 Units = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
@@ -258,14 +259,23 @@ async def update_product(product_id: UUID, body: ProductPatch, call: CallDep) ->
         await orders.settle_exceptions(tx, dict(saved.made))
         if saved.after:
             await identity.record(tx, call.actor, "product.update", "product", product_id, saved.before, saved.after)
+        if saved.after.get("status") == "archived" and body.end_listings:
+            await archiving.end_everywhere(tx, call.actor, call.services.find_connector, [product_id])
         return respond(await _whole(tx, product_id))
 
 
-async def archive_product(product_id: UUID, call: CallDep) -> Response:
-    """Archive a product: it leaves the lists of active ones; stock, orders and history stay."""
+async def archive_product(
+    product_id: UUID, call: CallDep, end_listings: Annotated[bool, Query(alias="endListings")] = True
+) -> Response:
+    """Archive a product: it leaves the lists of active ones; stock, orders and history stay.
+
+    Its listings end on every channel, unless `endListings` is false; how far that is, `GET /v1/listings?productId=` tells.
+    """
     async with call.transaction() as tx:
         saved = await editing.archive(tx, product_id)
         await identity.record(tx, call.actor, "product.archive", "product", product_id, saved.before, saved.after)
+        if end_listings:
+            await archiving.end_everywhere(tx, call.actor, call.services.find_connector, [product_id])
     return empty()
 
 

@@ -139,6 +139,8 @@ class Manifest:
     listing_fields: frozenset[ListingField] = frozenset()
     """The fields that the channel keeps as they are written and tells again: only these can be compared."""
     listing_ends: frozenset[EndKind] = frozenset()
+    hides_variants: bool = False
+    """Whether single variants of a product can be unpublished there while the others stay."""
     listing_batch_max: int = 1
     """Most drafts in one `push_listings` call, and most ends in one `end_listings` call."""
     price_batch_max: int = 1

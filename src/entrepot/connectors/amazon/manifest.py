@@ -227,6 +227,7 @@ MANIFEST = Manifest(
         }
     ),
     listing_ends=frozenset({EndKind.UNPUBLISH, EndKind.DELETE}),
+    hides_variants=True,
     listing_batch_max=PRODUCTS_MAX,
     price_batch_max=PRICES_MAX,
 )

@@ -130,6 +130,7 @@ MANIFEST = Manifest(
         }
     ),
     listing_ends=frozenset(EndKind),
+    hides_variants=True,
     listing_batch_max=PRODUCTS_MAX,
     price_batch_max=PRICES_MAX,
     price_compared=True,

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from entrepot.catalog import facade as catalog
+from entrepot.catalog.facade import ChannelPrice
 from entrepot.channels.contract import Capability, Manifest
 from entrepot.channels.contracts import Connection, FindConnector
 from entrepot.database.pool import Tx
@@ -21,17 +22,17 @@ from entrepot.identity import facade as identity
 from entrepot.identity.facade import system_actor
 from entrepot.jobs.lanes import LaneKey
 from entrepot.sync.context import SyncContext
-from entrepot.sync.fields import conflict_store, questions, store
+from entrepot.sync.fields import conflict_store, first_contact, questions, store
 from entrepot.sync.fields.conflict_store import Decided, Found
-from entrepot.sync.fields.ours import Offer, Takeovers, can_take, changed_at, ours_of, subject_of
+from entrepot.sync.fields.ours import Offer, Takeovers, can_take, changed_at, no_price, ours_of, subject_of
 from entrepot.sync.fields.policies import FieldPolicy, field_policies
 from entrepot.sync.fields.questions import Asker, Ours
 from entrepot.sync.fields.store import Row
 from entrepot.sync.merge import rules
 from entrepot.sync.merge.fields import FIELDS
-from entrepot.sync.merge.policies import Answer, decide
-from entrepot.sync.merge.rules import Outcome, Side, Why
-from entrepot.sync.merge.values import Value
+from entrepot.sync.merge.policies import Answer, Policy, decide
+from entrepot.sync.merge.rules import Flow, Outcome, Side, Why
+from entrepot.sync.merge.values import EMPTY, Value, is_lower_or_same
 
 BATCH = 300
 PRICES = frozenset({"price", "compare_at"})
@@ -73,8 +74,10 @@ async def merge_listings(tx: Tx, here: Here, listing_ids: Sequence[UUID]) -> Non
     offers = {row["listing_id"]: row for row in await catalog.offers(tx, listing_ids)}
     policies = field_policies(await store.policies_for(tx, here.connection.id), here.connection.id)
     subjects = {i for o in offers.values() for i in (o["product_id"], o["variant_id"])}
+    prices = await catalog.channel_prices(tx, here.connection.id, [o["variant_id"] for o in offers.values()])
+    first = await first_contact.choices_of(tx, here.connection.id)
     round_ = _Round(
-        here, offers, policies, await store.overrides_of(tx, listing_ids),
+        here, offers, prices, policies, first, await store.overrides_of(tx, listing_ids),
         await store.origins_of(tx, sorted(subjects)),
     )  # fmt: skip
     before = {key: copy.copy(row) for key, row in rows.items()}
@@ -111,7 +114,9 @@ class _Round:
 
     here: Here
     offers: Mapping[UUID, Offer]
+    prices: Mapping[UUID, ChannelPrice]
     policies: Mapping[str, FieldPolicy]
+    first: Mapping[str, str] | None
     own: Mapping[tuple[UUID, str], Any]
     origins: Mapping[tuple[UUID, str], Any]
     takeovers: Takeovers = field(default_factory=Takeovers)
@@ -125,12 +130,24 @@ class _Round:
     def ours(self, row: Row) -> Ours:
         """Return our side of a field."""
         offer = self.offers[row.listing_id]
+        listed = self.prices.get(offer["variant_id"])
         values = self._values.get(row.listing_id)
         if values is None:
-            values = self._values[row.listing_id] = ours_of(offer)
-        origin = self.origins.get((subject_of(offer, row.field), row.field))
-        at = changed_at(offer, row.field)
-        return questions.ours_now(row.field, values[row.field], self.own.get(row.key), origin, row, at)
+            values = self._values[row.listing_id] = ours_of(offer, listed)
+        value, own, at = values[row.field], self.own.get(row.key), changed_at(offer, row.field)
+        if row.field == "compare_at" and not (row.known.base or row.known.theirs):
+            # What is no higher than the price is no discount: where a channel shows none, there is none.
+            value = EMPTY if value and is_lower_or_same(value, values["price"]) else value
+        if listed is None or not self._by_list(row):
+            origin = self.origins.get((subject_of(offer, row.field), row.field))
+            return questions.ours_now(row.field, value, own, origin, row, at)
+        found = questions.ours_now(row.field, value, own, None, row, max(at, listed.changed_at))
+        return found if found.own else replace(found, by=f"price list {listed.price_list}")
+
+    def _by_list(self, row: Row) -> bool:
+        """Return whether a price list decides this field."""
+        listed = self.prices.get(self.offers[row.listing_id]["variant_id"])
+        return row.field in PRICES and listed is not None and listed.price_list_id is not None
 
     def consider(self, row: Row) -> Why | None:
         """Do what follows for a field on which both sides agree or only one has changed; return why others are contested."""
@@ -141,11 +158,37 @@ class _Round:
             return None
         ours = self.ours(row)
         row.ours_at = ours.at
-        merged = rules.merge(self.policies[row.field].rule, row.known, ours.value)
+        if row.field in PRICES and ours.value is None:
+            offer = self.offers[row.listing_id]
+            row.ours, row.state = None, "unknown"
+            row.detail = no_price(offer, self.prices[offer["variant_id"]])
+            return None
+        merged = self.meet(row, ours, rules.merge(self.policies[row.field].rule, row.known, ours.value))
+        if merged is None:
+            return None
         if merged.outcome is Outcome.CONFLICT:
             return merged.why
         self.follow(row, merged.outcome, ours)
         return None
+
+    def meet(self, row: Row, ours: Ours, merged: rules.Merged) -> rules.Merged | None:
+        """Return what is to happen with a field on which nothing was agreed yet; None: it waits for a person to say so.
+
+        What a policy for the field says goes before.
+        """
+        policy = self.policies[row.field]
+        meeting = row.known.base is None and merged.outcome in (Outcome.OUT, Outcome.IN, Outcome.CONFLICT)
+        if self.first is None or not meeting or (policy.policy, policy.rule.flow) != (Policy.MANUAL, Flow.BOTH):
+            return merged
+        choice = self.first.get(row.field)
+        if choice is None:
+            row.ours = ours.value
+            _set(row, "first", "Waits for the first comparison of this connection.")
+            return None
+        if merged.why is Why.NEVER_AGREED and choice != first_contact.Choice.ASK:
+            row.known = rules.resolve(FIELDS[row.field].kind, row.known, ours.value, Side(choice)).state
+            return rules.merge(policy.rule, row.known, ours.value)
+        return merged
 
     def follow(self, row: Row, outcome: Outcome, ours: Ours) -> None:
         """Do what follows from an outcome that needs nobody."""
@@ -171,9 +214,12 @@ class _Round:
         return Capability.PUSH_LISTINGS in able or (name in PRICES and Capability.PUSH_PRICES in able)
 
     def bring_in(self, row: Row, was: Row, value: Value, ours: Ours) -> None:
-        """Have a value written on our side: for this listing alone where it has a value of its own, else in the catalog."""
+        """Have a value written on our side: in the catalog, or for this listing alone.
+
+        That is where it has a value of its own already, or where a price list decides: no base price would give that price.
+        """
         offer = self.offers[row.listing_id]
-        if ours.own:
+        if ours.own or self._by_list(row):
             self.overrides.append((row.listing_id, row.field, value, self.here.connection.name, self.here.now))
             row.ours = value
             _after_bringing_in(row, value)

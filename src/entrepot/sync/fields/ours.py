@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from entrepot.catalog.facade import Takeover
+from entrepot.catalog.facade import ChannelPrice, Takeover
 from entrepot.sync.merge import values
 from entrepot.sync.merge.fields import FIELDS, Level
 from entrepot.sync.merge.values import EMPTY, Value
@@ -17,16 +17,18 @@ Offer = Mapping[str, Any]
 """A row of `catalog.offers`."""
 
 
-def ours_of(offer: Offer) -> dict[str, Value]:
-    """Return the catalog's value of every field for a listing.
+def ours_of(offer: Offer, listed: ChannelPrice | None) -> dict[str, Value]:
+    """Return the catalog's value of every field for a listing. `listed`: what the variant costs on its connection.
 
     A price in another currency than the listing's is missing: no rule of the catalog tells what it is there.
     """
-    foreign = offer["listing_currency"] is not None and offer["listing_currency"] != offer["currency"]
     names: Sequence[str] = offer["option_names"]
     chosen: Sequence[str] = offer["option_values"]
-    price = None if foreign else values.minor(offer["price_minor"], offer["currency"])
-    before = None if foreign else values.minor(offer["compare_at_minor"], offer["currency"]) or EMPTY
+    price = before = None
+    if listed is not None and not no_price(offer, listed):
+        currency = listed.price.currency
+        price = values.minor(listed.price.minor, currency)
+        before = values.minor(listed.compare_at_minor, currency) or EMPTY
     return {
         "title": values.text(offer["title"]),
         "description": values.html(offer["description"]),
@@ -39,6 +41,17 @@ def ours_of(offer: Offer) -> dict[str, Value]:
         "barcode": values.text(offer["barcode"]),
         "options": values.options(zip(names, chosen, strict=False)),
     }
+
+
+def no_price(offer: Offer, listed: ChannelPrice) -> str:
+    """Return why the catalog does not tell what a listing costs; empty where it does."""
+    there, here = offer["listing_currency"], listed.price.currency
+    if listed.price.minor is None:
+        return f"Its price is not known: {listed.price.why}."
+    if there is not None and there != here:
+        by = f"by the price list {listed.price_list}" if listed.price_list_id else "in the catalog"
+        return f"It costs {here} {by} and {there} there: a price list in {there} for this channel tells its price."
+    return ""
 
 
 def subject_of(offer: Offer, name: str) -> UUID:

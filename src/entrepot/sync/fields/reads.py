@@ -17,6 +17,7 @@ from entrepot.sync.check import take_listings
 from entrepot.sync.context import SyncContext
 from entrepot.sync.fields import store
 from entrepot.sync.fields.theirs import save_theirs
+from entrepot.sync.publishing import gone
 
 PRODUCTS_MAX = 50
 
@@ -52,4 +53,5 @@ async def read_products(
         saved = await take_listings(tx, connection.id, listings, read_at, {"listings": 0, "matched": 0, "differing": 0})
         await save_theirs(tx, connection.id, manifest, listings, saved, read_at, settling)
         await store.was_read(tx, connection.id, products, read_at)
+    await gone.look(context, connection, products, [each.ref.external_id for each in listings], read_at)
     return listings

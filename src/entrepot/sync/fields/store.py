@@ -189,17 +189,17 @@ async def want_merge(tx: Tx, listing_ids: Sequence[UUID]) -> set[UUID]:
     return {row[0] for row in rows}
 
 
-async def want_merge_of_connection(tx: Tx, connection_id: UUID) -> None:
-    """Have all listings of a connection merged anew: its policies changed."""
+async def want_merge_of_connections(tx: Tx, connection_ids: Sequence[UUID]) -> None:
+    """Have all listings of these connections merged anew: their policies or prices changed."""
     await tx.execute(
         """
-        with chosen as (select listing_id from listing_reading where organisation_id = $1 and connection_id = $2
+        with chosen as (select listing_id from listing_reading where organisation_id = $1 and connection_id = any($2::uuid[])
                         order by listing_id for no key update)
         update listing_reading r set merge_wanted_at = now()
         from chosen where r.organisation_id = $1 and r.listing_id = chosen.listing_id
         """,
         tx.organisation,
-        connection_id,
+        list(connection_ids),
     )
 
 
@@ -299,6 +299,17 @@ async def put_rows(tx: Tx, rows: Sequence[Row]) -> None:
             for r in rows
         ]  # fmt: skip
         await tx.execute(PUT_ROWS, tx.organisation, values)
+
+
+async def prices_going_out(tx: Tx, listing_ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of these listings whose price is on its way to the channel, or about to be."""
+    rows = await tx.fetch(
+        "select listing_id from listing_field where organisation_id = $1 and listing_id = any($2::uuid[])"
+        " and field = 'price' and state in ('out', 'sending')",
+        tx.organisation,
+        listing_ids,
+    )
+    return {row[0] for row in rows}
 
 
 # ---- overrides and origins -------------------------------------------------------------------------------

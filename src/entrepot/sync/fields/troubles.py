@@ -26,7 +26,14 @@ select 'stock' as kind, q.listing_id as subject_id, 'quantity' as field, q.conne
        to_jsonb(q.reported::text) as theirs, q.desired_at as ours_at, q.reported_at as theirs_at,
        least(90, 60 + abs(coalesce(q.reported - q.expected, 0)))::smallint as risk
 from listing_quantity q
-where q.organisation_id = $1 and ((q.gap is not null and q.gap <> 0 and q.gap_at <= $2) or q.state in ('differs', 'parked'))
+where q.organisation_id = $1 and q.swing_at is null
+  and ((q.gap is not null and q.gap <> 0 and q.gap_at <= $2) or q.state in ('differs', 'parked'))
+"""
+_SWING = """
+select 'stock', q.listing_id, 'quantity', q.connection_id, q.variant_id, 'stock_swing', to_jsonb(q.swing_from::text),
+       to_jsonb(q.desired::text), to_jsonb(q.swing_to::text), q.desired_at, q.swing_at, 92::smallint
+from listing_quantity q
+where q.organisation_id = $1 and q.swing_at is not null and (q.swing_to < q.swing_from or q.swing_at <= $2)
 """
 _OVERSELL = """
 select 'oversell', s.id, 'units', null::uuid, s.variant_id, 'oversell', null::jsonb, to_jsonb('0'::text),
@@ -52,7 +59,7 @@ where b.organisation_id = $1 and b.status in ('pending', 'open', 'partly_shipped
     = (select array_agg(coalesce(variant_id::text, sku) || ' ' || quantity order by coalesce(variant_id::text, sku), quantity)
        from order_line where organisation_id = $1 and order_id = b.id)
 """
-_ALL = f"{_STOCK} union all {_OVERSELL} union all {_DUPLICATE}"
+_ALL = f"{_STOCK} union all {_SWING} union all {_OVERSELL} union all {_DUPLICATE}"
 END = f"""
 with found as materialized ({_ALL})
 update conflict c set state = 'gone', resolved_at = now(), updated_at = now(),

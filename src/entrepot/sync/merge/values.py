@@ -78,6 +78,11 @@ def money(amount: Decimal | str | int | None, currency: str | None) -> Value:
     return {"minor": to_minor(amount, currency), "currency": currency}
 
 
+def is_lower_or_same(one: Value, other: Value) -> bool:
+    """Return whether an amount of money is known to be no higher than another of the same currency."""
+    return bool(one and other and one["currency"] == other["currency"] and one["minor"] <= other["minor"])
+
+
 def minor(amount_minor: int | None, currency: str | None) -> Value:
     """Return an amount that is in minor units already."""
     return None if amount_minor is None or not currency else {"minor": amount_minor, "currency": currency}

@@ -68,7 +68,7 @@ async def ask(tx: Tx, actor: Actor, find: FindConnector, chosen: Selection, aske
 async def _reopen(tx: Tx, connection_id: UUID, product_ids: Sequence[UUID]) -> None:
     """What was about to end, and has not, is to show stock again."""
     there = await catalog_publishing.listings_there(tx, connection_id, product_ids)
-    closing = [each["id"] for found in there.values() for each in found if each["closing"]]
+    closing = [each["id"] for found in there.values() for each in found if each["closing"] and not each["retired"]]
     if closing:
         await catalog_publishing.close_listings(tx, closing, closing=False)
         await catalog.tell_matched(tx, closing)

@@ -28,6 +28,7 @@ from entrepot.sync.fields import store as fields
 from entrepot.sync.fields.drafts import listing_draft
 from entrepot.sync.fields.writing import Target, listed_of
 from entrepot.sync.publishing import codec, store
+from entrepot.sync.publishing.contracts import Wanted
 from entrepot.sync.publishing.drafts import Asked, Checked, check, new_draft, with_new_variants
 
 ZERO_S = 0.5
@@ -38,6 +39,11 @@ Rules = Mapping[str, ListingRules | None]
 """Rules by the channel's category, as the channel told them; None: it knows no such category."""
 
 
+def can_hide_variants(manifest: Manifest) -> bool:
+    """Return whether single variants can be unpublished on a channel."""
+    return manifest.hides_variants and Capability.END_LISTINGS in manifest.capabilities
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is to become of an intent: a draft to send, nothing as it is there already, or what keeps it back."""
@@ -45,6 +51,8 @@ class Plan:
     checked: Checked
     draft: ListingDraft | None = None
     done: bool = False
+    retired: bool = False
+    """Whether variants of it that are not in use any more are to end there."""
     fresh: tuple[str, ...] = ()
     """Keys of the variants that the channel does not show yet: of the others nothing is decided by sending it."""
 
@@ -74,7 +82,7 @@ async def next_drafts(tx: Tx, target: Target, rules: Rules) -> tuple[Batch | Non
     for row in due:
         planned = plans[row["id"]]
         if planned.done:
-            await store.put_state(tx, [row["id"]], "live", done_at=now)
+            await store.put_state(tx, [row["id"]], "ending" if planned.retired else "live", done_at=now)
         elif planned.draft is None:
             await store.put_state(tx, [row["id"]], "draft", detail="Something is missing or wrong.")
         else:
@@ -132,7 +140,8 @@ async def plan(
             checked = Checked((unknown, *checked.problems), checked.completeness)
         shown = {str(each["variant_id"]) for each in live}
         fresh = tuple(each.key for each in draft.variants if each.key not in shown)
-        plans[row["id"]] = Plan(checked, None if checked.problems or done else draft, done, fresh)
+        retired = can_hide_variants(manifest) and any(each["active"] and each["retired"] for each in listed)
+        plans[row["id"]] = Plan(checked, None if checked.problems or done else draft, done, retired, fresh)
     return plans
 
 
@@ -166,6 +175,7 @@ async def next_ends(tx: Tx, target: Target) -> tuple[Batch | None, bool]:
     if not due:
         return None, False
     there = await catalog_publishing.listings_there(tx, connection.id, [row["product_id"] for row in due])
+    there |= {row["product_id"]: _retired(there, row) for row in due if row["wanted"] == Wanted.PUBLISH}
     ids = [each["id"] for found in there.values() for each in found if each["active"]]
     fresh = [each["id"] for found in there.values() for each in found if each["active"] and not each["closing"]]
     if fresh:
@@ -182,7 +192,8 @@ async def next_ends(tx: Tx, target: Target) -> tuple[Batch | None, bool]:
             continue
         item = _end_item(target, row, listed, readings)
         if isinstance(item, str):
-            await store.put_state(tx, [row["id"]], "ended" if not item else "error", detail=item, done_at=now)
+            over = "live" if row["wanted"] == Wanted.PUBLISH else "ended"
+            await store.put_state(tx, [row["id"]], "error" if item else over, detail=item, done_at=now)
         else:
             items.append(item)
     if not items:
@@ -190,6 +201,11 @@ async def next_ends(tx: Tx, target: Target) -> tuple[Batch | None, bool]:
     batch = Batch(new_id(), items)
     await store.begin(tx, batch.id, connection.id, "end", items, now)
     return batch, True
+
+
+def _retired(there: Mapping[UUID, Sequence[Any]], row: Any) -> list[Any]:
+    """Return the listings of a product that stays which are of variants that do not."""
+    return [each for each in there.get(row["product_id"], ()) if each["retired"] and each["active"]]
 
 
 async def _wait_for_zero(tx: Tx, row: Any, until: Any) -> None:
@@ -200,16 +216,19 @@ async def _wait_for_zero(tx: Tx, row: Any, until: Any) -> None:
 def _end_item(target: Target, row: Any, listed: Sequence[Any], readings: Mapping[UUID, Any]) -> dict[str, Any] | str:
     """Return what to send; words where it cannot be; empty text where there is nothing to end."""
     products = {readings[each["id"]]["product_external_id"] for each in listed if each["id"] in readings}
+    if row["wanted"] == Wanted.PUBLISH and not listed:
+        return ""
     if row["external_id"]:
         products.add(row["external_id"])
     if not products:
         return "" if not listed else "What the channel calls this product is not known yet: read its listings first."
     if len(products) > 1:
         return f"It is {len(products)} products there: end them on the channel."
-    kind = EndKind(row["wanted"])
+    whole = row["wanted"] != Wanted.PUBLISH
+    kind = EndKind(row["wanted"]) if whole else EndKind.UNPUBLISH
     if Capability.END_LISTINGS not in target.manifest.capabilities or kind not in target.manifest.listing_ends:
         can = ", ".join(sorted(each.value for each in target.manifest.listing_ends)) or "nothing of the kind"
         return f"The channel cannot {kind.value} a product; it can: {can}."
     refs = tuple(ListingRef(each["external_id"], each["keys"]) for each in listed)
-    end = ListingEnd(str(row["product_id"]), products.pop(), refs, kind)
+    end = ListingEnd(str(row["product_id"]), products.pop(), refs, kind, whole)
     return {"intent": str(row["id"]), "version": row["version"], "end": codec.end_to_json(end)}

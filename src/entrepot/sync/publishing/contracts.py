@@ -92,6 +92,16 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """What becomes of an archived product on a connection. `wanted` None: it cannot be ended there, `words` say why."""
+
+    connection_id: UUID
+    connection: str
+    wanted: Wanted | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class IntentView:
     """What is asked of a product on a connection, and how far that is. `state` unmapped: listed there without a product."""
 

@@ -22,7 +22,6 @@ from entrepot.channels.contract import (
 from entrepot.database.pool import Tx
 from entrepot.sync import store as quantities
 from entrepot.sync.fields import store as fields
-from entrepot.sync.fields.ours import ours_of
 from entrepot.sync.fields.theirs import compared, save_theirs, theirs_of
 from entrepot.sync.fields.writing import Target
 from entrepot.sync.merge import rules as merge
@@ -79,11 +78,25 @@ async def record(
         if what == "publish":
             await _take_over(tx, target, made)
         else:
-            ended = [row["product_id"] for item, row in found if _is_applied(results[key_of(item)])]
-            await _close(tx, target, ended)
+            ended = [row for item, row in found if _is_applied(results[key_of(item)])]
+            await _close(tx, target, ended, {row["id"]: item["end"]["whole"] for item, row in found})
+        moved = {_there(item) for item, _ in found if _is_another_now(what, item, results[key_of(item)])}
+        await fields.want_read(tx, target.connection.id, sorted(moved - {""}), target.context.clock())
         if closes:
             await store.move_batch(tx, batch.id, "done", ())
         tx.hint(f"publish:{target.connection.id}")
+
+
+def _there(item: Item) -> str:
+    """Return which product of the channel an item is about; empty where it makes one."""
+    external_id: str = (item.get("send") or item["end"])["external_id"]
+    return external_id
+
+
+def _is_another_now(what: str, item: Item, result: ListingResult) -> bool:
+    """Return whether the channel has a product otherwise than it was read: then it must be read before it is written again."""
+    part_ended = what == "end" and not item["end"]["whole"] and _is_applied(result)
+    return result.outcome is PushOutcome.STALE or part_ended
 
 
 def _is_applied(result: ListingResult) -> bool:
@@ -103,7 +116,8 @@ async def _end(tx: Tx, target: Target, what: str, item: Item, row: Any, result: 
     blocking = [each for each in result.reasons if each.blocking]
     words = " ".join(dict.fromkeys(each.detail for each in blocking)) or detail
     if applied and not blocking:
-        await store.put_state(tx, [intent_id], "live" if what == "publish" else "ended", done_at=now)
+        stays = what == "publish" or not item["end"]["whole"]
+        await store.put_state(tx, [intent_id], "live" if stays else "ended", done_at=now)
     elif applied or result.outcome is PushOutcome.REFUSED:
         said = words or "The channel refused it and does not say why."
         await store.put_state(tx, [intent_id], "error", detail=said, counted=True)
@@ -179,12 +193,9 @@ async def _agree(tx: Tx, target: Target, listings: Mapping[UUID, ChannelListing]
     ids = sorted(listings)
     rows = await fields.rows_of(tx, ids, lock=True)
     readings = await fields.readings_of(tx, ids)
-    offers = {row["listing_id"]: row for row in await catalog.offers(tx, ids)}
     told = compared(target.manifest)
     written: list[fields.Row] = []
-    own: list[tuple[UUID, str, Any, str, datetime]] = []
     for listing_id, listing in listings.items():
-        ours = ours_of(offers[listing_id]) if listing_id in offers else {}
         for name, value in theirs_of(listing, told).items():
             if value is None or (FIELDS[name].level is Level.PRODUCT and not readings[listing_id]["leads"]):
                 continue
@@ -193,16 +204,20 @@ async def _agree(tx: Tx, target: Target, listings: Mapping[UUID, ChannelListing]
             row.known = replace(sent, before=None, read_at=None, theirs_at=None)
             row.ours, row.state, row.detail, row.attempts, row.next_attempt_at = value, "agreed", "", 0, None
             written.append(row)
-            if name in ("price", "compare_at") and ours.get(name) != value:
-                # A price list decides it: the catalog's own price is not what this channel shall show.
-                own.append((listing_id, name, value, "price list", now))
     await fields.put_rows(tx, written)
-    await fields.put_overrides(tx, own)
 
 
-async def _close(tx: Tx, target: Target, product_ids: Sequence[UUID]) -> None:
-    """Take the listings of products that ended out of work; what they had on offer goes to the others."""
-    there = await catalog_publishing.listings_there(tx, target.connection.id, product_ids)
-    ids = [each["id"] for found in there.values() for each in found]
+async def _close(tx: Tx, target: Target, ended: Sequence[Any], whole: Mapping[UUID, bool]) -> None:
+    """Take the listings of products that ended, or of their variants that did, out of work.
+
+    What they had on offer goes to the others. `whole`: by intent.
+    """
+    there = await catalog_publishing.listings_there(tx, target.connection.id, [row["product_id"] for row in ended])
+    ids = [
+        each["id"]
+        for row in ended
+        for each in there.get(row["product_id"], ())
+        if whole[row["id"]] or (each["retired"] and each["closing"])
+    ]
     await catalog_publishing.end_listings(tx, ids)
     await catalog.tell_matched(tx, ids)

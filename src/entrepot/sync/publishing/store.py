@@ -92,6 +92,78 @@ async def look_again(tx: Tx, product_ids: Sequence[UUID]) -> set[UUID]:
     return {row[0] for row in rows}
 
 
+async def connections_asked(tx: Tx, product_ids: Sequence[UUID]) -> set[UUID]:
+    """Return the connections on which somebody asked for one of these products to be, and it is or may come to be."""
+    rows = await tx.fetch(
+        "select distinct connection_id from listing_intent where organisation_id = $1 and product_id = any($2::uuid[])"
+        " and wanted = 'publish' and state <> 'ended'",
+        tx.organisation,
+        list(product_ids),
+    )
+    return {row[0] for row in rows}
+
+
+async def are_ending(tx: Tx, product_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
+    """Return (connection, product) of those of these products that are about to end, or could not be ended."""
+    rows = await tx.fetch(
+        "select connection_id, product_id from listing_intent where organisation_id = $1 and product_id = any($2::uuid[])"
+        " and wanted <> 'publish' and state in ('ending', 'error')",
+        tx.organisation,
+        list(product_ids),
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
+END_VARIANTS = """
+insert into listing_intent as i (organisation_id, id, connection_id, product_id, wanted, state, asked_by, asked_at)
+select $1, n.id, n.connection_id, n.product_id, 'publish', 'ending', 'the hub', $2
+from unnest($3::uuid[], $4::uuid[], $5::uuid[]) as n(id, connection_id, product_id)
+order by n.connection_id, n.product_id
+on conflict (organisation_id, connection_id, product_id) do update set
+    state = 'ending', version = i.version + 1, problems = '[]', detail = '', attempts = 0, next_attempt_at = null,
+    asked_at = excluded.asked_at, updated_at = now()
+where i.wanted = 'publish' and i.state = 'live'
+returning i.connection_id
+"""
+"""A product that is to stay published and is ending at the same time: single variants of it are to end."""
+
+
+async def end_variants(tx: Tx, pairs: Sequence[tuple[UUID, UUID]], now: datetime) -> set[UUID]:
+    """Have the variants of these products (connection, product) that are not in use end there; return the connections."""
+    if not pairs:
+        return set()
+    ids = [new_id() for _ in pairs]
+    rows = await tx.fetch(
+        END_VARIANTS, tx.organisation, now, ids, [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    )
+    return {row[0] for row in rows}
+
+
+async def ended_there(
+    tx: Tx, connection_id: UUID, product_ids: Sequence[UUID], words: str, by: str, now: datetime
+) -> None:
+    """These products are on a connection no more, without our doing. What is under way there is left alone."""
+    await tx.execute(
+        """
+        insert into listing_intent as i (organisation_id, id, connection_id, product_id, wanted, state, detail, asked_by,
+            asked_at, done_at)
+        select $1, n.id, $2, n.product_id, 'delete', 'ended', $5, $6, $7, $7
+        from unnest($3::uuid[], $4::uuid[]) as n(id, product_id) order by n.product_id
+        on conflict (organisation_id, connection_id, product_id) do update set
+            wanted = 'delete', state = 'ended', detail = excluded.detail, external_id = '', problems = '[]', attempts = 0,
+            next_attempt_at = null, version = i.version + 1, done_at = excluded.done_at, updated_at = now()
+        where i.batch_id is null and i.state in ('live', 'error', 'draft')
+        """,
+        tx.organisation,
+        connection_id,
+        [new_id() for _ in product_ids],
+        list(product_ids),
+        words,
+        by,
+        now,
+    )
+
+
 async def categories_due(tx: Tx, connection_id: UUID, now: datetime, limit: int) -> list[str]:
     """Return the channel's categories of the products that are to be published next."""
     rows = await tx.fetch(
@@ -135,6 +207,17 @@ async def lock(tx: Tx, intent_ids: Sequence[UUID]) -> dict[UUID, Any]:
         intent_ids,
     )
     return {row["id"]: row for row in rows}
+
+
+async def lock_products(tx: Tx, connection_id: UUID, product_ids: Sequence[UUID]) -> None:
+    """Lock what is asked of these products on a connection, in the one order."""
+    await tx.execute(
+        "select id from listing_intent where organisation_id = $1 and connection_id = $2 and product_id = any($3::uuid[])"
+        " order by product_id for no key update",
+        tx.organisation,
+        connection_id,
+        list(product_ids),
+    )
 
 
 async def next_due(tx: Tx, connection_id: UUID) -> datetime | None:

@@ -17,7 +17,7 @@ from entrepot.web import formats
 
 Patch = dict[str, Any]
 
-ATTENTION = ("orders", "shortages", "listings", "connections", "inbox", "shipments", "jobs")
+ATTENTION = ("orders", "shortages", "listings", "connections", "inbox", "shipments", "jobs", "matching", "first")
 
 
 def cell_text(cell: ListingCell) -> str:

@@ -22,6 +22,8 @@ from entrepot.kernel.errors import EntrepotError, NotFound
 from entrepot.orders import reading as orders
 from entrepot.sync import facade as sync_facade
 from entrepot.sync import reading as sync
+from entrepot.sync.fields import first_contact
+from entrepot.sync.fields.first_contact import FirstContact
 from entrepot.web.services import PageServices
 from entrepot.web.timeline import timeline_of
 from entrepot.web.visit import Visit, page, parse_id, whole_number
@@ -160,6 +162,14 @@ async def detail(visit: Visit) -> Response:
     )
 
 
+async def _first(tx: Tx, connection: Connection) -> FirstContact | None:
+    """Return the first comparison; None for a connection without one."""
+    try:
+        return await first_contact.compare(tx, connection.id)
+    except first_contact.NoFirstContact:
+        return None
+
+
 def _manifest(visit: Visit, connection: Connection) -> Manifest | None:
     """Return the manifest, or None for a channel whose connector is gone: the page still shows the rest."""
     try:
@@ -173,6 +183,7 @@ async def _tab(tx: Tx, tab: str, connection: Connection) -> dict[str, Any]:
         day = await orders.placed_counts(tx, utc_now() - timedelta(hours=24))
         return {
             "orders_24h": day.get(connection.id, 0),
+            "first": await _first(tx, connection),
             "trouble": await sync.troubled_listings(tx, connection.id),
             "inbox": await sync.inbox_trouble(tx, connection.id),
             "runs": await sync.list_runs(tx, connection.id, limit=5),

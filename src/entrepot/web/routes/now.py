@@ -25,6 +25,8 @@ NEEDS_ROWS = (
     ("shortages", "SKUs sold beyond stock", "/stock?state=short"),
     ("listings", "Listings that differ or are parked", "/channels/trouble"),
     ("conflicts", "Conflicts between hub and channels", "/conflicts"),
+    ("matching", "Listings that may be one of your products", "/matching"),
+    ("first", "New channels that differ from the catalog", "/channels"),
     ("inbox", "Webhooks put aside", "/channels"),
     ("shipments", "Shipments that a channel refused", "/orders?trouble=1"),
     ("jobs", "Background jobs that failed", "/jobs?state=held"),

@@ -18,8 +18,10 @@ from entrepot.identity import facade as identity
 from entrepot.identity.facade import Scope
 from entrepot.kernel.errors import EntrepotError
 from entrepot.orders import facade as orders
+from entrepot.sync.publishing import archiving
 from entrepot.web import product_forms as forms
 from entrepot.web.product_forms import ProductForm
+from entrepot.web.routes.product_actions import told
 from entrepot.web.services import PageServices
 from entrepot.web.stock_forms import Typed, amount_typed
 from entrepot.web.visit import Visit, page
@@ -86,6 +88,9 @@ async def save(visit: Visit) -> Response:
             await orders.settle_exceptions(tx, dict(saved.made))
             if saved.after:
                 await identity.record(tx, visit.actor, "product.update", "product", id, saved.before, saved.after)
+            ends = saved.after.get("status") == "archived" and fields.get("end_listings") == "yes"
+            find = visit.services.find_connector
+            endings = await archiving.end_everywhere(tx, visit.actor, find, [id]) if ends else ()
     except ProductChanged as changed:
         return await _changed(visit, form, base, changed)
     except InvalidFields as error:
@@ -97,7 +102,10 @@ async def save(visit: Visit) -> Response:
         return await _form(visit, product, form, error=error.detail)
     theirs = [forms.label(each.field, now) for each in changes_between(base, now) if each.field not in saved.after]
     also = f" Meanwhile somebody else changed: {', '.join(theirs[:6])}." if theirs else ""
-    return visit.go(f"/products/{id}", f"Saved.{also}" if saved.after else f"Nothing was changed.{also}")
+    became = told(endings)
+    return visit.go(
+        f"/products/{id}", f"Saved.{also} {became}".strip() if saved.after else f"Nothing was changed.{also}"
+    )
 
 
 async def _changed(visit: Visit, form: ProductForm, base: Flat, changed: ProductChanged) -> Response:
