@@ -12,17 +12,21 @@ import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from entrepot.allocation.calibrate import bunching
+from entrepot.allocation.bunching import Course
 from entrepot.allocation.contracts import Demand, Outlet, Policy, Shown
 from entrepot.allocation.rules import allot
 
 DAY_S = 86_400.0
+NO_COURSE = Course()
 RELEARN_S = DAY_S
 """Rates are learned anew so often."""
+ASKS_FOR_BUNCHING = frozenset({"risk", "rules"})
+"""Strategies that may ask how sales come."""
 LISTINGS = tuple(UUID(int=number + 1) for number in range(100))
 LEARNED_DAYS = 30.0
 """Sales weigh less the older they are: by 1/e in so many days."""
@@ -115,19 +119,19 @@ class Tally:
 class Replay:
     """Past lines, in order of time, ready to be replayed under any number of plans."""
 
-    def __init__(self, lines: Iterable[OrderLine]) -> None:
+    def __init__(self, lines: Iterable[OrderLine], zone: tzinfo = UTC) -> None:
+        """`zone`: where the shop's hours are meant."""
         self._by_sku: dict[str, list[OrderLine]] = {}
-        times = set()
         first = last = None
         for line in lines:
             first = line.at_s if first is None else first
             last = line.at_s
-            times.add(line.at_s)
             self._by_sku.setdefault(line.sku, []).append(line)
         self.first_s, self.last_s = first or 0.0, last or 0.0
         """When the first and the last line were."""
         self._span = max(DAY_S, self.last_s - self.first_s)
-        self._pace = bunching(list(times)) if times else 1.0
+        self._zone = zone
+        self._course: Course | None = None
 
     @property
     def skus(self) -> int:
@@ -137,9 +141,18 @@ class Replay:
     def steps(self, plan: Plan, channels: Sequence[str]) -> Iterator[Tally]:
         """Replay SKU by SKU; after each the sum so far (always the same object). Channels are in order of priority."""
         whole = Tally()
+        course = self._bunching() if plan.policy.strategy in ASKS_FOR_BUNCHING else NO_COURSE
         for own in self._by_sku.values():
-            whole.add(_Sku(own, plan, channels, self.first_s, self._span, self._pace).run())
+            whole.add(_Sku(own, plan, channels, self.first_s, self._span, course).run())
             yield whole
+
+    def _bunching(self) -> Course:
+        """Return how sales came, as the shop would have known it week by week."""
+        if self._course is None:
+            sales = [sorted({(line.at_s, line.channel) for line in own}) for own in self._by_sku.values()]
+            orders = {sale for own in sales for sale in own}
+            self._course = Course.of([at for at, _ in orders], [[at for at, _ in own] for own in sales], self._zone)
+        return self._course
 
     def run(self, plan: Plan, channels: Sequence[str]) -> Tally:
         """Return what the lines would have come to."""
@@ -192,12 +205,12 @@ class _Sku:
     """One SKU's replay. `waiting`: (at, number, kind, channel, units), kind 0: a sale becomes known, 1: a change takes effect."""
 
     def __init__(
-        self, lines: Sequence[OrderLine], plan: Plan, channels: Sequence[str], start: float, span: float, pace: float
+        self, lines: Sequence[OrderLine], plan: Plan, channels: Sequence[str], start: float, span: float, course: Course
     ) -> None:
         total = sum([line.units for line in lines])
         stocking, many = plan.stocking, len(channels)
         self.lines, self.plan, self.channels = lines, plan, channels
-        self.pace = pace
+        self.course = course
         self.tally = Tally()
         self.waiting: list[tuple[float, int, int, int, int]] = []
         self.counter = 0
@@ -206,7 +219,7 @@ class _Sku:
         self.unit = max(1e-9, sum([line.units * plan.margin_of(line) for line in lines]) / total)
         self.learned = _Rates([0.0] * many, start, usual / (stocking.cover_days * DAY_S))
         self.selling = [plan.selling.get(channel, UNSET) for channel in channels]
-        self.demands = self._learn()
+        self.demands = self._learn(start)
         self.stateful = plan.policy.strategy == "risk"
         self.relearn_at = start + RELEARN_S
         self.memo: dict[int, list[int]] = {}
@@ -324,7 +337,7 @@ class _Sku:
         pool = max(0, self.known)
         if at >= self.relearn_at:
             self.learned.fade(at)
-            self.demands = self._learn()
+            self.demands = self._learn(at)
             self.relearn_at = at + RELEARN_S
             self.memo.clear()
         if pool in self.memo:
@@ -344,13 +357,13 @@ class _Sku:
             self.memo[pool] = found
         return found
 
-    def _learn(self) -> list[Demand]:
+    def _learn(self, at: float) -> list[Demand]:
         """Return what is known about the sales of each listing by now."""
         lag, lot = self.plan.lag_s, max(1.0, self.learned.lot())
-        rates = self.learned.rates()
+        rates, bunching = self.learned.rates(), self.course.at(at)
         month = [rate * 30 * DAY_S for rate in rates]
         return [
-            Demand(rate * self.pace, round(units), units, lag, lag, self.unit, lot)
+            Demand(rate, round(units), units, lag, lag, self.unit, lot, bunching=bunching)
             for rate, units in zip(rates, month, strict=True)
         ]
 
