@@ -257,7 +257,7 @@ def job_runner(core: Core) -> JobRunner:
             PRODUCT_IMPORT: partial(import_products, pages=pages),
             ALERT: partial(send_alert, alert_channels=reachable(settings)),
             allocation.SIMULATION: allocation.simulator(orders.past_lines),
-            allocation.FORECAST: allocation.forecast,
+            allocation.FORECAST: partial(allocation.forecast, count_sales=orders.count_sales),
             STOCK_FILE: take_file_in,
             BULK_EDIT: apply_bulk_edit,
             BULK_UNDO: undo_bulk_edit,

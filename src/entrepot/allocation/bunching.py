@@ -1,9 +1,9 @@
 """How much closer together sales come than their mean rate says, from the times of past orders. Pure.
 
-Shops sell by day and customers come in crowds: a newsletter goes out, somebody tells a friend. What matters to the risk of an oversell
-is how much sells within the lag *around a sale*, and that is more than the mean rate says: by the hours in which the shop sells (a
-part of the rate), and by the sales that follow a sale whatever the rate is (so many a sale). For sales that come steadily
-both say nothing: 1 and 0.
+Shops sell by day and customers come in crowds: a newsletter goes out, somebody tells a friend. What matters to the risk of an
+oversell is how much sells within the lag *around a sale*, more than the mean rate says: by the hours in which the shop
+sells (a part of the rate), and by the sales that follow a sale whatever the rate is (so many a sale). For sales that come
+steadily both say nothing: 1 and 0.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from entrepot.allocation.lots import SALES_LEAST, usual_lot
 
 WEEK_HOURS = 168
 
@@ -45,8 +48,8 @@ class Pairs:
 class Bunching:
     """How sales come.
 
-    `hours`: how many times the mean rate a sale meets by the hour of the week. `followers`: by SCALES_S, sales of the same SKU that
-    follow a sale within that time beyond what rate and hours say.
+    `hours`: how many times the mean rate a sale meets by the hour of the week. `followers`: by SCALES_S, sales of the same SKU
+    that follow a sale within that time beyond what rate and hours say.
     """
 
     hours: float = 1.0
@@ -67,6 +70,54 @@ class Bunching:
 
 
 STEADY = Bunching()
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted of a shop's past orders.
+
+    `hours`: orders by hour of the week, Monday first, in the shop's time zone. `lot`: what is taken for the lot of a SKU that
+    is not known (`lots.usual_lot`), None if no SKU sold often enough.
+    """
+
+    hours: tuple[int, ...] = (0,) * WEEK_HOURS
+    pairs: Pairs = Pairs()
+    lot: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How a shop's customers buy: how close together, and (None: not known) how many at once."""
+
+    bunching: Bunching = STEADY
+    lot: float | None = None
+
+
+NO_HABITS = Habits()
+
+
+def habits_of(counted: Counted) -> Habits:
+    """Return what was counted as the figures that the risk rule reckons with; the hub and a replay use this one."""
+    return Habits(measured(counted.hours, counted.pairs), counted.lot)
+
+
+def plain(habits: Habits, counted: Counted) -> dict[str, Any]:
+    """Return habits, and the counts that people want to see, as JSON."""
+    return {
+        "hours": habits.bunching.hours,
+        "followers": list(habits.bunching.followers),
+        "lot": habits.lot,
+        "by_hour": list(counted.hours),
+        "sales": counted.pairs.sales,
+    }
+
+
+def read_plain(stored: Mapping[str, Any]) -> Habits:
+    """Return the habits that `plain` made JSON of; of nothing none."""
+    if len(stored.get("followers", ())) != len(SCALES_S):
+        return NO_HABITS
+    bunching = Bunching(float(stored["hours"]), tuple(map(float, stored["followers"])))
+    return Habits(STEADY if bunching == STEADY else bunching, stored["lot"])
 
 
 def measured(hours: Sequence[int], pairs: Pairs) -> Bunching:
@@ -126,35 +177,40 @@ def _hour_of_week(hour: int, zone: tzinfo) -> int:
 WEEK_S = WEEK_HOURS * 3_600.0
 
 
+Sale = tuple[float, int]
+"""When (seconds since 1970), and how many units of one SKU in one order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What a shop would have known week by week: the figures from `start_s` on, each from all sales before its week."""
+    """What a shop would have known week by week: the habits from `start_s` on, each from all sales before its week."""
 
     start_s: float = 0.0
-    weeks: tuple[Bunching, ...] = (STEADY,)
+    weeks: tuple[Habits, ...] = (NO_HABITS,)
 
-    def at(self, at_s: float) -> Bunching:
-        """Return the figures that were known at a time."""
+    def at(self, at_s: float) -> Habits:
+        """Return what was known at a time."""
         return self.weeks[max(0, min(len(self.weeks) - 1, int((at_s - self.start_s) // WEEK_S)))]
 
     @classmethod
-    def of(cls, orders_s: Sequence[float], skus_s: Sequence[Sequence[float]], zone: tzinfo = UTC) -> Course:
-        """Return the course of a shop: times of its orders, and of the sales of each SKU in order of time (since 1970)."""
+    def of(cls, orders_s: Sequence[float], skus: Sequence[Sequence[Sale]], zone: tzinfo = UTC) -> Course:
+        """Return the course of a shop: times of its orders (since 1970), and the sales of each SKU in order of time."""
         if not orders_s:
             return cls()
         start, until = min(orders_s), max(orders_s)
         many = int((until - start) // WEEK_S) + 1
-        placed: list[Counter[int]] = [Counter() for _ in range(many)]
+        placed: list[list[float]] = [[] for _ in range(many)]
         for at in orders_s:
-            placed[int((at - start) // WEEK_S)][int(at // 3600)] += 1
-        counts = _pairs_by_week(skus_s, start, many)
-        hours, total, weeks = [0] * WEEK_HOURS, [0] * (len(SCALES_S) + 2), [STEADY]
+            placed[int((at - start) // WEEK_S)].append(at)
+        counts = _pairs_by_week([[at for at, _ in own] for own in skus], start, many)
+        lots = _lots_by_week(skus, start, many)
+        hours, total, weeks = [0] * WEEK_HOURS, [0] * (len(SCALES_S) + 2), [NO_HABITS]
         for week in range(many - 1):
-            for hour, count in placed[week].items():
-                hours[_hour_of_week(hour, zone)] += count
+            hours = [a + b for a, b in zip(hours, hours_of(placed[week], zone), strict=True)]
             total = [a + b for a, b in zip(total, counts[week], strict=True)]
             sales, wide, *near = total
-            weeks.append(measured(hours, Pairs(sales, tuple(near), wide, (week + 1) * WEEK_S)))
+            pairs = Pairs(sales, tuple(near), wide, (week + 1) * WEEK_S)
+            weeks.append(habits_of(Counted(tuple(hours), pairs, lots[week])))
         return cls(start, tuple(weeks))
 
 
@@ -162,13 +218,31 @@ def _pairs_by_week(skus_s: Iterable[Sequence[float]], start: float, many: int) -
     """Return by week of the later sale: sales, pairs within WIDE_S, pairs within each of SCALES_S."""
     found = [[0] * (len(SCALES_S) + 2) for _ in range(many)]
     for times in skus_s:
+        weeks = [int((at - start) // WEEK_S) for at in times]
+        for week in weeks:
+            found[week][0] += 1
         for place, scale in enumerate((WIDE_S, *SCALES_S), start=1):
             first = 0
             for number, at in enumerate(times):
                 while at - times[first] >= scale:
                     first += 1
                 if number > first:
-                    found[int((at - start) // WEEK_S)][place] += number - first
-        for at in times:
-            found[int((at - start) // WEEK_S)][0] += 1
+                    found[weeks[number]][place] += number - first
+    return found
+
+
+def _lots_by_week(skus: Iterable[Sequence[Sale]], start: float, many: int) -> list[float | None]:
+    """Return the usual lot after each week, None as long as no SKU sold often enough."""
+    known: list[dict[int, float]] = [{} for _ in range(many)]
+    for number, own in enumerate(skus):
+        units = squares = 0
+        for count, (at, size) in enumerate(own, start=1):
+            units, squares = units + size, squares + size * size
+            if count >= SALES_LEAST:
+                known[int((at - start) // WEEK_S)][number] = squares / units
+    found: list[float | None] = []
+    now: dict[int, float] = {}
+    for week in known:
+        now |= week
+        found.append(usual_lot(now.values()) if now else None)
     return found

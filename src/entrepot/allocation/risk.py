@@ -16,7 +16,8 @@ from entrepot.allocation import bid_price
 from entrepot.allocation.bid_price import Case
 from entrepot.allocation.bunching import STEADY, Bunching
 from entrepot.allocation.escrow import Holding, Portion, needs, partition, told_now
-from entrepot.allocation.poisson import at_least, quantile
+from entrepot.allocation.lots import together, usual_size
+from entrepot.allocation.poisson import at_least
 
 SMALL = 0.3
 """Up to so many units sold within the lag, units are weighed; above it listings get units of their own."""
@@ -126,10 +127,14 @@ def _all(case: Exposure, pool: int) -> tuple[Portion, ...]:
 
 
 def _weigh(case: Exposure, pool: int, said: tuple[str, ...]) -> Choice:
-    weighed = _window(case, pool)
-    if case.lot > 1 and pool <= case.lot * quantile(bid_price.NEVER, sum(weighed.rates) * weighed.window_s / case.lot):
+    if case.lot > 1:
         # Bid price weighs units one by one; where they sell in lots, nothing is risked.
-        return _own_units(case, pool, [1] * len(case.rates), None, said)
+        limit = _bound_of_lots(case)
+        if pool <= limit:
+            return _own_units(case, pool, [1] * len(case.rates), None, said)
+        why = f"all of {pool} is shown: orders that meet within the lag hardly ask for more than {limit}"
+        return Choice(Mode.BID_PRICE, _all(case, pool), (*said, why))
+    weighed = _window(case, pool)
     found = bid_price.quantities(weighed)
     if min(found) >= pool:
         why = f"all of {pool} is shown: that much never sells within {weighed.window_s:.3g} s"
@@ -140,6 +145,12 @@ def _weigh(case: Exposure, pool: int, said: tuple[str, ...]) -> Choice:
         # Units that move are shown twice no more than was weighed: those who show less come first.
         now = told_now(max(pool, sum(found)), found, _holdings(case, [0] * len(found)))
     return Choice(Mode.BID_PRICE, tuple(map(Portion, found, now)), (*said, why))
+
+
+def _bound_of_lots(case: Exposure) -> int:
+    """Return the units that orders which meet within the lag hardly ask for together, but for one time in 1/risk."""
+    at_random = sum(case.rates) * case.lag_p99_s * case.bunching.hours / usual_size(case.lot)
+    return together(at_random + case.bunching.followers_in(case.lag_p99_s), case.lot, case.risk)
 
 
 def _window(case: Exposure, pool: int) -> Case:
@@ -168,7 +179,7 @@ def _escrow(case: Exposure, pool: int, said: tuple[str, ...]) -> Choice:
         near = case.rates_near(case.lag_p99_s)
         lots = needs([rate / case.lot for rate in near], case.lag_p99_s, case.risk)
         needed = lots if case.lot <= 1 else [math.ceil(case.lot * n) for n in lots]
-    limit = sum(needed)
+    limit = _bound_of_lots(case) if case.rates_known and case.lot > 1 else sum(needed)
     if case.rates_known and pool > limit:
         steps = (*said, f"all of {pool} is shown as long as it is more than {limit}")
         return Choice(Mode.ESCROW, _all(case, pool), steps, limit)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from entrepot.allocation.bunching import Course
+from entrepot.allocation.calibrate import lot
 from entrepot.allocation.contracts import Demand, Outlet, Policy, Shown
 from entrepot.allocation.rules import allot
 
@@ -149,9 +150,17 @@ class Replay:
     def _bunching(self) -> Course:
         """Return how sales came, as the shop would have known it week by week."""
         if self._course is None:
-            sales = [sorted({(line.at_s, line.channel) for line in own}) for own in self._by_sku.values()]
-            orders = {sale for own in sales for sale in own}
-            self._course = Course.of([at for at, _ in orders], [[at for at, _ in own] for own in sales], self._zone)
+            # An order has no number here: lines of one SKU at one time on one channel are one sale.
+            sales: list[Sequence[tuple[float, int]]] = []
+            orders: set[tuple[float, str]] = set()
+            for own in self._by_sku.values():
+                sizes: dict[tuple[float, str], int] = {}
+                for line in own:
+                    order = line.at_s, line.channel
+                    sizes[order] = sizes.get(order, 0) + line.units
+                orders |= sizes.keys()
+                sales.append([(at, size) for (at, _), size in sizes.items()])
+            self._course = Course.of([at for at, _ in orders], sales, self._zone)
         return self._course
 
     def run(self, plan: Plan, channels: Sequence[str]) -> Tally:
@@ -175,22 +184,22 @@ class _Rates:
     since: float
     usual: float
     """Units a second that are assumed until its own sales say better."""
-    squares: float = 1.0
-    """Of units by sale; the first is a unit by itself."""
+    squares: float = 0.0
+    """Of units by sale."""
 
     def learn(self, place: int, units: int, at: float) -> None:
         self.fade(at)
         self.weights[place] += units
         self.squares += units * units
 
-    def lot(self) -> float:
-        """Return the units that are bought at once."""
-        return self.squares / (sum(self.weights) + 1)
+    def lot(self, usual: float | None) -> float:
+        """Return the units that are bought at once; `usual`: in the shop, if that is known."""
+        return lot(self.squares, sum(self.weights), usual or 1.0)
 
     def fade(self, at: float) -> None:
         keep = math.exp(-(at - self.since) / (LEARNED_DAYS * DAY_S))
         self.weights = [w * keep for w in self.weights]
-        self.squares = max(1.0, self.squares * keep)
+        self.squares *= keep
         self.since = at
 
     def rates(self) -> list[float]:
@@ -359,11 +368,11 @@ class _Sku:
 
     def _learn(self, at: float) -> list[Demand]:
         """Return what is known about the sales of each listing by now."""
-        lag, lot = self.plan.lag_s, max(1.0, self.learned.lot())
-        rates, bunching = self.learned.rates(), self.course.at(at)
+        lag, habits = self.plan.lag_s, self.course.at(at)
+        rates, lot = self.learned.rates(), self.learned.lot(habits.lot)
         month = [rate * 30 * DAY_S for rate in rates]
         return [
-            Demand(rate, round(units), units, lag, lag, self.unit, lot, bunching=bunching)
+            Demand(rate, round(units), units, lag, lag, self.unit, lot, bunching=habits.bunching)
             for rate, units in zip(rates, month, strict=True)
         ]
 
