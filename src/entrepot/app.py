@@ -144,6 +144,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             registry.manifests,
             secure=secure,
             low_stock_threshold=settings.inventory.low_stock_threshold,
+            reservation_timeout=timedelta(seconds=settings.inventory.reservation_timeout_s),
             learning=learning(settings),
         )
         app.router.routes[:] = [

