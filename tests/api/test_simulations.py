@@ -83,7 +83,8 @@ async def test_what_makes_no_sense_is_said(client: httpx.AsyncClient) -> None:
         return str(answer.json()["detail"])
 
     assert "no policy 'guess'" in await refused(policies=["guess"])
-    assert "Custom rules cannot be simulated" in await refused(policies=[{"name": "a", "strategy": "rules"}])
+    odd = {"name": "a", "strategy": "rules", "parameters": {"rules": [{"if": {}}]}}
+    assert "does nothing" in await refused(policies=[odd])
     assert "There is no strategy" in await refused(policies=[{"name": "a", "strategy": "odd"}])
     assert "Send `fileId`" in await refused(source="file")
     assert "is not a date" in await refused(since="soon")

@@ -10,24 +10,25 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
 from entrepot.allocation.bunching import Course
 from entrepot.allocation.calibrate import lot
-from entrepot.allocation.contracts import Demand, Outlet, Policy, Shown
+from entrepot.allocation.clock import asks_for_time, turns
+from entrepot.allocation.contracts import Demand, Outlet, Policy, Shown, Situation
 from entrepot.allocation.rules import allot
 
 DAY_S = 86_400.0
 NO_COURSE = Course()
 RELEARN_S = DAY_S
 """Rates are learned anew so often."""
-ASKS_FOR_BUNCHING = frozenset({"risk", "rules"})
-"""Strategies that may ask how sales come."""
+NOTHING_KNOWN = Situation()
 LISTINGS = tuple(UUID(int=number + 1) for number in range(100))
 LEARNED_DAYS = 30.0
 """Sales weigh less the older they are: by 1/e in so many days."""
@@ -67,6 +68,17 @@ UNSET = Selling()
 
 
 @dataclass(frozen=True, slots=True)
+class Goods:
+    """What a SKU is: its product, and the product's tags."""
+
+    product_id: UUID | None = None
+    tags: frozenset[str] = frozenset()
+
+
+NOT_KNOWN = Goods()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Under what a replay runs. `margin`: part of the price, where no cost is known; `oversell_cost`: of a unit, in margins.
 
@@ -80,6 +92,8 @@ class Plan:
     oversell_cost: float = 10.0
     selling: Mapping[str, Selling] = field(default_factory=dict)
     kept: Mapping[str, float] = field(default_factory=dict)
+    goods: Mapping[str, Goods] = field(default_factory=dict)
+    """What rules about products and tags may ask, by SKU."""
 
     def margin_of(self, line: OrderLine) -> float:
         """Return what a unit of the line earns, in minor units."""
@@ -142,10 +156,18 @@ class Replay:
     def steps(self, plan: Plan, channels: Sequence[str]) -> Iterator[Tally]:
         """Replay SKU by SKU; after each the sum so far (always the same object). Channels are in order of priority."""
         whole = Tally()
-        course = self._bunching() if plan.policy.strategy in ASKS_FOR_BUNCHING else NO_COURSE
+        course = self._bunching() if divides_by_risk(plan.policy) else NO_COURSE
+        clock = self._clock(plan.policy)
         for own in self._by_sku.values():
-            whole.add(_Sku(own, plan, channels, self.first_s, self._span, course).run())
+            whole.add(_Sku(own, plan, channels, self.first_s, self._span, course, clock).run())
             yield whole
+
+    def _clock(self, policy: Policy) -> Sequence[float]:
+        """Return when a policy's rules say something else though nothing happens."""
+        if not asks_for_time(policy.strategy, policy.parameters):
+            return ()
+        first, last = (datetime.fromtimestamp(at, UTC) for at in (self.first_s, self.last_s))
+        return [at.timestamp() for at in turns(policy.parameters, first, last)]
 
     def _bunching(self) -> Course:
         """Return how sales came, as the shop would have known it week by week."""
@@ -210,16 +232,49 @@ class _Rates:
         return [whole * (w + assumed / many) / (sum(self.weights) + assumed) for w in self.weights]
 
 
+class _Asks(NamedTuple):
+    """What the rules of a policy ask for: anything at all, and sales of so many past days."""
+
+    anything: bool
+    sold: int
+
+
+def _asks(policy: Policy) -> _Asks:
+    if policy.strategy != "rules":
+        return _Asks(False, 0)
+    days = [rule["if"]["sold"]["days"] for rule in policy.parameters.get("rules", ()) if "sold" in rule.get("if", {})]
+    return _Asks(True, max(days, default=0))
+
+
+def divides_by_risk(policy: Policy) -> bool:
+    """Return whether a policy divides by risk, always or (custom rules) at times."""
+    if policy.strategy != "rules":
+        return policy.strategy == "risk"
+    said = [policy.parameters.get("otherwise", {}), *(rule["then"] for rule in policy.parameters.get("rules", ()))]
+    return any(each.get("strategy") == "risk" for each in said)
+
+
 class _Sku:
     """One SKU's replay. `waiting`: (at, number, kind, channel, units), kind 0: a sale becomes known, 1: a change takes effect."""
 
     def __init__(
-        self, lines: Sequence[OrderLine], plan: Plan, channels: Sequence[str], start: float, span: float, course: Course
+        self,
+        lines: Sequence[OrderLine],
+        plan: Plan,
+        channels: Sequence[str],
+        start: float,
+        span: float,
+        course: Course,
+        clock: Sequence[float],
     ) -> None:
         total = sum([line.units for line in lines])
         stocking, many = plan.stocking, len(channels)
         self.lines, self.plan, self.channels = lines, plan, channels
-        self.course = course
+        self.course, self.clock, self.turned = course, clock, 0
+        self.asks = _asks(plan.policy)
+        self.goods = plan.goods.get(lines[0].sku, NOT_KNOWN)
+        self.days: dict[int, int] = {}
+        """Units sold by day (since 1970, UTC), as far as the hub has heard."""
         self.tally = Tally()
         self.waiting: list[tuple[float, int, int, int, int]] = []
         self.counter = 0
@@ -229,9 +284,9 @@ class _Sku:
         self.learned = _Rates([0.0] * many, start, usual / (stocking.cover_days * DAY_S))
         self.selling = [plan.selling.get(channel, UNSET) for channel in channels]
         self.demands = self._learn(start)
-        self.stateful = plan.policy.strategy == "risk"
+        self.stateful = divides_by_risk(plan.policy)
         self.relearn_at = start + RELEARN_S
-        self.memo: dict[int, list[int]] = {}
+        self.memo: dict[Hashable, list[int]] = {}
         self.due = start + stocking.every_days * DAY_S
         self.known = self.real = self.free = self.fill
         self.opening = self.fill
@@ -246,7 +301,9 @@ class _Sku:
         places = {channel: place for place, channel in enumerate(self.channels)}
         for line in self.lines:
             while self.due <= line.at_s:
+                self._turn(self.due)
                 self._deliver()
+            self._turn(line.at_s)
             self._until(line.at_s)
             self._ask(line, places[line.channel])
         self._close()
@@ -281,6 +338,18 @@ class _Sku:
         self.counter += 1
         heapq.heappush(self.waiting, (line.at_s + self.plan.lag_s / 2, self.counter, 0, place, sold))
 
+    def _turn(self, until: float) -> None:
+        """Follow the clock: decide anew when rules begin or end to hold. What long ago did both leaves no trace."""
+        clock = self.clock
+        if self.turned == len(clock) or clock[self.turned] > until:
+            return
+        end = bisect_right(clock, until)
+        start = bisect_left(clock, until - 2 * self.plan.lag_s)
+        for at in clock[max(self.turned, min(start, end) - 1) : end]:
+            self._until(at)
+            self._decide(at)
+        self.turned = end
+
     def _until(self, at: float) -> None:
         waiting = self.waiting
         while waiting and waiting[0][0] <= at:
@@ -300,6 +369,9 @@ class _Sku:
         self.heading[place] -= units
         self.short[place] = False
         self.learned.learn(place, units, when)
+        if self.asks.sold:
+            day = int(when // DAY_S)
+            self.days[day] = self.days.get(day, 0) + units
 
     def _effect(self, when: float, place: int, change: int) -> None:
         done = max(-self.shows[place], change)
@@ -308,7 +380,7 @@ class _Sku:
             self.most[place] += done
             self.heading[place] += done - change
             self.short[place] = done != change
-            if self.stateful and max(0, self.known) not in self.memo:
+            if self.stateful and self._key(max(0, self.known), when) not in self.memo:
                 self._decide(when)
 
     def _deliver(self) -> None:
@@ -349,8 +421,9 @@ class _Sku:
             self.demands = self._learn(at)
             self.relearn_at = at + RELEARN_S
             self.memo.clear()
-        if pool in self.memo:
-            return self.memo[pool]
+        key = self._key(pool, at)
+        if key in self.memo:
+            return self.memo[key]
         outlets = [
             Outlet(
                 where, where, channel, place, told_of.share, told_of.buffer,
@@ -360,11 +433,30 @@ class _Sku:
                 zip(LISTINGS, self.channels, self.selling, self.demands, self.most, self.heading, strict=False)
             )
         ]  # fmt: skip
-        found = [a.quantity for a in allot(self.plan.policy, pool, outlets)]
+        found = [a.quantity for a in allot(self.plan.policy, pool, outlets, self._situation(at))]
         # Where the risk rule does not show all, its answer depends on what is shown.
         if not self.stateful or min(found) == pool:
-            self.memo[pool] = found
+            self.memo[key] = found
         return found
+
+    def _key(self, pool: int, at: float) -> Hashable:
+        """Return what a decision depends on, besides what was learned and what is shown."""
+        if not self.clock and not self.asks.sold:
+            return pool
+        return pool, bisect_right(self.clock, at), self._sold(at)
+
+    def _sold(self, at: float) -> tuple[int, ...]:
+        """Return the units sold on each of the last days that rules ask about, latest last."""
+        if not self.asks.sold:
+            return ()
+        today = int(at // DAY_S)
+        return tuple([self.days.get(today - back, 0) for back in range(self.asks.sold - 1, -1, -1)])
+
+    def _situation(self, at: float) -> Situation:
+        if not self.asks.anything:
+            return NOTHING_KNOWN
+        now = datetime.fromtimestamp(at, UTC)
+        return Situation(now, self.goods.product_id, self.lines[0].sku, self.goods.tags, self._sold(at))
 
     def _learn(self, at: float) -> list[Demand]:
         """Return what is known about the sales of each listing by now."""
