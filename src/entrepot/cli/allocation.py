@@ -45,10 +45,17 @@ def simulate(
     rules: Annotated[
         Path | None, typer.Option(help="Custom rules to compare too: a JSON file, as the page of policies has them.")
     ] = None,
+    locations: Annotated[
+        Path | None,
+        typer.Option(
+            help="Units by location: CSV with sku, location, units. Each policy is tried with all, and without each."
+        ),
+    ] = None,
     zone: Annotated[str, typer.Option(help="Time zone of the shop, such as Europe/Lisbon.")] = "UTC",
     as_json: AsJson = False,
 ) -> None:
     """Replay past orders under other policies: units oversold, lost and stranded, beside a clairvoyant."""
+    from entrepot.allocation.location_file import location_choices
     from entrepot.allocation.order_file import read
     from entrepot.allocation.simulate import NAMED, Plan, Replay, Stocking
     from entrepot.allocation.simulations import lag_of, shares_of
@@ -68,10 +75,13 @@ def simulate(
     found: dict[str, Tally] = {}
     past = Replay(orders.lines, _zone(zone))
     tried = {name: NAMED[name] for name in names} | ({"rules": _rules(rules)} if rules else {})
+    choices = location_choices(locations) if locations else {"": {}}
     for name, policy in tried.items():
-        err.print(f"{name} ...")
-        plan = Plan(policy, lag_s, Stocking(cover_days, every_days), margin, oversell_cost)
-        found[name] = past.run(plan, orders.channels)
+        for choice, kept in choices.items():
+            label = f"{name} {choice}".strip()
+            err.print(f"{label} ...")
+            plan = Plan(policy, lag_s, Stocking(cover_days, every_days), margin, oversell_cost, kept=kept)
+            found[label] = past.run(plan, orders.channels)
     if as_json:
         print_json(_as_json(orders, found, lag_s))
     else:
