@@ -146,6 +146,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             registry.manifests,
             secure=secure,
             low_stock_threshold=settings.inventory.low_stock_threshold,
+            reservation_timeout=timedelta(seconds=settings.inventory.reservation_timeout_s),
             learning=learning(settings),
         )
         app.router.routes[:] = [
@@ -260,7 +261,7 @@ def job_runner(core: Core) -> JobRunner:
             PRODUCT_IMPORT: partial(import_products, pages=pages),
             ALERT: partial(send_alert, alert_channels=reachable(settings)),
             allocation.SIMULATION: allocation.simulator(orders.past_lines),
-            allocation.FORECAST: allocation.forecast,
+            allocation.FORECAST: partial(allocation.forecast, count_sales=orders.count_sales),
             STOCK_FILE: take_file_in,
             BULK_EDIT: apply_bulk_edit,
             BULK_UNDO: undo_bulk_edit,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from datetime import date, timedelta
+from functools import partial
 from statistics import mean
 from uuid import UUID
 
@@ -37,10 +38,12 @@ from entrepot.database.pool import Database
 from entrepot.jobs import facade as jobs
 from entrepot.kernel.clock import utc_now
 from entrepot.kernel.ids import first_id_at, new_id
+from entrepot.orders import facade as orders
 from entrepot.stock import facade as stock
 from entrepot.stock.availability import without_stock
 from entrepot.stock.reorder import Scatter, expected, tsb
 
+FORECASTER = partial(allocation.forecast, count_sales=orders.count_sales)
 quick = settings(deadline=None, max_examples=100)
 MONDAY = date(2026, 3, 2)
 units = st.lists(st.one_of(st.none(), st.integers(0, 40)), max_size=140)
@@ -190,7 +193,7 @@ async def run_forecast(database: Database, organisation_id: UUID) -> None:
         job = await allocation.order_forecast(tx)
         assert job
         assert await allocation.order_forecast(tx) is None
-    assert await jobs.perform(database, FORECAST, allocation.forecast, organisation_id, job) is jobs.Outcome.THROUGH
+    assert await jobs.perform(database, FORECAST, FORECASTER, organisation_id, job) is jobs.Outcome.THROUGH
     async with database.transaction(organisation_id) as tx:
         found = await jobs.detail(tx, job)
         assert found.state.value == "done", found.error

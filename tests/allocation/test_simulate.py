@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from entrepot.allocation.calibrate import bunching
 from entrepot.allocation.order_file import UnreadableOrders, read
 from entrepot.allocation.simulate import DAY_S, NAMED, OrderLine, Plan, Stocking, replay
 from entrepot.cli import main
@@ -79,12 +78,6 @@ def test_one_case_by_hand() -> None:
     assert (equal.sold, equal.oversold, equal.lost) == (2, 0, 0)
     shares = replay(past, Plan(NAMED["fixed_shares"], 60.0, stocking), "ab")
     assert (shares.sold, shares.lost, shares.stranded) == (0, 2, 2)
-
-
-def test_sales_come_in_bunches() -> None:
-    assert bunching([hour * 3600.0 for hour in range(168 * 4)]) == 1.0
-    assert bunching([day * 24 * 3600.0 + n for day in range(70) for n in range(30)]) == pytest.approx(24, rel=0.05)
-    assert bunching([1.0]) == 1.0
 
 
 @pytest.fixture

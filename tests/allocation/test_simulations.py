@@ -284,7 +284,6 @@ async def test_a_file_stays_as_long_as_a_simulation_is_about_it(database: Databa
         ({"lags_s": []}, "at least one policy"),
         ({"lags_s": [-1.0]}, "A lag lies"),
         ({"lags_s": [float(n) for n in range(25)]}, "at most 24"),
-        ({"policies": [Choice("mine", "rules", {})]}, "Custom rules cannot be simulated"),
         ({"policies": [Choice("a", "equal"), Choice("a", "risk")]}, "a name of its own"),
         ({"cover_days": 0.0}, "Days of stock"),
         ({"margin": 0.0}, "The margin lies"),
@@ -323,3 +322,23 @@ def test_channels_have_their_shares_and_buffers() -> None:
     all_b = {"b": Selling(None, 0), "a": Selling(None, 1_000)}
     few = replay(past.lines, Plan(NAMED["fixed_shares"], 60.0, Stocking(14, 21), selling=all_b), past.channels)
     assert 0 < few.sold < replay(past.lines, plain, past.channels).sold
+
+
+async def test_rules_ask_for_tags_as_they_are_now(database: Database, organisation_id: UUID) -> None:
+    skus = await make_variants(database, organisation_id, {"A": 30, "B": 30})
+    shop = await make_connection(database, organisation_id, "shopify", name="Shop")
+    async with database.transaction(organisation_id) as tx:
+        await tx.execute(
+            "update product set tags = '{fragile}' where id = (select product_id from variant where id = $1)", skus["A"]
+        )
+        own = await tx.fetch_value("select product_id from variant where id = $1", skus["A"])
+        shared = own == await tx.fetch_value("select product_id from variant where id = $1", skus["B"])
+    for at in days(T0, 30):
+        await add_order(database, organisation_id, shop, at, [("A", skus["A"], 1), ("B", skus["B"], 1)])
+    none = {"rules": [{"if": {"tag": ["fragile"]}, "then": {"quantity": 0}}], "otherwise": {"strategy": "equal"}}
+    other = {"rules": [{"if": {"tag": ["soft"]}, "then": {"quantity": 0}}], "otherwise": {"strategy": "equal"}}
+    told = SimulationSettings([Choice("fragile", "rules", none), Choice("soft", "rules", other)], [60.0])
+    view = await performed(database, organisation_id, await started(database, organisation_id, told))
+    fragile, soft = (each.tally for each in view.outcomes)
+    assert soft.sold > 0
+    assert fragile.sold == (0 if shared else soft.sold / 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from entrepot.kernel.clock import utc_now
 from entrepot.kernel.ids import new_id
 from entrepot.orders import facade as orders
 
+FORECASTER = partial(allocation.forecast, count_sales=orders.count_sales)
 FILE = "time,sku,quantity,channel,price\n" + "".join(
     f"2026-03-{day:02}T10:00:00Z,A,{day % 3 + 1},{'ab'[day % 2]},10\n" for day in range(1, 29)
 )
@@ -81,7 +83,8 @@ async def test_what_makes_no_sense_is_said(client: httpx.AsyncClient) -> None:
         return str(answer.json()["detail"])
 
     assert "no policy 'guess'" in await refused(policies=["guess"])
-    assert "Custom rules cannot be simulated" in await refused(policies=[{"name": "a", "strategy": "rules"}])
+    odd = {"name": "a", "strategy": "rules", "parameters": {"rules": [{"if": {}}]}}
+    assert "does nothing" in await refused(policies=[odd])
     assert "There is no strategy" in await refused(policies=[{"name": "a", "strategy": "odd"}])
     assert "Send `fileId`" in await refused(source="file")
     assert "is not a date" in await refused(since="soon")
@@ -127,7 +130,7 @@ async def test_demand_is_forecast_on_request(
         )
     first, second = [(await client.post("/v1/forecasts")).json()["job"] for _ in range(2)]
     assert (first["kind"], second) == ("forecast", None)
-    await jobs.perform(database, allocation.FORECAST, allocation.forecast, organisation_id, UUID(first["id"]))
+    await jobs.perform(database, allocation.FORECAST, FORECASTER, organisation_id, UUID(first["id"]))
     found = (await client.get(f"/v1/stock/{skus['A']}/forecast")).json()["forecast"]
     assert (found["days"], found["meanADay"], found["madeOn"]) == (40, 2.0, today.isoformat())
     assert found["listings"] == [{"connectionId": str(shop), "unitsIn30Days": 60.0, "days": 40}]

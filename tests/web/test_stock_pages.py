@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,13 +18,15 @@ from entrepot.allocation import facade as allocation
 from entrepot.allocation import simulations
 from entrepot.jobs import facade as jobs
 from entrepot.jobs.facade import JobKind
+from entrepot.kernel.clock import utc_now
 from entrepot.kernel.ids import new_id
 from entrepot.orders import facade as orders
 from entrepot.stock import facade as stock
-from entrepot.stock.contracts import SaleClaim
+from entrepot.stock.contracts import ClaimLine, Hold, SaleClaim
 from entrepot.stock.files import STOCK_FILE, take_file_in
 
-PAGES = ("reorder", "reorder?show=low", "shortages", "shortages?state=closed", "counts", "transfers", "purchase-orders",
+PAGES = ("reorder", "reorder?show=low", "shortages", "shortages?state=closed", "holds", "holds?state=expired",
+         "holds?state=released&sku=none", "counts", "transfers", "purchase-orders",
          "suppliers", "locations", "movements", "files", "simulations")  # fmt: skip
 
 
@@ -405,3 +408,55 @@ def test_demand_is_worked_out_on_request(client: httpx.Client) -> None:
     assert "worked out each night" in client.get("/stock/reorder").text
     assert post(client, "/stock/reorder/forecast").status_code == 200
     assert "Demand forecast" in client.get("/jobs").text
+
+
+def test_holds_are_found_extended_and_released(client: httpx.Client, site: Site) -> None:
+    variant, name = sku(site, 2)
+    location, _ = other(client, site)
+    holds = [
+        Hold(new_id(), (ClaimLine(variant, units),), utc_now() + timedelta(minutes=9), "test") for units in (1, 2, 3)
+    ]
+
+    async def place() -> None:
+        assert site.database
+        async with site.database.transaction(site.organisation_id) as tx:
+            change = stock.StockChange(variant, "test", on_hand=50, location_id=UUID(location))
+            await stock.change_on_hand(tx, [change], kind="count", actor="test")
+            for each in holds:
+                assert await stock.place_holds(tx, [each]) == [None]
+
+    site.run(place())
+    held = client.get("/stock", params={"q": name}).text
+    assert re.search(r'href="/stock/holds\?sku=[^"]+">held 6', held)
+    page = client.get("/stock/holds", params={"sku": name}).text
+    assert all(str(each.id) in page for each in holds)
+    assert len(re.findall("<time data-left", page)) == 3
+    assert str(holds[1].id) in client.get("/stock/holds", params={"reference": str(holds[1].id)}).text
+    assert str(holds[0].id) not in client.get("/stock/holds", params={"reference": str(holds[1].id)}).text
+    assert "No hold is like that" in client.get("/stock/holds", params={"sku": name, "by": "nobody"}).text
+    assert str(holds[0].id) in client.get("/stock/holds", params={"sku": name, "by": "test"}).text
+    wrong = client.get("/stock/holds", params={"reference": "odd"})
+    assert wrong.status_code == 422
+    assert "is not the id of a hold" in wrong.text
+    rows = list(csv.DictReader(io.StringIO(client.get("/stock/holds.csv", params={"sku": name}).text)))
+    assert [(row["sku"], row["quantity"], row["state"], row["made_by"]) for row in rows] == [
+        (name, quantity, "open", "test") for quantity in "123"
+    ]
+
+    refused = post(client, "/stock/holds", do="extend", minutes=5)
+    assert refused.status_code == 409
+    assert "Tick the holds" in refused.text
+    assert "from 1 to" in post(client, "/stock/holds", do=f"extend:{holds[0].id}", minutes=0).text
+    assert post(client, "/stock/holds", do=f"extend:{holds[0].id}", minutes=60).status_code == 200
+    first = list(csv.DictReader(io.StringIO(client.get("/stock/holds.csv", params={"sku": name}).text)))[-1]
+    assert first["hold"] == str(holds[0].id)
+    token = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/settings").text)
+    assert token
+    many = {"csrf_token": token[1], "do": "release", "hold": [str(holds[1].id), str(holds[2].id)]}
+    assert client.post("/stock/holds", data=many).status_code == 200
+    assert post(client, "/stock/holds", do=f"release:{holds[1].id}").status_code == 200
+    page = client.get("/stock/holds", params={"sku": name, "state": "released"}).text
+    assert str(holds[1].id) in page
+    assert str(holds[0].id) not in page
+    assert str(holds[0].id) in client.get("/stock/holds", params={"sku": name}).text
+    post(client, "/stock/holds", do=f"release:{holds[0].id}")

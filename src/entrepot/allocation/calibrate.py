@@ -134,22 +134,3 @@ class LagSketch:
     def from_json(cls, stored: Mapping[str, float]) -> LagSketch:
         """Return what `to_json` gave."""
         return cls({int(bucket): float(count) for bucket, count in stored.items()})
-
-
-WEEK_HOURS = 168
-
-
-def bunching(times_s: Sequence[float]) -> float:
-    """Return how many times as fast as on average it sells at the time of a usual sale: shops sleep, customers do too.
-
-    From the times of sales in seconds (of any epoch), by hour of the week. 1 where sales are spread evenly; a rate times this
-    is the rate that a sale meets. Few sales look bunched by chance, so they say less.
-    """
-    hours = [0] * WEEK_HOURS
-    for at in times_s:
-        hours[int(at // 3600) % WEEK_HOURS] += 1
-    total = len(times_s)
-    if total < 2:
-        return 1.0
-    # Pairs of different sales in the same hour, in parts of those that even spreading would give.
-    return max(1.0, sum([n * (n - 1) for n in hours]) * WEEK_HOURS / (total * (total - 1)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from entrepot.allocation.custom import in_time, zone_of
@@ -29,6 +29,36 @@ def phase(parameters: Mapping[str, Any], at: datetime) -> Phase:
     times = tuple(in_time(local, found["time"]) for found in conditions if "time" in found)
     days = (at.toordinal(),) if any("sold" in found for found in conditions) else ()
     return (*times, *days)
+
+
+def turns(parameters: Mapping[str, Any], since: datetime, until: datetime) -> list[datetime]:
+    """Return when the phase changes after `since`, up to `until` (both aware, UTC), for looking through months at once.
+
+    Looks at each full hour, at which clocks change and days begin, and at the times that rules name, on each local day.
+    """
+    zone = zone_of(parameters)
+    named = {
+        text for rule in parameters.get("rules", ()) for text in _named_times(rule.get("if", {}).get("time"))
+    }  # fmt: skip
+    hour = since.replace(minute=0, second=0, microsecond=0)
+    looked = {hour + timedelta(hours=n) for n in range(int((until - hour) / timedelta(hours=1)) + 1)}
+    day = since.astimezone(zone).date() - timedelta(days=1)
+    while day <= until.astimezone(zone).date():
+        for text in named:
+            hours, _, minutes = text.partition(":")
+            local = datetime.combine(day, time()) + timedelta(hours=int(hours), minutes=int(minutes))
+            looked |= {local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
+        day += timedelta(days=1)
+    found, last = [], phase(parameters, since)
+    for at in sorted(looked):
+        if since < at <= until and (now := phase(parameters, at)) != last:
+            found.append(at)
+            last = now
+    return found
+
+
+def _named_times(when: Mapping[str, Any] | None) -> list[str]:
+    return [] if when is None else [when.get("from", "00:00"), when.get("to", "24:00")]
 
 
 def changed_between(parameters: Mapping[str, Any], last: datetime, now: datetime) -> bool:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from entrepot.allocation.bunching import STEADY, Bunching
 from entrepot.kernel.errors import InvalidInput
 
 
@@ -45,6 +46,8 @@ class Demand:
     counted_units: float = 0.0
     counted_s: float = 0.0
     history_days: int | None = None
+    bunching: Bunching = STEADY
+    """How sales of the variant come; the same for all its listings."""
 
 
 @dataclass(frozen=True, slots=True)

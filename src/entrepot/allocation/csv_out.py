@@ -57,6 +57,7 @@ def rates(learning: Learning, search: str = "") -> Export:
         "used_units_day": lambda row: round(row[1].used, 4),
         "units_bought_at_once": lambda row: round(row[0].lot, 2),
         "units_in_lag": lambda row: round(row[0].in_lag, 4),
+        "units_in_lag_at_mean": lambda row: round(row[0].in_lag_at_mean, 4),
         "risk_mode": lambda row: row[0].mode,
     }
 

@@ -8,9 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from entrepot.allocation import clock, store_policies
+from entrepot.allocation.bunching import SCALES_S, WIDE_S, Counted, Pairs
 from entrepot.allocation.cases import NEED_KNOWLEDGE, Live, Share, categories_of, divide, load_cases, load_policies
 from entrepot.allocation.forecasting import (
     FORECAST,
+    CountSales,
     NoForecast,
     VariantForecast,
     forecast,
@@ -26,6 +28,7 @@ from entrepot.allocation.learning import (
     count_sales,
     forget,
 )
+from entrepot.allocation.lots import SALES_LEAST, USUAL_PART
 from entrepot.allocation.preview import SAMPLE_MOST, Difference, Preview, RuleCount, concerned_variants, preview
 from entrepot.allocation.restocking import DemandRule
 from entrepot.allocation.rules import STRATEGIES, InvalidPolicy, Policy, Shown, check_policy
@@ -63,14 +66,20 @@ __all__ = [
     "HEARD",
     "NEED_KNOWLEDGE",
     "PRODUCT",
+    "SALES_LEAST",
     "SAMPLE_MOST",
+    "SCALES_S",
     "SHOP",
     "SHOWN",
     "SIMULATION",
     "STRATEGIES",
+    "USUAL_PART",
     "VARIANT",
     "WHOLE_SHOP",
+    "WIDE_S",
     "Choice",
+    "CountSales",
+    "Counted",
     "DemandRule",
     "Difference",
     "InForce",
@@ -84,6 +93,7 @@ __all__ = [
     "NoSuchPolicy",
     "NoSuchScope",
     "Outcome",
+    "Pairs",
     "PastLine",
     "PastOrders",
     "Policy",

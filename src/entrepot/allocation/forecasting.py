@@ -6,13 +6,15 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
 
+from entrepot.allocation import bunching
 from entrepot.allocation import store_forecast as store
+from entrepot.allocation.bunching import Counted
 from entrepot.allocation.forecast import Learner, daily, in_30_days, pace_of, plain, shop_profile
 from entrepot.database.pool import Tx
 from entrepot.jobs import facade as jobs
@@ -111,7 +113,14 @@ class _Made:
     variants: list[store.VariantRow] = field(default_factory=list)
 
 
-async def forecast(run: JobRun[ForecastOrder]) -> Mapping[str, Any]:
+class CountSales(Protocol):
+    """Counts the hub's own orders (the room of orders does; it comes after this one)."""
+
+    async def __call__(self, tx: Tx, since: datetime, until: datetime) -> Counted:
+        """Return what is to be known of orders placed in [since, until)."""
+
+
+async def forecast(run: JobRun[ForecastOrder], *, count_sales: CountSales) -> Mapping[str, Any]:
     """Do the job. It may begin anew at any time: what it writes it writes over."""
     today = utc_now().date()
     since, until = today - timedelta(days=HISTORY_DAYS), today - timedelta(days=1)
@@ -132,13 +141,22 @@ async def forecast(run: JobRun[ForecastOrder]) -> Mapping[str, Any]:
             step.words = f"{step.done:,} of {len(variants):,} variants"
     scatters = await asyncio.to_thread(learner.scatters)
     async with run.step() as step:
-        await store.put_model(step.tx, profile, plain(scatters), len(variants), today)
+        step.words = "counts how close together sales come"
+    async with run.database.transaction(run.organisation_id) as tx:
+        counted = await count_sales(tx, _midnight(since), _midnight(today))
+    async with run.step() as step:
+        habits = bunching.plain(bunching.habits_of(counted), counted)
+        await store.put_model(step.tx, profile, plain(scatters), habits, len(variants), today)
         await store.forget(step.tx, today - timedelta(days=FRESH_DAYS))
         for start in range(0, len(variants), TOLD_AT_ONCE):
             # Divided and bought anew by what is expected now.
             told = [str(id) for id in variants[start : start + TOLD_AT_ONCE]]
             await jobs.emit(step.tx, stock.STOCK_CHANGED, {"variant_ids": told})
     return {"variants": len(variants), "horizons": sorted(scatters)}
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
 
 
 async def _read(tx: Tx, variant_ids: Sequence[UUID], since: date, until: date) -> dict[UUID, _Sold]:

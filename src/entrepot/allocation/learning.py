@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from entrepot.allocation import store, store_forecast
+from entrepot.allocation.bunching import NO_HABITS, STEADY, Bunching, read_plain
 from entrepot.allocation.calibrate import LagSketch, Prior, Sales, lot, rates
 from entrepot.allocation.contracts import Demand
 from entrepot.allocation.forecast import SHORT_DAYS
@@ -23,6 +24,8 @@ LAGS_LEAST = 20
 """A channel's lag is known once it was measured so often."""
 LAG_MOST_S = 1e6
 LAGS_KEPT, SALES_KEPT = timedelta(days=30), timedelta(days=400)
+HABITS_KEPT = timedelta(days=30)
+"""How long what the nightly job counted of customers' habits is used, should it not run again."""
 REMEMBERED_S = 15.0
 """How long what concerns the whole shop is remembered in this process."""
 
@@ -49,13 +52,14 @@ class ShopKnowledge:
 
     lag: Mapping[tuple[UUID, str], Lag]
     usual: Usual
+    bunching: Bunching = STEADY
 
 
 @dataclass(frozen=True, slots=True)
 class Usual:
     """All decayed sales by connection, how many variants are on sale, and the sum of the squares of their sales.
 
-    `lot`: units that are bought at once, of everything.
+    `lot`: units that are bought at once, taken for a variant that sold little: by the nightly count, until then of everything.
     """
 
     units: Mapping[UUID, float]
@@ -152,7 +156,9 @@ async def measure(tx: Tx, now: datetime, learning: Learning) -> ShopKnowledge:
     sold = sum(row["units"] for row in rows)
     usual_lot = lot(0.0, 0.0, sum(row["line_squares"] for row in rows) / sold) if sold > 0 else 1.0
     units = {row["connection_id"]: row["units"] for row in rows}
-    return ShopKnowledge(lag, Usual(units, variants, squares, usual_lot))
+    stored = await store_forecast.habits(tx, (now - HABITS_KEPT).date())
+    habits = read_plain(stored[0]) if stored else NO_HABITS
+    return ShopKnowledge(lag, Usual(units, variants, squares, habits.lot or usual_lot), habits.bunching)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +202,7 @@ class Knowledge:
                 counted_s=weighed_s,
                 forecast=None if history is None or history < SHORT_DAYS else told / row["siblings"],
                 history_days=history,
+                bunching=self.shop.bunching,
             )
         return found
 

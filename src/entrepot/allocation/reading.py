@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from entrepot.allocation import store_forecast
+from entrepot.allocation.bunching import SCALES_S, read_plain
 from entrepot.allocation.cases import Case, Live, load_cases
 from entrepot.allocation.contracts import Outlet, Policy
-from entrepot.allocation.learning import HEARD, LAGS_LEAST, SHOWN, Learning, lag_sketches
+from entrepot.allocation.learning import HABITS_KEPT, HEARD, LAGS_LEAST, SHOWN, Learning, lag_sketches
 from entrepot.allocation.risk import chance_of_oversell, mode_of
 from entrepot.allocation.strategies import DAY_S, exposure
 from entrepot.database.pool import Tx
@@ -238,9 +240,9 @@ class RateRow:
 class SkuRates:
     """A SKU's rates, and what the risk strategy concludes from them.
 
-    `lot`: units that are bought at once. `in_lag`: units that sell anywhere until every channel has heard of a sale (99 of 100
-    times); where a lag is not known, within `lag_s`. `mode`: how risk would show it; `chance`: of an oversell per stock-out if
-    all were shown everywhere.
+    `lot`: units that are bought at once. `in_lag`: units that sell anywhere, after a sale, until every channel has heard of it
+    (99 of 100 times), reckoned with how close together sales come; where a lag is not known, within `lag_s`. `mode`: how risk
+    would show it; `chance`: of an oversell per stock-out if all were shown everywhere.
     """
 
     variant_id: UUID
@@ -255,6 +257,35 @@ class SkuRates:
     in_lag: float
     mode: str
     chance: float
+    in_lag_at_mean: float
+    """The same by the mean rate, as if sales came steadily."""
+
+
+@dataclass(frozen=True, slots=True)
+class HabitRow:
+    """How customers buy, as the nightly job counted it; see `bunching.Habits`.
+
+    `by_hour`: orders by hour of the week, Monday first, in the organisation's time zone. `followers`: (seconds, sales of a SKU
+    that follow one of its sales within that time beyond what its rate and the hours say). `sales`: behind these figures.
+    """
+
+    hours: float
+    by_hour: tuple[int, ...]
+    followers: tuple[tuple[float, float], ...]
+    lot: float | None
+    sales: int
+    made_on: date
+
+
+async def habits(tx: Tx, now: datetime) -> HabitRow | None:
+    """Return how customers buy, as far as the risk strategy reckons with it; None if that was not counted lately."""
+    stored = await store_forecast.habits(tx, (now - HABITS_KEPT).date())
+    if stored is None:
+        return None
+    found, made_on = stored
+    known = read_plain(found)
+    followers = tuple(zip(SCALES_S, known.bunching.followers, strict=True))
+    return HabitRow(known.bunching.hours, tuple(found["by_hour"]), followers, known.lot, found["sales"], made_on)
 
 
 async def list_rates(
@@ -288,14 +319,16 @@ def _sku_rates(row: Any, case: Case) -> SkuRates:
     own = case.in_force.policy
     parameters = own.parameters if own.strategy == "risk" else {}
     seen = exposure(case.pool, case.outlets, parameters, case.situation)
+    near = seen.rates_near(seen.lag_p99_s)
     by_connection: dict[UUID, list[Outlet]] = {}
     for outlet in case.outlets:
         by_connection.setdefault(outlet.connection_id, []).append(outlet)
     rates = tuple(_rate(outlets) for outlets in by_connection.values())
     return SkuRates(
         row["id"], row["sku"], row["title"], own.strategy, rates, sum(seen.rates) * DAY_S, seen.lot, seen.lag_p99_s,
-        all(o.demand.lag_p99_s is not None for o in case.outlets), sum(seen.rates) * seen.lag_p99_s,
-        str(mode_of(seen.rates, seen.lag_p99_s, seen.risk)), chance_of_oversell(seen.rates, seen.lag_p99_s),
+        all(o.demand.lag_p99_s is not None for o in case.outlets), sum(near) * seen.lag_p99_s,
+        str(mode_of(near, seen.lag_p99_s, seen.risk)), chance_of_oversell(near, seen.lag_p99_s),
+        sum(seen.rates) * seen.lag_p99_s,
     )  # fmt: skip
 
 

@@ -13,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any, BinaryIO
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from entrepot.allocation.contracts import Policy
 from entrepot.allocation.order_file import Orders, read_stream
-from entrepot.allocation.simulate import Plan, Replay, Selling, Stocking, Tally
+from entrepot.allocation.simulate import Goods, Plan, Replay, Selling, Stocking, Tally
 from entrepot.kernel.errors import InvalidInput
 
 TELL_EVERY_S = 0.3
@@ -56,6 +58,10 @@ class Task(msgspec.Struct, frozen=True):
     margin: float = 0.3
     oversell_cost: float = 10.0
     kept: dict[str, float] = {}
+    goods: dict[str, tuple[UUID, list[str]]] = {}
+    """By SKU its product and that one's tags, as far as rules ask for them."""
+    zone: str = "UTC"
+    """Where the shop's hours are meant."""
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -90,7 +96,7 @@ def _work(source: BinaryIO, target: BinaryIO) -> None:
     except InvalidInput as error:
         tell(Told(wrong=error.detail))
         return
-    past = Replay(orders.lines)
+    past = Replay(orders.lines, ZoneInfo(task.zone))
     names = _names(task, orders)
     tell(Told(found=_found(orders, past, names)))
     for number, trial in enumerate(task.trials):
@@ -126,6 +132,7 @@ def _try(task: Task, trial: Trial, past: Replay, names: Sequence[str], tell: Any
     plan = Plan(
         Policy(trial.strategy, trial.parameters), trial.lag_s, Stocking(task.cover_days, task.every_days), task.margin,
         task.oversell_cost, selling, task.kept,
+        {sku: Goods(product_id, frozenset(tags)) for sku, (product_id, tags) in task.goods.items()},
     )  # fmt: skip
     told_at, tally = time.monotonic(), Tally()
     for skus, tally in enumerate(past.steps(plan, names), start=1):  # noqa: B007 (the last one is the sum)

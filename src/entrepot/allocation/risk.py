@@ -14,8 +14,10 @@ from enum import StrEnum
 
 from entrepot.allocation import bid_price
 from entrepot.allocation.bid_price import Case
+from entrepot.allocation.bunching import STEADY, Bunching
 from entrepot.allocation.escrow import Holding, Portion, needs, partition, told_now
-from entrepot.allocation.poisson import at_least, quantile
+from entrepot.allocation.lots import together, usual_size
+from entrepot.allocation.poisson import at_least
 
 SMALL = 0.3
 """Up to so many units sold within the lag, units are weighed; above it listings get units of their own."""
@@ -55,6 +57,15 @@ class Exposure:
     rates_known: bool = True
     lot: float = 1.0
     """Units bought at once, as in `contracts.Demand`: chance comes in lots, so few sales may be many units."""
+    bunching: Bunching = STEADY
+    """How much closer together sales come than the rates say. Steady: not at all."""
+
+    def rates_near(self, lag_s: float) -> Sequence[float]:
+        """Return the rates that hold for so many seconds after a sale."""
+        if self.bunching is STEADY:
+            return self.rates
+        more = self.bunching.factor(sum(self.rates), lag_s, self.lot)
+        return [rate * more for rate in self.rates]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,7 @@ def choose(case: Exposure) -> Choice:
     if not count:
         return Choice(Mode.POOL, (), ())
     if case.rates_known:
-        mode = mode_of(case.rates, case.lag_p99_s, case.risk)
+        mode = mode_of(case.rates_near(case.lag_p99_s), case.lag_p99_s, case.risk)
         said = (_lag_in_words(case),)
     else:
         mode = Mode.ESCROW
@@ -103,9 +114,9 @@ def choose(case: Exposure) -> Choice:
 
 
 def _lag_in_words(case: Exposure) -> str:
-    return (
-        f"{sum(case.rates) * case.lag_p99_s:.2g} units sell in the {case.lag_p99_s:.3g} s until all channels know (p99)"
-    )
+    usual, near = sum(case.rates) * case.lag_p99_s, sum(case.rates_near(case.lag_p99_s)) * case.lag_p99_s
+    said = f"{near:.2g} units sell in the {case.lag_p99_s:.3g} s until all channels know (p99)"
+    return said if near == usual else f"{said}: {usual:.2g} at the mean rate, more as sales come close together"
 
 
 def _all(case: Exposure, pool: int) -> tuple[Portion, ...]:
@@ -116,12 +127,14 @@ def _all(case: Exposure, pool: int) -> tuple[Portion, ...]:
 
 
 def _weigh(case: Exposure, pool: int, said: tuple[str, ...]) -> Choice:
-    weighed = Case(
-        pool, case.rates, case.margins, WINDOWS * case.lag_s, case.replenish_s, case.oversell_cost, case.caps
-    )
-    if case.lot > 1 and pool <= case.lot * quantile(bid_price.NEVER, sum(case.rates) * weighed.window_s / case.lot):
+    if case.lot > 1:
         # Bid price weighs units one by one; where they sell in lots, nothing is risked.
-        return _own_units(case, pool, [1] * len(case.rates), None, said)
+        limit = _bound_of_lots(case)
+        if pool <= limit:
+            return _own_units(case, pool, [1] * len(case.rates), None, said)
+        why = f"all of {pool} is shown: orders that meet within the lag hardly ask for more than {limit}"
+        return Choice(Mode.BID_PRICE, _all(case, pool), (*said, why))
+    weighed = _window(case, pool)
     found = bid_price.quantities(weighed)
     if min(found) >= pool:
         why = f"all of {pool} is shown: that much never sells within {weighed.window_s:.3g} s"
@@ -132,6 +145,21 @@ def _weigh(case: Exposure, pool: int, said: tuple[str, ...]) -> Choice:
         # Units that move are shown twice no more than was weighed: those who show less come first.
         now = told_now(max(pool, sum(found)), found, _holdings(case, [0] * len(found)))
     return Choice(Mode.BID_PRICE, tuple(map(Portion, found, now)), (*said, why))
+
+
+def _bound_of_lots(case: Exposure) -> int:
+    """Return the units that orders which meet within the lag hardly ask for together, but for one time in 1/risk."""
+    at_random = sum(case.rates) * case.lag_p99_s * case.bunching.hours / usual_size(case.lot)
+    return together(at_random + case.bunching.followers_in(case.lag_p99_s), case.lot, case.risk)
+
+
+def _window(case: Exposure, pool: int) -> Case:
+    window_s = WINDOWS * case.lag_s
+    rates, replenish_s = case.rates_near(window_s), case.replenish_s
+    if rates is not case.rates and sum(rates) > 0:
+        # Until there is more the mean rate holds; the case knows one rate, so the time is made shorter instead.
+        replenish_s = window_s + max(0.0, replenish_s - window_s) * sum(case.rates) / sum(rates)
+    return Case(pool, rates, case.margins, window_s, replenish_s, case.oversell_cost, case.caps)
 
 
 def _holdings(case: Exposure, needed: Sequence[int]) -> list[Holding]:
@@ -148,9 +176,10 @@ def _holdings(case: Exposure, needed: Sequence[int]) -> list[Holding]:
 def _escrow(case: Exposure, pool: int, said: tuple[str, ...]) -> Choice:
     needed = [1] * len(case.rates)
     if case.rates_known:
-        lots = needs([rate / case.lot for rate in case.rates], case.lag_p99_s, case.risk)
+        near = case.rates_near(case.lag_p99_s)
+        lots = needs([rate / case.lot for rate in near], case.lag_p99_s, case.risk)
         needed = lots if case.lot <= 1 else [math.ceil(case.lot * n) for n in lots]
-    limit = sum(needed)
+    limit = _bound_of_lots(case) if case.rates_known and case.lot > 1 else sum(needed)
     if case.rates_known and pool > limit:
         steps = (*said, f"all of {pool} is shown as long as it is more than {limit}")
         return Choice(Mode.ESCROW, _all(case, pool), steps, limit)
@@ -177,4 +206,5 @@ def _last_units_pooled(case: Exposure, pool: int) -> bool:
     margin = sum([r * m for r, m in zip(case.rates, case.margins, strict=True)]) / total
     unsold = 1 - at_least(pool, total * case.replenish_s)
     spread = 1 - sum([(r / total) ** 2 for r in case.rates])
-    return margin * unsold > case.oversell_cost * total * case.lag_p99_s * spread
+    near = sum(case.rates_near(case.lag_p99_s))
+    return margin * unsold > case.oversell_cost * near * case.lag_p99_s * spread

@@ -10,19 +10,25 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from entrepot.allocation.calibrate import bunching
-from entrepot.allocation.contracts import Demand, Outlet, Policy, Shown
+from entrepot.allocation.bunching import Course
+from entrepot.allocation.calibrate import lot
+from entrepot.allocation.clock import asks_for_time, turns
+from entrepot.allocation.contracts import Demand, Outlet, Policy, Shown, Situation
 from entrepot.allocation.rules import allot
 
 DAY_S = 86_400.0
+NO_COURSE = Course()
 RELEARN_S = DAY_S
 """Rates are learned anew so often."""
+NOTHING_KNOWN = Situation()
 LISTINGS = tuple(UUID(int=number + 1) for number in range(100))
 LEARNED_DAYS = 30.0
 """Sales weigh less the older they are: by 1/e in so many days."""
@@ -62,6 +68,17 @@ UNSET = Selling()
 
 
 @dataclass(frozen=True, slots=True)
+class Goods:
+    """What a SKU is: its product, and the product's tags."""
+
+    product_id: UUID | None = None
+    tags: frozenset[str] = frozenset()
+
+
+NOT_KNOWN = Goods()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Under what a replay runs. `margin`: part of the price, where no cost is known; `oversell_cost`: of a unit, in margins.
 
@@ -75,6 +92,8 @@ class Plan:
     oversell_cost: float = 10.0
     selling: Mapping[str, Selling] = field(default_factory=dict)
     kept: Mapping[str, float] = field(default_factory=dict)
+    goods: Mapping[str, Goods] = field(default_factory=dict)
+    """What rules about products and tags may ask, by SKU."""
 
     def margin_of(self, line: OrderLine) -> float:
         """Return what a unit of the line earns, in minor units."""
@@ -115,19 +134,19 @@ class Tally:
 class Replay:
     """Past lines, in order of time, ready to be replayed under any number of plans."""
 
-    def __init__(self, lines: Iterable[OrderLine]) -> None:
+    def __init__(self, lines: Iterable[OrderLine], zone: tzinfo = UTC) -> None:
+        """`zone`: where the shop's hours are meant."""
         self._by_sku: dict[str, list[OrderLine]] = {}
-        times = set()
         first = last = None
         for line in lines:
             first = line.at_s if first is None else first
             last = line.at_s
-            times.add(line.at_s)
             self._by_sku.setdefault(line.sku, []).append(line)
         self.first_s, self.last_s = first or 0.0, last or 0.0
         """When the first and the last line were."""
         self._span = max(DAY_S, self.last_s - self.first_s)
-        self._pace = bunching(list(times)) if times else 1.0
+        self._zone = zone
+        self._course: Course | None = None
 
     @property
     def skus(self) -> int:
@@ -137,9 +156,34 @@ class Replay:
     def steps(self, plan: Plan, channels: Sequence[str]) -> Iterator[Tally]:
         """Replay SKU by SKU; after each the sum so far (always the same object). Channels are in order of priority."""
         whole = Tally()
+        course = self._bunching() if divides_by_risk(plan.policy) else NO_COURSE
+        clock = self._clock(plan.policy)
         for own in self._by_sku.values():
-            whole.add(_Sku(own, plan, channels, self.first_s, self._span, self._pace).run())
+            whole.add(_Sku(own, plan, channels, self.first_s, self._span, course, clock).run())
             yield whole
+
+    def _clock(self, policy: Policy) -> Sequence[float]:
+        """Return when a policy's rules say something else though nothing happens."""
+        if not asks_for_time(policy.strategy, policy.parameters):
+            return ()
+        first, last = (datetime.fromtimestamp(at, UTC) for at in (self.first_s, self.last_s))
+        return [at.timestamp() for at in turns(policy.parameters, first, last)]
+
+    def _bunching(self) -> Course:
+        """Return how sales came, as the shop would have known it week by week."""
+        if self._course is None:
+            # An order has no number here: lines of one SKU at one time on one channel are one sale.
+            sales: list[Sequence[tuple[float, int]]] = []
+            orders: set[tuple[float, str]] = set()
+            for own in self._by_sku.values():
+                sizes: dict[tuple[float, str], int] = {}
+                for line in own:
+                    order = line.at_s, line.channel
+                    sizes[order] = sizes.get(order, 0) + line.units
+                orders |= sizes.keys()
+                sales.append([(at, size) for (at, _), size in sizes.items()])
+            self._course = Course.of([at for at, _ in orders], sales, self._zone)
+        return self._course
 
     def run(self, plan: Plan, channels: Sequence[str]) -> Tally:
         """Return what the lines would have come to."""
@@ -162,22 +206,22 @@ class _Rates:
     since: float
     usual: float
     """Units a second that are assumed until its own sales say better."""
-    squares: float = 1.0
-    """Of units by sale; the first is a unit by itself."""
+    squares: float = 0.0
+    """Of units by sale."""
 
     def learn(self, place: int, units: int, at: float) -> None:
         self.fade(at)
         self.weights[place] += units
         self.squares += units * units
 
-    def lot(self) -> float:
-        """Return the units that are bought at once."""
-        return self.squares / (sum(self.weights) + 1)
+    def lot(self, usual: float | None) -> float:
+        """Return the units that are bought at once; `usual`: in the shop, if that is known."""
+        return lot(self.squares, sum(self.weights), usual or 1.0)
 
     def fade(self, at: float) -> None:
         keep = math.exp(-(at - self.since) / (LEARNED_DAYS * DAY_S))
         self.weights = [w * keep for w in self.weights]
-        self.squares = max(1.0, self.squares * keep)
+        self.squares *= keep
         self.since = at
 
     def rates(self) -> list[float]:
@@ -188,16 +232,49 @@ class _Rates:
         return [whole * (w + assumed / many) / (sum(self.weights) + assumed) for w in self.weights]
 
 
+class _Asks(NamedTuple):
+    """What the rules of a policy ask for: anything at all, and sales of so many past days."""
+
+    anything: bool
+    sold: int
+
+
+def _asks(policy: Policy) -> _Asks:
+    if policy.strategy != "rules":
+        return _Asks(False, 0)
+    days = [rule["if"]["sold"]["days"] for rule in policy.parameters.get("rules", ()) if "sold" in rule.get("if", {})]
+    return _Asks(True, max(days, default=0))
+
+
+def divides_by_risk(policy: Policy) -> bool:
+    """Return whether a policy divides by risk, always or (custom rules) at times."""
+    if policy.strategy != "rules":
+        return policy.strategy == "risk"
+    said = [policy.parameters.get("otherwise", {}), *(rule["then"] for rule in policy.parameters.get("rules", ()))]
+    return any(each.get("strategy") == "risk" for each in said)
+
+
 class _Sku:
     """One SKU's replay. `waiting`: (at, number, kind, channel, units), kind 0: a sale becomes known, 1: a change takes effect."""
 
     def __init__(
-        self, lines: Sequence[OrderLine], plan: Plan, channels: Sequence[str], start: float, span: float, pace: float
+        self,
+        lines: Sequence[OrderLine],
+        plan: Plan,
+        channels: Sequence[str],
+        start: float,
+        span: float,
+        course: Course,
+        clock: Sequence[float],
     ) -> None:
         total = sum([line.units for line in lines])
         stocking, many = plan.stocking, len(channels)
         self.lines, self.plan, self.channels = lines, plan, channels
-        self.pace = pace
+        self.course, self.clock, self.turned = course, clock, 0
+        self.asks = _asks(plan.policy)
+        self.goods = plan.goods.get(lines[0].sku, NOT_KNOWN)
+        self.days: dict[int, int] = {}
+        """Units sold by day (since 1970, UTC), as far as the hub has heard."""
         self.tally = Tally()
         self.waiting: list[tuple[float, int, int, int, int]] = []
         self.counter = 0
@@ -206,10 +283,10 @@ class _Sku:
         self.unit = max(1e-9, sum([line.units * plan.margin_of(line) for line in lines]) / total)
         self.learned = _Rates([0.0] * many, start, usual / (stocking.cover_days * DAY_S))
         self.selling = [plan.selling.get(channel, UNSET) for channel in channels]
-        self.demands = self._learn()
-        self.stateful = plan.policy.strategy == "risk"
+        self.demands = self._learn(start)
+        self.stateful = divides_by_risk(plan.policy)
         self.relearn_at = start + RELEARN_S
-        self.memo: dict[int, list[int]] = {}
+        self.memo: dict[Hashable, list[int]] = {}
         self.due = start + stocking.every_days * DAY_S
         self.known = self.real = self.free = self.fill
         self.opening = self.fill
@@ -224,7 +301,9 @@ class _Sku:
         places = {channel: place for place, channel in enumerate(self.channels)}
         for line in self.lines:
             while self.due <= line.at_s:
+                self._turn(self.due)
                 self._deliver()
+            self._turn(line.at_s)
             self._until(line.at_s)
             self._ask(line, places[line.channel])
         self._close()
@@ -259,6 +338,18 @@ class _Sku:
         self.counter += 1
         heapq.heappush(self.waiting, (line.at_s + self.plan.lag_s / 2, self.counter, 0, place, sold))
 
+    def _turn(self, until: float) -> None:
+        """Follow the clock: decide anew when rules begin or end to hold. What long ago did both leaves no trace."""
+        clock = self.clock
+        if self.turned == len(clock) or clock[self.turned] > until:
+            return
+        end = bisect_right(clock, until)
+        start = bisect_left(clock, until - 2 * self.plan.lag_s)
+        for at in clock[max(self.turned, min(start, end) - 1) : end]:
+            self._until(at)
+            self._decide(at)
+        self.turned = end
+
     def _until(self, at: float) -> None:
         waiting = self.waiting
         while waiting and waiting[0][0] <= at:
@@ -278,6 +369,9 @@ class _Sku:
         self.heading[place] -= units
         self.short[place] = False
         self.learned.learn(place, units, when)
+        if self.asks.sold:
+            day = int(when // DAY_S)
+            self.days[day] = self.days.get(day, 0) + units
 
     def _effect(self, when: float, place: int, change: int) -> None:
         done = max(-self.shows[place], change)
@@ -286,7 +380,7 @@ class _Sku:
             self.most[place] += done
             self.heading[place] += done - change
             self.short[place] = done != change
-            if self.stateful and max(0, self.known) not in self.memo:
+            if self.stateful and self._key(max(0, self.known), when) not in self.memo:
                 self._decide(when)
 
     def _deliver(self) -> None:
@@ -324,11 +418,12 @@ class _Sku:
         pool = max(0, self.known)
         if at >= self.relearn_at:
             self.learned.fade(at)
-            self.demands = self._learn()
+            self.demands = self._learn(at)
             self.relearn_at = at + RELEARN_S
             self.memo.clear()
-        if pool in self.memo:
-            return self.memo[pool]
+        key = self._key(pool, at)
+        if key in self.memo:
+            return self.memo[key]
         outlets = [
             Outlet(
                 where, where, channel, place, told_of.share, told_of.buffer,
@@ -338,19 +433,38 @@ class _Sku:
                 zip(LISTINGS, self.channels, self.selling, self.demands, self.most, self.heading, strict=False)
             )
         ]  # fmt: skip
-        found = [a.quantity for a in allot(self.plan.policy, pool, outlets)]
+        found = [a.quantity for a in allot(self.plan.policy, pool, outlets, self._situation(at))]
         # Where the risk rule does not show all, its answer depends on what is shown.
         if not self.stateful or min(found) == pool:
-            self.memo[pool] = found
+            self.memo[key] = found
         return found
 
-    def _learn(self) -> list[Demand]:
+    def _key(self, pool: int, at: float) -> Hashable:
+        """Return what a decision depends on, besides what was learned and what is shown."""
+        if not self.clock and not self.asks.sold:
+            return pool
+        return pool, bisect_right(self.clock, at), self._sold(at)
+
+    def _sold(self, at: float) -> tuple[int, ...]:
+        """Return the units sold on each of the last days that rules ask about, latest last."""
+        if not self.asks.sold:
+            return ()
+        today = int(at // DAY_S)
+        return tuple([self.days.get(today - back, 0) for back in range(self.asks.sold - 1, -1, -1)])
+
+    def _situation(self, at: float) -> Situation:
+        if not self.asks.anything:
+            return NOTHING_KNOWN
+        now = datetime.fromtimestamp(at, UTC)
+        return Situation(now, self.goods.product_id, self.lines[0].sku, self.goods.tags, self._sold(at))
+
+    def _learn(self, at: float) -> list[Demand]:
         """Return what is known about the sales of each listing by now."""
-        lag, lot = self.plan.lag_s, max(1.0, self.learned.lot())
-        rates = self.learned.rates()
+        lag, habits = self.plan.lag_s, self.course.at(at)
+        rates, lot = self.learned.rates(), self.learned.lot(habits.lot)
         month = [rate * 30 * DAY_S for rate in rates]
         return [
-            Demand(rate * self.pace, round(units), units, lag, lag, self.unit, lot)
+            Demand(rate, round(units), units, lag, lag, self.unit, lot, bunching=habits.bunching)
             for rate, units in zip(rates, month, strict=True)
         ]
 

@@ -95,6 +95,8 @@ class _Simulation:
             self._settings = msgspec.convert(row["settings"], SimulationSettings)
             self._connections = await store.connections(step.tx) if row["file_id"] is None else []
             kept = await stock.parts_without(step.tx, [UUID(id) for id in self._settings.left_out])
+            self._goods = await self._asked_about(step.tx)
+            self._zone = await store.zone(step.tx)
             step.words = "reads the orders"
         task = self._task(row, kept)
         process = await asyncio.create_subprocess_exec(
@@ -132,8 +134,25 @@ class _Simulation:
         ]
         return Task(
             name, form, trials, self._work.trials, channels, told.shares, told.seed, told.cover_days, told.every_days,
-            told.margin, told.oversell_cost, dict(kept),
+            told.margin, told.oversell_cost, dict(kept), self._goods, self._zone,
         )  # fmt: skip
+
+    async def _asked_about(self, tx: Tx) -> dict[str, tuple[UUID, list[str]]]:
+        """Return the product and tags of the SKUs that rules name by one of them, as they are now."""
+        rules = [
+            r.get("if", {})
+            for c in self._settings.policies
+            if c.strategy == "rules"
+            for r in c.parameters.get("rules", ())
+        ]
+        products = {id for found in rules for id in found.get("product", ())}
+        tags = {tag for found in rules for tag in found.get("tag", ())}
+        if not products and not tags:
+            return {}
+        return {
+            row["sku"]: (row["product_id"], row["tags"])
+            for row in await store.goods(tx, sorted(products), sorted(tags))
+        }
 
     def _labels(self) -> dict[UUID, str]:
         """Return what connections are called: by their channel, so that its share counts, or by name if there are several."""

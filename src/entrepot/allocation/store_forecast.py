@@ -114,17 +114,23 @@ def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any]]:
 
 
 async def put_model(
-    tx: Tx, profile: Sequence[float], scatters: Mapping[str, Any], variants: int, made_on: date
+    tx: Tx,
+    profile: Sequence[float],
+    scatters: Mapping[str, Any],
+    habits: Mapping[str, Any],
+    variants: int,
+    made_on: date,
 ) -> None:
     """Write what all goods have in common."""
     await tx.execute(
         """
-        insert into forecast_model (organisation_id, profile, scatters, variants, made_on) values ($1, $2, $3, $4, $5)
+        insert into forecast_model (organisation_id, profile, scatters, variants, made_on, habits)
+        values ($1, $2, $3, $4, $5, $6)
         on conflict (organisation_id) do update
         set profile = excluded.profile, scatters = excluded.scatters, variants = excluded.variants,
-            made_on = excluded.made_on, updated_at = now()
+            made_on = excluded.made_on, habits = excluded.habits, updated_at = now()
         """,
-        tx.organisation, list(profile), scatters, variants, made_on,
+        tx.organisation, list(profile), scatters, variants, made_on, habits,
     )  # fmt: skip
 
 
@@ -134,6 +140,16 @@ async def model(tx: Tx) -> Any:
         "select profile, scatters, variants, made_on, updated_at from forecast_model where organisation_id = $1",
         tx.organisation,
     )
+
+
+async def habits(tx: Tx, since: date) -> tuple[Mapping[str, Any], date] | None:
+    """Return how customers buy and when that was counted, if it was since a day."""
+    row = await tx.fetch_row(
+        "select habits, made_on from forecast_model where organisation_id = $1 and made_on >= $2 and habits <> '{}'",
+        tx.organisation,
+        since,
+    )
+    return None if row is None else (row["habits"], row["made_on"])
 
 
 async def listing_forecasts(tx: Tx, variant_ids: Sequence[UUID], since: date) -> list[Any]:

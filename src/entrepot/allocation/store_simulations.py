@@ -138,3 +138,23 @@ async def connections(tx: Tx) -> list[Any]:
         " from connection where organisation_id = $1 order by priority, created_at, id",
         tx.organisation,
     )
+
+
+async def goods(tx: Tx, product_ids: Sequence[str], tags: Sequence[str]) -> list[Any]:
+    """Return (sku, product_id, tags) of the variants of these products (ids as text), and of those with any of the tags."""
+    return await tx.fetch(
+        """
+        select v.sku, p.id as product_id, p.tags
+        from product p join variant v on v.organisation_id = $1 and v.product_id = p.id
+        where p.organisation_id = $1 and v.sku is not null and (p.id::text = any($2::text[]) or p.tags && $3::text[])
+        """,
+        tx.organisation,
+        product_ids,
+        tags,
+    )
+
+
+async def zone(tx: Tx) -> str:
+    """Return the organisation's time zone."""
+    found: str = await tx.fetch_value("select timezone from organisation where id = $1", tx.organisation)
+    return found

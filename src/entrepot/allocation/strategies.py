@@ -244,6 +244,7 @@ def exposure(pool: int, outlets: Sequence[Outlet], parameters: Mapping[str, Any]
         absolute=[o.absolute for o in outlets],
         rates_known=bool(known),
         lot=max([f.lot for f in figures]),
+        bunching=figures[0].bunching,
     )
 
 

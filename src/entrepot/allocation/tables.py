@@ -110,7 +110,7 @@ variant_forecast = tenant_table(
     reference("variant", "variant_id"),
     key=("variant_id",),
 )
-# What all goods have in common: the weekdays, and how far such forecasts were off.
+# What all goods have in common: the weekdays, how far such forecasts were off, how close together sales come (bunching.py).
 forecast_model = tenant_table(
     "forecast_model",
     sa.Column("profile", JSONB, nullable=False),
@@ -118,6 +118,7 @@ forecast_model = tenant_table(
     sa.Column("variants", sa.Integer, nullable=False),
     sa.Column("made_on", sa.Date, nullable=False),
     updated_at(),
+    sa.Column("habits", JSONB, nullable=False, server_default="{}"),
     key=(),
 )
 

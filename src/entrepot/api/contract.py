@@ -209,6 +209,7 @@ RESOURCES: tuple[Path, ...] = (
     P("POST", "/v1/reorder-suggestions/buy", queues.buy_suggested, _STOCK_WRITE, queues.Bought, 201),
     P("POST", "/v1/reorder-suggestions/{suggestion_id}/dismiss", queues.dismiss_suggestion, _STOCK_WRITE, None, 204),
     P("POST", "/v1/reservations", reservations.reserve, _STOCK_WRITE, reservations.Reserved, 201, lean=True),
+    P("GET", "/v1/reservations", reservations.list_all, _STOCK_READ, reservations.Reservations),
     P("GET", "/v1/reservations/{reservation_id}", reservations.get, _STOCK_READ, reservations.OneReservation),
     P("POST", "/v1/reservations/{reservation_id}/extend", reservations.extend, _STOCK_WRITE,
       reservations.OneReservation),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -13,6 +14,7 @@ from entrepot.cli.options import AsJson
 from entrepot.cli.output import err, out, print_json
 
 if TYPE_CHECKING:
+    from entrepot.allocation.contracts import Policy
     from entrepot.allocation.order_file import Orders
     from entrepot.allocation.simulate import Tally
 
@@ -40,9 +42,20 @@ def simulate(
     every_days: Annotated[float, typer.Option(help="It is filled up every so many days.")] = 42.0,
     margin: Annotated[float, typer.Option(help="Margin as a part of the price.")] = 0.3,
     oversell_cost: Annotated[float, typer.Option(help="What an oversold unit costs, in margins.")] = 10.0,
+    rules: Annotated[
+        Path | None, typer.Option(help="Custom rules to compare too: a JSON file, as the page of policies has them.")
+    ] = None,
+    locations: Annotated[
+        Path | None,
+        typer.Option(
+            help="Units by location: CSV with sku, location, units. Each policy is tried with all, and without each."
+        ),
+    ] = None,
+    zone: Annotated[str, typer.Option(help="Time zone of the shop, such as Europe/Lisbon.")] = "UTC",
     as_json: AsJson = False,
 ) -> None:
     """Replay past orders under other policies: units oversold, lost and stranded, beside a clairvoyant."""
+    from entrepot.allocation.location_file import location_choices
     from entrepot.allocation.order_file import read
     from entrepot.allocation.simulate import NAMED, Plan, Replay, Stocking
     from entrepot.allocation.simulations import lag_of, shares_of
@@ -60,15 +73,53 @@ def simulate(
     lag_s = _told("--lag", lag_of, lag)
     orders = read(file, _told("--channels", shares_of, channels), seed=seed)
     found: dict[str, Tally] = {}
-    past = Replay(orders.lines)
-    for name in names:
-        err.print(f"{name} ...")
-        plan = Plan(NAMED[name], lag_s, Stocking(cover_days, every_days), margin, oversell_cost)
-        found[name] = past.run(plan, orders.channels)
+    past = Replay(orders.lines, _zone(zone))
+    tried = {name: NAMED[name] for name in names} | ({"rules": _rules(rules)} if rules else {})
+    choices = location_choices(locations) if locations else {"": {}}
+    for name, policy in tried.items():
+        for choice, kept in choices.items():
+            label = f"{name} {choice}".strip()
+            err.print(f"{label} ...")
+            plan = Plan(policy, lag_s, Stocking(cover_days, every_days), margin, oversell_cost, kept=kept)
+            found[label] = past.run(plan, orders.channels)
     if as_json:
         print_json(_as_json(orders, found, lag_s))
     else:
         _show(orders, found, lag, cover_days, every_days)
+
+
+def _zone(name: str) -> ZoneInfo:
+    from entrepot.kernel.errors import InvalidInput
+
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise InvalidInput(f"--zone: {name!r} is not known: use a name such as Europe/Lisbon.") from None
+
+
+def _rules(path: Path) -> Policy:
+    """Return the rules of a file. Those about products and tags are refused: a file of orders does not tell them."""
+    import json
+
+    from entrepot.allocation.rules import check_policy
+    from entrepot.kernel.errors import InvalidInput
+
+    try:
+        parameters = json.loads(path.read_text())
+    except OSError as error:
+        raise InvalidInput(f"--rules: {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise InvalidInput(f"--rules: {path} is not JSON: {error}.") from None
+    if not isinstance(parameters, dict):
+        raise InvalidInput(f'--rules: {path} must hold an object such as {{"rules": []}}.')
+    policy = check_policy("rules", parameters)
+    for place, rule in enumerate(parameters.get("rules", ()), start=1):
+        for name in {"product", "tag"} & set(rule.get("if", {})):
+            raise InvalidInput(
+                f"--rules: rule {place} asks for the {name}, which a file of orders does not tell: use sku here, or simulate"
+                " it in the hub, which knows."
+            )
+    return policy
 
 
 def _told(option: str, read: Callable[[str], T], text: str) -> T:

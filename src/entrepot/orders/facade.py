@@ -10,6 +10,7 @@ from entrepot.database.pool import Tx
 from entrepot.kernel.clock import utc_now
 from entrepot.orders import store
 from entrepot.orders.contracts import Ingested, NothingToShip, OrderNotFound
+from entrepot.orders.counting import count_sales
 from entrepot.orders.ingest import ingest
 from entrepot.orders.past import past_lines
 from entrepot.orders.shipping import Parcel, ship, shipment_refused, shipment_told, shipments_to_tell
@@ -22,6 +23,7 @@ __all__ = [
     "OrderNotFound",
     "Parcel",
     "claims_changed",
+    "count_sales",
     "ingest",
     "past_lines",
     "settle_exceptions",

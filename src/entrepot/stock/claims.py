@@ -140,5 +140,15 @@ async def expire_holds(tx: Tx, now: datetime, *, limit: int = 500) -> int:
 
 async def extend_hold(tx: Tx, hold_id: UUID, expires_at: datetime, now: datetime) -> None:
     """Let a hold last until `expires_at`, also if that is sooner. Raises HoldNotFound if it has ended by `now`."""
-    if not await store_claims.set_expiry(tx, hold_id, expires_at, now):
+    if not await extend_holds(tx, [hold_id], expires_at, now):
         raise HoldNotFound()
+
+
+async def extend_holds(tx: Tx, ids: Sequence[UUID], expires_at: datetime, now: datetime) -> int:
+    """Let holds last until `expires_at`; return how many have not ended by `now`. The others are left as they are."""
+    return await store_claims.set_expiry(tx, ids, expires_at, now)
+
+
+async def release_holds(tx: Tx, ids: Sequence[UUID], *, actor: str) -> int:
+    """Release holds; return how many lines that were. Those that have ended are left as they are."""
+    return await end_holds(tx, ids, state="released", actor=actor)

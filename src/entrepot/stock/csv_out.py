@@ -11,10 +11,13 @@ from entrepot.database.csv_lists import Export as Export
 from entrepot.database.csv_lists import Fetch, fields
 from entrepot.database.csv_lists import text_of as text_of
 from entrepot.database.pool import Tx
+from entrepot.identity import facade as identity
+from entrepot.kernel.clock import utc_now
 from entrepot.kernel.errors import NotFound
 from entrepot.kernel.money import to_decimal
 from entrepot.kernel.paging import LIMIT_MAX, Slice
 from entrepot.stock import reading_papers, reading_queues
+from entrepot.stock.reading_holds import HoldFilter, list_holds
 from entrepot.stock.reading_levels import list_levels
 from entrepot.stock.reading_queues import MovementFilter
 
@@ -58,6 +61,30 @@ def shortages(state: str) -> Export:
         "sku", "title", "quantity", "reason", "state", "remedy", "remedy_by", "note", "created_at", "closed_at"
     )
     return Export("shortages", columns, lambda tx, cursor: reading_queues.list_shortages(tx, state, cursor, LIMIT_MAX))
+
+
+def holds(chosen: HoldFilter) -> Export:
+    """Holds, one line for each variant and location that one has units of."""
+    columns: dict[str, Any] = {
+        "hold": lambda row: row[0].id,
+        "state": lambda row: row[0].state,
+        "sku": lambda row: row[1].sku,
+        "location": lambda row: row[1].location,
+        "quantity": lambda row: row[1].quantity,
+        "made_at": lambda row: row[0].created_at,
+        "ends_at": lambda row: row[0].expires_at,
+        "ended_at": lambda row: row[0].ended_at,
+        "reference": lambda row: row[0].reference_id,
+        "made_by": lambda row: row[2],
+    }
+
+    async def fetch(tx: Tx, cursor: str | None) -> Slice[Any]:
+        found = await list_holds(tx, chosen, utc_now(), cursor, LIMIT_MAX)
+        names = await identity.names_of(tx, [row.actor for row in found])
+        lines = tuple((row, part, names[row.actor]) for row in found for part in row.parts)
+        return Slice(lines, found.next_cursor)
+
+    return Export("holds", columns, fetch)
 
 
 def low_stock() -> Export:
@@ -166,6 +193,7 @@ LISTS: Mapping[str, Callable[[str], Export]] = {
     "locations": lambda state: locations(),
     "movements": lambda state: movements(MovementFilter(state or "all")),
     "shortages": lambda state: shortages(state or "open"),
+    "holds": lambda state: holds(HoldFilter(state or "open")),
     "low-stock": lambda state: low_stock(),
     "reorder-suggestions": lambda state: suggestions(state or "open"),
     "transfers": transfers,

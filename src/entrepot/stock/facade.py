@@ -18,8 +18,10 @@ from entrepot.stock.claims import (
     end_holds,
     expire_holds,
     extend_hold,
+    extend_holds,
     place_holds,
     release_hold,
+    release_holds,
 )
 from entrepot.stock.contracts import KeptBack, Level, Mismatch, Pool
 from entrepot.stock.counts import SHEET_MAX, cancel_count, confirm_count, open_count, record_counts
@@ -132,6 +134,7 @@ __all__ = [
     "end_holds",
     "expire_holds",
     "extend_hold",
+    "extend_holds",
     "give_up",
     "levels",
     "lock_for_sales",
@@ -149,6 +152,7 @@ __all__ = [
     "receive_transfer",
     "record_counts",
     "release_hold",
+    "release_holds",
     "release_sales",
     "see_alert",
     "send_from_supplier",

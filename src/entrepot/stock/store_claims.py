@@ -163,16 +163,29 @@ async def shrink_reservation(tx: Tx, reservation_id: UUID, line: int, quantity: 
     )
 
 
-async def set_expiry(tx: Tx, hold_id: UUID, expires_at: datetime, now: datetime) -> int:
-    """Set when a hold ends, if it has not ended by `now`; return how many lines it has."""
-    return await tx.execute(
-        "update reservation set expires_at = $3, updated_at = now() where organisation_id = $1 and id = $2"
-        " and state = 'active' and kind = 'hold' and expires_at > $4",
+async def set_expiry(tx: Tx, ids: Sequence[UUID], expires_at: datetime, now: datetime) -> int:
+    """Set when holds end, if they have not ended by `now`; return how many.
+
+    Their lines are locked in the order in which everybody locks them: by id and line.
+    """
+    found: int = await tx.fetch_value(
+        """
+        with lines as materialized (
+            select id, line from reservation
+            where organisation_id = $1 and id = any($2::uuid[]) and state = 'active' and kind = 'hold' and expires_at > $4
+            order by id, line for update
+        ), changed as (
+            update reservation r set expires_at = $3, updated_at = now() from lines
+            where r.organisation_id = $1 and r.id = lines.id and r.line = lines.line returning r.id
+        )
+        select count(distinct id) from changed
+        """,
         tx.organisation,
-        hold_id,
+        list(ids),
         expires_at,
         now,
     )
+    return found
 
 
 async def expired_reservations(tx: Tx, now: datetime, limit: int) -> list[UUID]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 import jinja2
@@ -41,6 +42,8 @@ class PageServices:
     secure: bool = False
     low_stock_threshold: int = 10
     """At how many units a variant counts as low."""
+    reservation_timeout: timedelta = timedelta(minutes=15)
+    """How long a hold lasts if nobody says."""
     learning: Learning = field(default_factory=Learning)
     """How fast allocation forgets."""
     templates: jinja2.Environment = field(default_factory=environment)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -198,7 +198,8 @@ class RateView(Resource):
 class SkuRatesView(Resource):
     """A SKU's rates, and how the risk strategy shows it.
 
-    `lot`: units bought at once; `inLag`: units that sell before every channel knows of a sale.
+    `lot`: units bought at once; `inLag`: units that sell after a sale before every channel knows of it (`inLagAtMean`: by the
+    mean rate alone, as if sales came steadily).
     """
 
     variant_id: UUID
@@ -211,13 +212,38 @@ class SkuRatesView(Resource):
     lag_p99_s: float
     lag_known: bool
     in_lag: float
+    in_lag_at_mean: float
     mode: str
     chance: float
 
 
-class Rates(Resource):
-    """Sales rates by SKU."""
+class FollowersView(Resource):
+    """Sales of a SKU that follow one of its sales within so many seconds, beyond what its rate and the hours say."""
 
+    within_s: float
+    sales: float
+
+
+class HabitsView(Resource):
+    """How customers buy, counted each night from the times of orders; the risk strategy reckons with it.
+
+    `hours`: how many times the mean rate a sale meets by the hour of the week (1: steady). `byHour`: orders by hour of the week
+    from Monday midnight, in the organisation's time zone. `lot`: units at once, taken for a SKU that sold little. `sales`: how
+    many are behind it.
+    """
+
+    hours: float
+    by_hour: list[int]
+    followers: list[FollowersView]
+    lot: float | None
+    sales: int
+    made_on: date
+
+
+class Rates(Resource):
+    """Sales rates by SKU, and how customers buy in all (null until a night's count)."""
+
+    habits: HabitsView | None
     rates: list[SkuRatesView]
     next_cursor: str | None
 
@@ -394,5 +420,20 @@ async def list_rates(call: CallDep, paging: PagingDep, q: Search = "") -> Respon
         found = await paging.read(
             lambda cursor, limit: reading.list_rates(tx, call.services.learning, cursor, limit, q)
         )
+        habits = await reading.habits(tx, utc_now())
     rates = [SkuRatesView.model_validate(row) for row in found]
-    return respond(Rates(rates=rates, next_cursor=found.next_cursor))
+    return respond(Rates(habits=_habits(habits), rates=rates, next_cursor=found.next_cursor))
+
+
+def _habits(row: reading.HabitRow | None) -> HabitsView | None:
+    if row is None:
+        return None
+    followers = [FollowersView(within_s=within_s, sales=sales) for within_s, sales in row.followers]
+    return HabitsView(
+        hours=row.hours,
+        by_hour=list(row.by_hour),
+        followers=followers,
+        lot=row.lot,
+        sales=row.sales,
+        made_on=row.made_on,
+    )

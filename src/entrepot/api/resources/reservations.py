@@ -6,16 +6,18 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
+from fastapi import Query
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from entrepot.api.answers import IDEMPOTENCY_HEADER, Answer, Input, Resource, answer, empty, once, respond
 from entrepot.api.dependencies import Call, CallDep, Services, authorise
+from entrepot.api.paging import PagingDep
 from entrepot.api.problems import InvalidBody
 from entrepot.catalog import editing
 from entrepot.catalog import facade as catalog
@@ -24,8 +26,9 @@ from entrepot.identity.facade import Scope
 from entrepot.kernel.errors import NotFound
 from entrepot.kernel.ids import new_id
 from entrepot.stock import facade as stock
-from entrepot.stock import reading_queues
+from entrepot.stock import reading_holds, reading_queues
 from entrepot.stock.contracts import ClaimLine, Hold, NotEnoughStock
+from entrepot.stock.reading_holds import HoldFilter
 
 LINES_MAX = 500
 EXPIRES_IN_MAX_S = 30 * 24 * 3600
@@ -223,6 +226,60 @@ async def _explain(tx: Tx, refusal: NotEnoughStock, lines: list[ReservedLine]) -
         refusal.context |= {"asked": short[0]["asked"], "available": short[0]["available"]}
 
 
+class HeldLineView(Resource):
+    """Units that a reservation has of a variant at a location; of a bundle its parts."""
+
+    variant_id: UUID
+    sku: str
+    location: str
+    quantity: int
+
+
+class HeldRow(Resource):
+    """A reservation in a list. `madeBy`: who made it; `referenceId`: what it is for."""
+
+    id: UUID
+    state: str
+    expires_at: datetime
+    created_at: datetime
+    ended_at: datetime | None
+    reference_id: UUID | None
+    made_by: str
+    units: int
+    lines: list[HeldLineView]
+
+
+class Reservations(Resource):
+    """Reservations: open ones by when they end; expired and released ones of the last 30 days, newest first."""
+
+    reservations: list[HeldRow]
+    next_cursor: str | None
+
+
+async def list_all(
+    call: CallDep,
+    paging: PagingDep,
+    state: Literal["open", "expired", "released"] = "open",
+    sku: Annotated[str, Query(max_length=255)] = "",
+    reference: UUID | None = None,
+    made_by: Annotated[str, Query(alias="madeBy", max_length=200)] = "",
+) -> Response:
+    """Return reservations in a state: of a SKU, with an id or a reference (`reference`), made by somebody (`madeBy`)."""
+    chosen = HoldFilter(state, sku.replace("\x00", ""), reference, made_by.replace("\x00", ""))
+    now = call.services.clock()
+    async with call.transaction() as tx:
+        found = await paging.read(lambda cursor, limit: reading_holds.list_holds(tx, chosen, now, cursor, limit))
+    rows = [
+        HeldRow(
+            id=row.id, state=row.state, expires_at=row.expires_at, created_at=row.created_at, ended_at=row.ended_at,
+            reference_id=row.reference_id, made_by=row.actor, units=row.units,
+            lines=[HeldLineView.model_validate(part) for part in row.parts],
+        )
+        for row in found
+    ]  # fmt: skip
+    return respond(Reservations(reservations=rows, next_cursor=found.next_cursor))
+
+
 class Release(Input):
     """A reservation to give back."""
 
@@ -258,15 +315,6 @@ class Extension(Input):
     """From now on so many seconds; without it as long as a new reservation lasts."""
 
     expires_in: Annotated[int | None, Field(ge=1, le=EXPIRES_IN_MAX_S)] = None
-
-
-class HeldLineView(Resource):
-    """Units that a reservation has of a variant at a location; of a bundle its parts."""
-
-    variant_id: UUID
-    sku: str
-    location: str
-    quantity: int
 
 
 class ReservationState(Resource):

@@ -24,6 +24,8 @@ from entrepot.web.stock_forms import Typed
 from entrepot.web.visit import Visit, page, parse_id, whole_number
 
 PAGE_SIZE = 50
+BUSIEST = 3
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MODES = {"pool": "All everywhere", "bid price": "Weighed unit by unit", "escrow": "Own units each"}
 
 
@@ -136,6 +138,7 @@ async def learned(visit: Visit) -> Response:
     async with visit.transaction() as tx:
         lags = await reading.list_lags(tx, utc_now(), learning)
         rates = await reading.list_rates(tx, learning, cursor, PAGE_SIZE // 2, search)
+        habits = await reading.habits(tx, utc_now())
         names = await reading.connection_names(tx)
     by_connection: dict[UUID, dict[str, Any]] = {}
     for lag in lags:
@@ -143,5 +146,17 @@ async def learned(visit: Visit) -> Response:
     return await visit.page(
         "allocation_learned.html", tab="learned", lags=by_connection, rates=rates, names=names, cursor=cursor,
         search=search, modes=MODES, texts=policy_forms.STRATEGIES, half_life_days=learning.half_life_s / 86_400,
-        window_h=learning.lag_window_s / 3_600,
+        window_h=learning.lag_window_s / 3_600, habits=habits, busiest=_busiest(habits),
     )  # fmt: skip
+
+
+def _busiest(habits: reading.HabitRow | None) -> list[tuple[str, float]]:
+    """Return the three busiest hours of the week in words, each with how many times the mean rate orders come then."""
+    if habits is None or not sum(habits.by_hour):
+        return []
+    mean = sum(habits.by_hour) / len(habits.by_hour)
+    hours = sorted(range(len(habits.by_hour)), key=lambda hour: (-habits.by_hour[hour], hour))[:BUSIEST]
+    return [
+        (f"{WEEKDAYS[hour // 24]} {hour % 24:02}:00 to {hour % 24 + 1:02}:00", habits.by_hour[hour] / mean)
+        for hour in hours
+    ]

@@ -65,10 +65,9 @@ async def _listing(visit: Visit, typed: Mapping[str, Any], error: str = "") -> R
         rows = await simulations.listing(tx, cursor, PAGE_SIZE)
         files = await simulations.files(tx)
         places = await reading.locations(tx)
-        policy = await allocation.get_policy(tx)
     return await visit.page(
         "simulations.html", status=422 if error else 200, tab="simulations", rows=rows, cursor=cursor, files=files,
-        places=places, policies={key: words for key, words in POLICIES.items() if key != "now" or policy.strategy != "rules"},
+        places=places, policies=POLICIES,
         typed=typed, error=error,
     )  # fmt: skip
 

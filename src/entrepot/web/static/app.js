@@ -118,7 +118,21 @@
     if (at) setText(node, ago(Date.parse(at)));
   }
 
-  function times() { $$("time[data-ago]").forEach(tell); }
+  // Time left until something ends, in the words of the page that was sent.
+  function left(node) {
+    var seconds = Math.round((Date.parse(node.getAttribute("datetime")) - Date.now() - skew) / 1000);
+    if (isNaN(seconds)) return;
+    if (seconds <= 0) setText(node, "has ended");
+    else if (seconds < 120) setText(node, seconds + " s");
+    else if (seconds < 7200) setText(node, Math.round(seconds / 60) + " min");
+    else if (seconds < 172800) setText(node, Math.round(seconds / 3600) + " h");
+    else setText(node, Math.round(seconds / 86400) + " days");
+  }
+
+  function times() {
+    $$("time[data-ago]").forEach(tell);
+    $$("time[data-left]").forEach(left);
+  }
 
   // ---- the stream -------------------------------------------------------------------------------------------------
 
