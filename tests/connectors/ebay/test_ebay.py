@@ -32,6 +32,7 @@ from tests.connectors.ebay.given import (
 from tests.connectors.scripted import Answer, reply
 from tests.connectors.specs import published_payloads
 
+from entrepot.channels import limits
 from entrepot.channels.contract import (
     Call,
     ChannelOrderStatus,
@@ -55,6 +56,7 @@ from entrepot.channels.contract import (
 )
 from entrepot.connectors.ebay import CONNECTOR, webhooks
 from entrepot.connectors.ebay.fulfilment import body_of_parcel
+from entrepot.connectors.ebay.manifest import CALLS_PER_DAY, DAY_S
 from entrepot.connectors.ebay.order_money import refunds_of
 from entrepot.connectors.ebay.orders import order_of
 
@@ -562,3 +564,17 @@ async def test_every_kind_of_booking_adds_up() -> None:
 async def test_a_damaged_place_in_the_statements_is_said(cursor: str) -> None:
     with pytest.raises(UnexpectedAnswer):
         await CONNECTOR.pull_settlements(scripted([]), cursor)
+
+
+# ---- quotas --------------------------------------------------------------------------------------------
+
+
+def test_refused_bursts_cost_no_day_and_a_day_no_more_than_its_calls() -> None:
+    """A pace by the day's window stood still after some refusals, as each takes half of what is left."""
+    calls = {name: most for name, (most, _, _) in CALLS_PER_DAY.items()}
+    for limit in CONNECTOR.manifest.rate_limits:
+        bucket = limits.full(limit, 0.0)
+        for _ in range(40):
+            bucket = limits.penalised(bucket, 1.0, 0.0)
+        assert limits.take(bucket, 1.0, 1.0)[1] < 60, limit.name
+        assert limit.capacity + limit.refill_per_s * DAY_S <= calls[limit.name] + 1

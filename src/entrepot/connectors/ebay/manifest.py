@@ -24,6 +24,8 @@ from entrepot.channels.contract import (
 OFFERS_MAX = 25
 """Most offers in one bulkUpdatePriceQuantity call, and most items in one bulkGetInventoryItem call."""
 DAY_S = 86_400.0
+BURST_SHARE = 0.1
+"""How much of a day's calls may be made at once; the rest is spread over the day, so that a refused burst costs no day."""
 
 CALLS_PER_DAY: Mapping[str, tuple[float, str, tuple[str, ...]]] = {
     "inventory": (
@@ -263,7 +265,13 @@ MANIFEST = Manifest(
         Environment("simulated", dict.fromkeys(("api", "application", "apiz", "auth"), "{simulator_url}/ebay")),
     ),
     rate_limits=tuple(
-        RateLimit(name, LimitKind.WINDOW, capacity=calls, refill_per_s=0.0, operations=operations, window_s=DAY_S)
+        RateLimit(
+            name,
+            LimitKind.TOKEN_BUCKET,
+            capacity=calls * BURST_SHARE,
+            refill_per_s=calls * (1 - BURST_SHARE) / DAY_S,
+            operations=operations,
+        )
         for name, (calls, _, operations) in CALLS_PER_DAY.items()
     ),
     quantity_semantics=QuantitySemantics.ABSOLUTE,
