@@ -174,7 +174,8 @@ class _Hub:
                                and (state in ('pending', 'sending', 'waiting') or gap is not null or check_at is not null))
                     or exists (select 1 from connection c left join connection_progress p
                                on p.organisation_id = $1 and p.connection_id = c.id
-                               where c.organisation_id = $1 and (p.listings_pulled_at is null or p.drained_at is null))
+                               where c.organisation_id = $1 and not c.fulfilment_only
+                                     and (p.listings_pulled_at is null or p.drained_at is null))
                 """,
                 self.organisation_id,
             )
@@ -184,9 +185,9 @@ class _Hub:
         async with self.database.transaction(self.organisation_id) as tx:
             return bool(
                 await tx.fetch_value(
-                    "select coalesce(bool_and(least(drained_at, drift_checked_at) >= to_timestamp($2)), false)"
-                    " from connection_progress"
-                    " where organisation_id = $1",
+                    "select coalesce(bool_and(least(p.drained_at, p.drift_checked_at) >= to_timestamp($2)), false)"
+                    " from connection_progress p join connection c on c.organisation_id = $1 and c.id = p.connection_id"
+                    " where p.organisation_id = $1 and not c.fulfilment_only",
                     self.organisation_id,
                     moment,
                 )
