@@ -182,7 +182,13 @@ async def test_credentials_are_tried_before_they_are_kept_and_a_channel_can_be_l
     connection = await run.connection("shopify")
     assert (await desk.check(actor, connection.id)).ok
     secrets = {f.name: right[f.name] for f in connector_of("shopify").manifest.fields if f.secret}
-    await desk.replace_credentials(actor, connection.id, secrets | {"access_token": "no"})
+    with pytest.raises(ConnectionTestFailed):
+        await desk.replace_credentials(actor, connection.id, secrets | {"access_token": "no"})
+    assert (await desk.check(actor, connection.id)).ok, "what was there is kept"
+    async with run.hub.database.transaction(run.hub.organisation_id) as tx:  # As if the shop had revoked them.
+        await channels.replace_credentials(
+            tx, run.hub.vault, connector_of("shopify"), connection.id, secrets | {"access_token": "no"}
+        )
 
     async def attention() -> bool:
         return (await run.connection("shopify")).state is ConnectionState.NEEDS_ATTENTION

@@ -101,17 +101,22 @@ class ChannelDesk:
         return report
 
     async def replace_credentials(self, actor: Actor, connection_id: UUID, values: dict[str, str]) -> None:
-        """Give a connection new secrets and make it active. Raises InvalidFields."""
+        """Test new secrets of a connection, keep them and make it active.
+
+        Raises InvalidFields, or ConnectionTestFailed with what the test found; then the old ones stay.
+        """
         connection = await self._get(actor, connection_id)
+        new = NewConnection(
+            connection.channel, connection.name, connection.environment, {**connection.settings, **values}
+        )
+        tested = await channels.check_new(self._transport, new)
+        if not tested.report.ok:
+            raise ConnectionTestFailed(" ".join((tested.report.summary, *tested.report.details)))
         async with self._database.transaction(actor.organisation_id) as tx:
             await channels.replace_credentials(
-                tx,
-                self._vault,
-                self._find(connection.channel),
-                connection_id,
-                values,
-                audit=partial(identity.record, tx, actor),
-            )
+                tx, self._vault, self._find(connection.channel), connection_id, values, fetched=tested.fetched,
+                token_expires_at=tested.token_expires_at, audit=partial(identity.record, tx, actor),
+            )  # fmt: skip
             await sync.trigger(tx, [connection_id], ["listings", "orders"], self._clock())
 
     async def disconnect(self, actor: Actor, connection_id: UUID) -> None:

@@ -22,6 +22,7 @@ from entrepot.kernel.errors import EntrepotError, NotFound
 from entrepot.orders import reading as orders
 from entrepot.sync import facade as sync_facade
 from entrepot.sync import reading as sync
+from entrepot.sync.desk import ConnectionTestFailed
 from entrepot.sync.fields import first_contact
 from entrepot.sync.fields.first_contact import FirstContact
 from entrepot.web.services import PageServices
@@ -264,7 +265,7 @@ def _changes(entered: Mapping[str, str], manifest: Manifest) -> ConnectionChange
 
 
 async def save_credentials(visit: Visit) -> Response:
-    """Give a connection new secrets and let it work again: the runs that begin then tell whether they are right."""
+    """Test new secrets of a connection, keep them and let it work again."""
     connection_id = visit.id_of("connection_id")
     entered = await visit.form()
     values = {name.removeprefix("secret-"): value for name, value in entered.items() if name.startswith("secret-")}
@@ -272,6 +273,8 @@ async def save_credentials(visit: Visit) -> Response:
         await visit.services.channels.replace_credentials(visit.actor, connection_id, values)
     except InvalidFields as error:
         return await _settings_again(visit, {f"secret-{name}": text for name, text in error.messages.items()})
+    except ConnectionTestFailed as failed:
+        return await _settings_again(visit, {"credentials": failed.detail})
     return visit.go(f"/channels/{connection_id}", "Connected again.")
 
 
