@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -138,8 +138,11 @@ class PublishHub:
     def wire(self, key: str) -> Wire:
         return self.transport.wires[self.connections[key]]
 
-    async def save(self, *products: NewProduct, on_hand: int = 9) -> dict[str, UUID]:
-        """Make products with stock; return SKU -> variant."""
+    async def save(self, *products: NewProduct, on_hand: int = 9, barcode: str = "") -> dict[str, UUID]:
+        """Make products with stock; return SKU -> variant. `barcode`: of every variant."""
+        products = tuple(
+            replace(each, variants=tuple(replace(v, barcode=barcode) for v in each.variants)) for each in products
+        )
         async with self.database.transaction(self.id) as tx:
             made = await catalog.save_products(tx, list(products))
             changes = [stock.StockChange(v, "opening stock", on_hand=on_hand) for v in made.values()]
@@ -178,17 +181,20 @@ class PublishHub:
 
     async def pass_time(self) -> None:
         async with self.database.transaction(self.id) as tx:
-            for statement in (
-                "update listing_intent set next_attempt_at = null",
-                "update publish_batch set next_attempt_at = null",
-                "update listing_quantity set next_attempt_at = null, check_at = least(check_at, now())",
-                "update push_batch set next_attempt_at = null",
-                "update field_batch set next_attempt_at = null",
-                "update listing_field set next_attempt_at = null",
-                "update listing_reading set read_wanted_at = now() where read_wanted_at is not null and true",
-            ):
-                joined = f"{statement} and" if " where " in statement else f"{statement} where"
-                await tx.execute(f"{joined} organisation_id = $1", self.id)
+            for table in ("listing_intent", "publish_batch", "push_batch", "field_batch", "listing_field"):
+                await tx.execute(
+                    f"update {table} set next_attempt_at = null where organisation_id = $1 and next_attempt_at > now()",
+                    self.id,
+                )
+            await tx.execute(
+                "update listing_quantity set next_attempt_at = null, check_at = least(check_at, now())"
+                " where organisation_id = $1 and (next_attempt_at > now() or check_at > now())",
+                self.id,
+            )
+            await tx.execute(
+                "update listing_reading set read_wanted_at = now() where organisation_id = $1 and read_wanted_at > now()",
+                self.id,
+            )
 
     async def react(self) -> None:
         while await react(self.database, self.id, sync.reaction_table(connector_of, clock_error_s=0.0)):
@@ -199,7 +205,8 @@ class PublishHub:
         for _ in range(rounds):
             await self.react()
             for channel in self.connections:
-                await self.step(channel)
+                while await self.step(channel) == 0.0:
+                    pass
                 await self.react()
                 async with self.database.transaction(self.id) as tx:
                     await progress.want_pull(tx, self.connections[channel], utc_now())

@@ -28,7 +28,14 @@ from entrepot.channels.contract.errors import (
     TooLate,
     UnexpectedAnswer,
 )
-from entrepot.channels.contract.listing_check import Completeness, ListingProblem, check_listing, completeness
+from entrepot.channels.contract.listing_check import (
+    GTIN_LENGTHS,
+    Completeness,
+    ListingProblem,
+    check_listing,
+    completeness,
+    is_gtin,
+)
 from entrepot.channels.contract.listing_results import (
     ChannelReason,
     ListingReceipt,
@@ -98,6 +105,7 @@ from entrepot.channels.contract.quantities import (
 from entrepot.channels.contract.wire import Api, Call, Credentials, LimitReading, Payload, Reply
 
 __all__ = [
+    "GTIN_LENGTHS",
     "PROTOCOL_OF",
     "Address",
     "Api",
@@ -184,5 +192,6 @@ __all__ = [
     "check_listing",
     "completeness",
     "image_key",
+    "is_gtin",
     "rules_of",
 ]
