@@ -36,7 +36,7 @@ from entrepot.kernel.clock import utc_now
 from entrepot.stock import facade as stock
 from entrepot.sync import facade as sync
 from entrepot.sync import progress
-from entrepot.sync.check import check_step
+from entrepot.sync.check import check_step, listings_step
 from entrepot.sync.fields import store as fields
 from entrepot.sync.fields.merging import merge_step
 from entrepot.sync.fields.reads import read_step
@@ -49,7 +49,11 @@ from entrepot.sync.push import push_step
 from entrepot_sandbox.server import Config, Running, running
 
 CHANNELS = ("shopify", "amazon", "square")
-WRITES = ("set_product", "putListingsItem", "upsertCatalogObject", "batchUpsertCatalogObjects", "createFeed")
+WRITES = (
+    "set_product", "set_prices", "putListingsItem", "patchListingsItem", "upsertCatalogObject", "batchUpsertCatalogObjects",
+    "createFeed",
+)  # fmt: skip
+"""Calls that write products or prices (Amazon's patch and feed write quantities too)."""
 
 
 LANES = (
@@ -263,6 +267,12 @@ class PublishHub:
                 self.id, self.connections[channel], sku,
             )  # fmt: skip
             await fields.want_read(tx, self.connections[channel], [product], utc_now())
+
+    async def compare_all(self, channel: str) -> None:
+        """Read the channel's whole catalog, as the daily check does."""
+        async with self.database.transaction(self.id) as tx:
+            await progress.want_listings(tx, self.connections[channel], utc_now())
+        await listings_step(self.context, self.key("listings", channel))
 
     async def parked(self) -> list[tuple[Any, ...]]:
         """Return the fields that could not be written, and why."""
