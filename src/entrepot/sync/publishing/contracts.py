@@ -91,7 +91,10 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class IntentView:
-    """What is asked of a product on a connection, and how far that is. `state` unmapped: listed there without a product."""
+    """What is asked of a product on a connection, and how far that is. `state` unmapped: listed there without a product.
+
+    Of its fields there: how many are in conflict (`conflicts`), on their way (`moving`), or could not be written (`parked`).
+    """
 
     id: UUID
     connection_id: UUID
@@ -115,6 +118,9 @@ class IntentView:
     asked_at: datetime
     done_at: datetime | None
     listings: int = 0
+    conflicts: int = 0
+    moving: int = 0
+    parked: int = 0
     ends: tuple[str, ...] = field(default=())
 
     @property

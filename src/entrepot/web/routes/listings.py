@@ -19,7 +19,7 @@ from entrepot.database.pool import Tx
 from entrepot.identity.facade import Scope
 from entrepot.kernel.errors import InvalidInput
 from entrepot.sync.publishing import asking, reading
-from entrepot.sync.publishing.contracts import Ask, Wanted
+from entrepot.sync.publishing.contracts import Ask, State, Wanted
 from entrepot.sync.publishing.reading import IntentFilter
 from entrepot.web.routes.stock_places import send_file
 from entrepot.web.services import PageServices
@@ -27,6 +27,7 @@ from entrepot.web.stock_forms import Done, attempt
 from entrepot.web.visit import Visit, page, parse_id
 
 PAGE_SIZE = 50
+UNDER_WAY = (State.PUBLISHING, State.ENDING)
 WANTED = {
     Wanted.PUBLISH: "Publish", Wanted.UNPUBLISH: "Unpublish", Wanted.ARCHIVE: "Archive there", Wanted.DELETE: "Delete there",
 }  # fmt: skip
@@ -59,10 +60,14 @@ async def _grid(visit: Visit, error: str = "") -> Response:
         "channel": visit.parameter("channel"), "state": chosen.state or "", "q": chosen.search,
         "missing": "yes" if chosen.incomplete else "",
     }  # fmt: skip
-    return await visit.page(
-        "listings.html", status=409 if error else 200, rows=rows, counts=counts, states=reading.STATES, cursor=cursor,
-        parameters=parameters, wanted=WANTED, error=error, any_products=any_products,
-    )  # fmt: skip
+    context = {
+        "rows": rows, "counts": counts, "states": reading.STATES, "cursor": cursor, "parameters": parameters,
+        "wanted": WANTED, "any_products": any_products,
+        "on_their_way": sum(each.counts.get(state, 0) for each in counts for state in UNDER_WAY),
+    }  # fmt: skip
+    if visit.is_partial and not error:
+        return visit.part("listings_table.html", **context)
+    return await visit.page("listings.html", status=409 if error else 200, error=error, **context)
 
 
 def _filter(visit: Visit) -> IntentFilter:
