@@ -64,6 +64,7 @@ async def _grid(visit: Visit, error: str = "") -> Response:
         "rows": rows, "counts": counts, "states": reading.STATES, "cursor": cursor, "parameters": parameters,
         "wanted": WANTED, "any_products": any_products,
         "on_their_way": sum(each.counts.get(state, 0) for each in counts for state in UNDER_WAY),
+        "moving": sum(each.moving for each in rows),
     }  # fmt: skip
     if visit.is_partial and not error:
         return visit.part("listings_table.html", **context)
@@ -143,7 +144,7 @@ def _asked(typed: Mapping[str, str], connection_ids: tuple[UUID, ...], wanted: W
         if not mark or not name.strip():
             raise InvalidInput(f"Write an attribute as `name: value`, one on each line, not {line[:60]!r}.")
         attributes[name.strip()] = value.strip()
-    category = typed.get("category", "").strip()
+    category = typed.get("category_there", "").strip()
     return Ask(wanted, connection_ids, category or None, attributes or None)
 
 
