@@ -46,7 +46,8 @@ def test_products_are_checked_published_and_shown(client: httpx.Client) -> None:
     assert f"{len(channels)} looked at" in checked.text
     assert "Nothing was published through the hub yet" in client.get("/listings").text, "a check asks for nothing"
     wrong = client.post(
-        "/listings/publish", data={**form, "do": "publish", channels[0]: "on", "attributes": "nonsense"}
+        "/listings/publish",
+        data={**form, "do": "publish", channels[0]: "on", channels[0].replace("to_", "attributes_"): "nonsense"},
     )
     assert "name: value" in wrong.text
     done = client.post("/listings/publish", data={**form, "do": "publish", channels[0]: "on"})

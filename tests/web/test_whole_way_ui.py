@@ -82,11 +82,11 @@ def publish(hub: WholeHub, page: Page) -> None:
     page.get_by_role("link", name="Publish products").click()
     for name in NAMES.values():
         page.get_by_role("checkbox", name=name).check()
-    page.get_by_label("Category on the channel").fill("HOME")
+    page.get_by_label("Category on Amazon").fill("HOME")
     page.get_by_role("button", name="Check first").click()
     expect(page.get_by_role("heading", name="9 looked at, 1 cannot go yet")).to_be_visible()
     expect(page.get_by_text("'A-17' is not a valid barcode")).to_be_visible()
-    page.get_by_label("Attributes there").fill(LOCK)
+    page.get_by_label("Attributes on Amazon").fill(LOCK)
     page.get_by_role("button", name="Check first").click()
     expect(page.get_by_role("heading", name="9 looked at, 0 cannot go yet")).to_be_visible()
     page.get_by_role("button", name="Publish", exact=True).click()

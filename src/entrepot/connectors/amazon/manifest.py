@@ -222,6 +222,7 @@ MANIFEST = Manifest(
     push_batch_max=FEED_MESSAGES_MAX,
     push_bulk_from=PATCHES_MAX + 1,
     listing_rules=(RULES,),
+    category_help="Amazon's product type, such as SHIRT.",
     listing_fields=frozenset(
         {
             ListingField.TITLE,
