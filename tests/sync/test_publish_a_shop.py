@@ -86,6 +86,7 @@ async def all_accounted_for(hub: PublishHub) -> dict[str, Counter[str]]:
         )
         assert wanted, Counter(each.text[:200] for each in found)
         assert set(await hub.there(channel)) == {row["sku"] for row in wanted}
+        print(channel, Counter(f"{each.state}: {each.text[:160]}" for each in found).most_common(12))
     print({channel: dict(each) for channel, each in states.items()})
     return states
 

@@ -85,7 +85,7 @@ def publish(hub: WholeHub, page: Page) -> None:
     page.get_by_label("Category on Amazon").fill("HOME")
     page.get_by_role("button", name="Check first").click()
     expect(page.get_by_role("heading", name="9 looked at, 1 cannot go yet")).to_be_visible()
-    expect(page.get_by_text("'A-17' is not a valid barcode")).to_be_visible()
+    expect(page.get_by_role("row").nth(1)).to_contain_text("Barcode 'A-17' is not a valid barcode (BAG-1).")
     page.get_by_label("Attributes on Amazon").fill(LOCK)
     page.get_by_role("button", name="Check first").click()
     expect(page.get_by_role("heading", name="9 looked at, 0 cannot go yet")).to_be_visible()

@@ -65,6 +65,8 @@ def completeness(rules: ListingRules, draft: ListingDraft) -> Completeness:
     required = [(str(name), _is_there(name, draft)) for name in _ordered(rules.required - counted)]
     wanted = [(str(name), _is_there(name, draft)) for name in _ordered(rules.wanted - rules.required - counted)]
     for rule in rules.attributes:
+        if rule.name == rules.barcode_exemption:
+            continue
         (required if rule.required else wanted).append((rule.name, _has_attribute(rule, draft)))
     if rules.images_min:
         required.append(("images", len(draft.images or ()) >= rules.images_min))

@@ -70,7 +70,8 @@ class Problem:
     def words(self) -> str:
         """It in a sentence."""
         name = self.field.replace("_", " ")
-        head = f"{name} {self.what}".strip().capitalize() if self.what else name
+        head = f"{name} {self.what}".strip() if self.what else name
+        head = head[:1].upper() + head[1:] if self.what else head
         place = f" ({self.where})" if self.where else ""
         end = "" if head.endswith(".") else "."
         return f"{head}{place}{end} {self.how}".strip()

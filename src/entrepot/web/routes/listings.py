@@ -105,9 +105,10 @@ async def _form(visit: Visit, typed: Mapping[str, str], error: str = "") -> Resp
                     looked += met
             except InvalidInput as refusal:
                 error = refusal.detail
+    first = sorted(looked, key=lambda each: (not each.problems, each.completeness))
     return await visit.page(
         "listings_publish.html", status=422 if error else 200, total=total, connections=connections, named=named,
-        looked=looked, names={each["id"]: each["name"] for each in connections}, error=error, typed=typed,
+        looked=first, names={each["id"]: each["name"] for each in connections}, error=error, typed=typed,
         kept=_kept(typed), blocked=sum(1 for each in looked if each.problems),
     )  # fmt: skip
 
@@ -130,6 +131,7 @@ async def _connections(visit: Visit) -> list[dict[str, Any]]:
             {
                 "id": each.id, "name": each.name, "able": able, "category_help": manifest.category_help,
                 "category": ListingField.CATEGORY in manifest.listing_fields,
+                "needs_category": any(ListingField.CATEGORY in rules.required for rules in manifest.listing_rules),
                 "attributes": ListingField.ATTRIBUTES in manifest.listing_fields,
             }
         )  # fmt: skip
