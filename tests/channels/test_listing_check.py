@@ -95,7 +95,6 @@ def test_a_good_draft_has_no_problem() -> None:
         ({"tags": ("x" * 9,)}, "tags", "tag 'xxxxxxxxx'"),
         ({"images": ()}, "images", ""),
         ({"images": None}, "images", ""),
-        ({"images": MUG.images * 3}, "images", ""),
         ({"images": (ListingImage("mug.jpg"),)}, "images", "image 1"),
         ({"images": (ListingImage("https://img.example/mug.gif"),)}, "images", "image 1"),
         ({"images": (ListingImage("https://img.example/mug.jpg", "x" * 11),)}, "images", "alt text of image 1"),
@@ -139,6 +138,12 @@ def test_tags_that_a_channel_does_not_take_are_left_out_and_their_text_stays() -
     )
     kept = "<p>As it <b class=x>was</b></p>"
     assert with_tags(kept, frozenset({"p", "b"})) == kept
+
+
+def test_of_too_many_images_the_first_are_sent() -> None:
+    unlike = ListingImage("https://img.example/mug.gif")
+    assert check_listing(RULES, replace(MUG, images=(*(MUG.images * 3)[:2], unlike))) == ()
+    assert [each.field for each in check_listing(RULES, replace(MUG, images=(MUG.images[0], unlike)))] == ["images"]
 
 
 def test_a_number_of_the_shops_own_goes_with_an_exemption_only() -> None:

@@ -114,4 +114,7 @@ async def test_a_part_of_the_file(database: Database, organisation_id: UUID) -> 
 async def test_the_whole_file(database: Database, organisation_id: UUID) -> None:
     async with publish_hub(database, organisation_id, time_scale=2000) as hub:
         states = await publish_file(hub, None)
-        assert states["shopify"] == {"live": 997}
+        # Two products differ in more than colour and size (names of jewels; a material): Amazon wants to be told by what.
+        assert states == {"shopify": {"live": 997}, "amazon": {"live": 995, "error": 2}, "square": {"live": 997}}
+        refused = [each.text for each in await all_intents(hub, "amazon") if each.state == "error"]
+        assert all("variation theme" in text and "say by what they differ" in text for text in refused)

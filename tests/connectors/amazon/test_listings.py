@@ -135,11 +135,15 @@ async def test_a_family_needs_its_theme_and_everything_the_marketplaces_currency
 def test_colour_and_size_say_the_theme_by_themselves() -> None:
     draft = replace(GIVEN.draft("one"), attributes={"material": "stoneware"})
     assert attributes.themed(draft).attributes["variation_theme"] == "COLOR"
-    both = replace(draft, option_names=("COLOR", "Größe"))
+    sizes = tuple(replace(each, options=(*each.options, size)) for each, size in zip(draft.variants, "SM", strict=True))
+    both = replace(draft, option_names=("COLOR", "Größe"), variants=sizes)
     assert attributes.themed(both).attributes["variation_theme"] == "SIZE/COLOR"
+    alike = tuple(replace(each, options=(*each.options, "matt")) for each in draft.variants)
+    same_glaze = replace(draft, option_names=("Colour", "Glaze"), variants=alike)
+    assert attributes.themed(same_glaze).attributes["variation_theme"] == "COLOR"
     said = replace(draft, attributes={"variation_theme": "MATERIAL"})
     assert attributes.themed(said) == said
-    for other in (replace(draft, option_names=("Colour", "Glaze")), GIVEN.draft("two", 1)):
+    for other in (replace(both, option_names=("Colour", "Glaze")), GIVEN.draft("two", 1)):
         assert attributes.themed(other) == other
 
 

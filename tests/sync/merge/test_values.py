@@ -141,6 +141,8 @@ def test_channels_cut_texts_and_copy_pictures() -> None:
     assert not values.shown_as(FieldKind.TEXT, long, long + " and on")
     assert values.shown_as(FieldKind.IMAGES, ["a"], ["x"])
     assert not values.shown_as(FieldKind.IMAGES, ["a"], ["x", "y"])
+    assert values.shown_as(FieldKind.IMAGES, ["a", "b", "c"], ["a", "b"])
+    assert not values.shown_as(FieldKind.IMAGES, ["a", "b", "c"], ["b", "c"])
     assert not values.shown_as(FieldKind.MONEY, values.money(1, "EUR"), values.money(2, "EUR"))
     assert not values.shown_as(FieldKind.TEXT, None, "a")
 

@@ -222,11 +222,7 @@ def _images(rules: ListingRules, draft: ListingDraft) -> Iterator[ListingProblem
     if count < rules.images_min:
         how = f"Add {rules.images_min - count} more."
         yield ListingProblem(ListingField.IMAGES, f"{count} images are too few", _NOWHERE, how, missing=True)
-    if rules.images_max is not None and count > rules.images_max:
-        yield ListingProblem(
-            ListingField.IMAGES, f"{count} images are too many", _NOWHERE, f"Keep at most {rules.images_max}."
-        )
-    for number, image in enumerate(images, 1):
+    for number, image in enumerate(images[: rules.images_max], 1):
         yield from _image(rules, image, f"image {number}")
 
 

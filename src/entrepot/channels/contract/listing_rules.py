@@ -40,7 +40,8 @@ class ListingRules:
     Lengths in characters, image sides in pixels, image formats as file endings in lower case, prices in major units of whatever
     currency. `required` must be there, `wanted` makes a listing better; both count for its completeness. `html_tags`: the
     tags that a description may hold, others are left out and their text stays; None: any; empty: it takes plain text.
-    `barcode_lengths`: a barcode is a GTIN of these lengths; None: any number of the shop's own is taken.
+    `images_max`: so many are sent, the first ones. `barcode_lengths`: a barcode is a GTIN of these lengths; None: any number
+    of the shop's own is taken.
     `barcode_exemption`: the attribute by which a seller declares to be exempt from barcodes; what is none is not sent then.
     `forbidden_words` are whole words or phrases, in any case, in title and description; `forbidden_in_title`: characters.
     `title_word_repeats_max`: how often one word may stand in a title. `source`: where the channel says so.

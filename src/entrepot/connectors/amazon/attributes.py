@@ -90,9 +90,15 @@ def is_family(draft: ListingDraft) -> bool:
 
 
 def themed(draft: ListingDraft) -> ListingDraft:
-    """Return a draft that says by what its variants differ, where it has several and their options tell: colour and size."""
-    names = [_OPTION_NAMES.get(name.lower()) for name in draft.option_names]
-    if not is_family(draft) or draft.attributes.get(THEME) or not names or None in names:
+    """Return a draft that says by what its variants differ, where it has several and their options tell: colour and size.
+
+    Another option is in the way only if the variants differ in it.
+    """
+    if not is_family(draft) or draft.attributes.get(THEME):
+        return draft
+    columns = zip(draft.option_names, zip(*(each.options for each in draft.variants), strict=False), strict=False)
+    names = {_OPTION_NAMES.get(name.lower(), "") for name, values in columns if len(set(values)) > 1}
+    if not names or "" in names:
         return draft
     theme = "/".join(name.upper() for name in ("size", "color") if name in names)
     return replace(draft, attributes={**draft.attributes, THEME: theme})

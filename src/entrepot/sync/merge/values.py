@@ -321,7 +321,10 @@ def shown_as(kind: FieldKind, sent: Value, reads: Value) -> bool:
     if not sent or not reads:
         return False
     if kind is FieldKind.IMAGES:
-        return len(sent) == len(reads)
+        # A channel that takes fewer shows the first ones.
+        return len(sent) == len(reads) or (
+            len(reads) < len(sent) and all(same_image(a, b) for a, b in zip(sent, reads, strict=False))
+        )
     if kind is FieldKind.TEXT:
         cut = reads.removesuffix("...").removesuffix("\N{HORIZONTAL ELLIPSIS}").rstrip()
         return len(cut) >= 20 and len(cut) < len(sent) and sent.startswith(cut)
