@@ -43,8 +43,8 @@ class Bench:
     late: list[tuple[str, str]] = field(default_factory=list)
     lost: int = 0
     edits: Counter[str] = field(default_factory=Counter)
-    sides: dict[tuple[UUID, str], set[str]] = field(default_factory=dict)
-    """Who edited which field of which product."""
+    sides: dict[tuple[UUID, str], dict[str, Any]] = field(default_factory=dict)
+    """What each side made of a field of a product, in the form that is compared."""
 
     # ---- editing
 
@@ -90,7 +90,8 @@ class Bench:
         else:
             return
         self.edits[f"{side} {name}"] += 1
-        self.sides.setdefault((row["id"], name), set()).add(side)
+        edited = int(value * 100) if name == "price" else told(name, value)
+        self.sides.setdefault((row["id"], name), {})[side] = edited
 
     async def edit_here(self, row: Any, name: str, value: Any) -> None:
         async with self.hub.database.transaction(self.hub.id) as tx:
@@ -133,12 +134,13 @@ class Bench:
     async def live_everywhere(self) -> list[Any]:
         """Return products that are live on every channel, with the variant that each channel's product is edited by."""
         rows = await self.hub.rows(
-            "select p.id, l.variant_id, v.price_minor, jsonb_object_agg(c.channel, l.sku) as skus from product p"
+            "select p.id, p.title, p.description, p.tags, l.variant_id, v.price_minor,"
+            " jsonb_object_agg(c.channel, l.sku) as skus from product p"
             " join variant v on v.organisation_id = $1 and v.product_id = p.id and v.state = 'active'"
             " join listing l on l.organisation_id = $1 and l.variant_id = v.id and l.active"
             " join listing_reading r on r.organisation_id = $1 and r.listing_id = l.id and r.leads"
             " join connection c on c.organisation_id = $1 and c.id = l.connection_id"
-            f" where p.organisation_id = $1 group by 1, 2, 3 having count(*) = {len(CHANNELS)} order by p.id"
+            f" where p.organisation_id = $1 group by 1, 2, 3, 4, 5, 6 having count(*) = {len(CHANNELS)} order by p.id"
         )
         assert rows
         return rows
@@ -205,6 +207,17 @@ class Bench:
                 row["theirs"],
             )
         return len(waiting)
+
+    async def no_edit_is_lost(self) -> None:
+        """Until somebody decides, what anybody wrote is the catalog's value now, or waits in a conflict."""
+        kept: dict[tuple[UUID, str], list[Any]] = {}
+        for row in await self.open():
+            kept.setdefault((row["product_id"], row["field"]), []).append(told(row["field"], row["theirs"]))
+        for row in await self.live_everywhere():
+            for name in ("title", "description", "tags", "price"):
+                now = told(name, row["price_minor"] if name == "price" else row[name])
+                for side, edited in self.sides.get((row["id"], name), {}).items():
+                    assert edited in (now, *kept.get((row["id"], name), ())), (side, name, edited, now)
 
     # ---- deciding
 
@@ -291,6 +304,7 @@ async def converge_a_shop(
         await bench.edit_both_sides(edited)
         await bench.converge()
         await bench.accounted_for()
+        await bench.no_edit_is_lost()
         waiting = await bench.only_what_several_edited_waits()
         print(f"edits {dict(bench.edits)}, lost messages {bench.lost}, conflicts {waiting}")
         assert waiting, "some were edited on both sides"
