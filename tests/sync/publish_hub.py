@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -36,7 +36,7 @@ from entrepot.kernel.clock import utc_now
 from entrepot.stock import facade as stock
 from entrepot.sync import facade as sync
 from entrepot.sync import progress
-from entrepot.sync.check import check_step
+from entrepot.sync.check import check_step, listings_step
 from entrepot.sync.fields import store as fields
 from entrepot.sync.fields.merging import merge_step
 from entrepot.sync.fields.reads import read_step
@@ -49,7 +49,11 @@ from entrepot.sync.push import push_step
 from entrepot_sandbox.server import Config, Running, running
 
 CHANNELS = ("shopify", "amazon", "square")
-WRITES = ("set_product", "putListingsItem", "upsertCatalogObject", "batchUpsertCatalogObjects", "createFeed")
+WRITES = (
+    "set_product", "set_prices", "putListingsItem", "patchListingsItem", "upsertCatalogObject", "batchUpsertCatalogObjects",
+    "createFeed",
+)  # fmt: skip
+"""Calls that write products or prices (Amazon's patch and feed write quantities too)."""
 
 
 LANES = (
@@ -138,8 +142,11 @@ class PublishHub:
     def wire(self, key: str) -> Wire:
         return self.transport.wires[self.connections[key]]
 
-    async def save(self, *products: NewProduct, on_hand: int = 9) -> dict[str, UUID]:
-        """Make products with stock; return SKU -> variant."""
+    async def save(self, *products: NewProduct, on_hand: int = 9, barcode: str = "") -> dict[str, UUID]:
+        """Make products with stock; return SKU -> variant. `barcode`: of every variant."""
+        products = tuple(
+            replace(each, variants=tuple(replace(v, barcode=barcode) for v in each.variants)) for each in products
+        )
         async with self.database.transaction(self.id) as tx:
             made = await catalog.save_products(tx, list(products))
             changes = [stock.StockChange(v, "opening stock", on_hand=on_hand) for v in made.values()]
@@ -178,17 +185,20 @@ class PublishHub:
 
     async def pass_time(self) -> None:
         async with self.database.transaction(self.id) as tx:
-            for statement in (
-                "update listing_intent set next_attempt_at = null",
-                "update publish_batch set next_attempt_at = null",
-                "update listing_quantity set next_attempt_at = null, check_at = least(check_at, now())",
-                "update push_batch set next_attempt_at = null",
-                "update field_batch set next_attempt_at = null",
-                "update listing_field set next_attempt_at = null",
-                "update listing_reading set read_wanted_at = now() where read_wanted_at is not null and true",
-            ):
-                joined = f"{statement} and" if " where " in statement else f"{statement} where"
-                await tx.execute(f"{joined} organisation_id = $1", self.id)
+            for table in ("listing_intent", "publish_batch", "push_batch", "field_batch", "listing_field"):
+                await tx.execute(
+                    f"update {table} set next_attempt_at = null where organisation_id = $1 and next_attempt_at > now()",
+                    self.id,
+                )
+            await tx.execute(
+                "update listing_quantity set next_attempt_at = null, check_at = least(check_at, now())"
+                " where organisation_id = $1 and (next_attempt_at > now() or check_at > now())",
+                self.id,
+            )
+            await tx.execute(
+                "update listing_reading set read_wanted_at = now() where organisation_id = $1 and read_wanted_at > now()",
+                self.id,
+            )
 
     async def react(self) -> None:
         while await react(self.database, self.id, sync.reaction_table(connector_of, clock_error_s=0.0)):
@@ -199,7 +209,8 @@ class PublishHub:
         for _ in range(rounds):
             await self.react()
             for channel in self.connections:
-                await self.step(channel)
+                while await self.step(channel) == 0.0:
+                    pass
                 await self.react()
                 async with self.database.transaction(self.id) as tx:
                     await progress.want_pull(tx, self.connections[channel], utc_now())
@@ -256,6 +267,12 @@ class PublishHub:
                 self.id, self.connections[channel], sku,
             )  # fmt: skip
             await fields.want_read(tx, self.connections[channel], [product], utc_now())
+
+    async def compare_all(self, channel: str) -> None:
+        """Read the channel's whole catalog, as the daily check does."""
+        async with self.database.transaction(self.id) as tx:
+            await progress.want_listings(tx, self.connections[channel], utc_now())
+        await listings_step(self.context, self.key("listings", channel))
 
     async def parked(self) -> list[tuple[Any, ...]]:
         """Return the fields that could not be written, and why."""

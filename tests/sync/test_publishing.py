@@ -12,6 +12,7 @@ from tests.sync.publish_hub import CHANNELS, PublishHub, WorkerDied, mug, publis
 
 from entrepot.catalog.price_lists import PriceListInput, create_price_list
 from entrepot.catalog.pricing import PriceRule
+from entrepot.connectors.amazon.manifest import EXEMPTION as EXEMPT
 from entrepot.database.pool import Database
 from entrepot.stock import facade as stock
 from entrepot.stock.facade import StockChange
@@ -103,7 +104,7 @@ async def test_what_lacks_something_waits_and_goes_out_once_it_is_there(hub: Pub
 
 
 async def test_what_a_channel_refuses_says_why_and_is_tried_again(hub: PublishHub) -> None:
-    await hub.save(mug("A"), mug("B", ("Red",)))
+    await hub.save(mug("A", option_names=("Glaze",)), mug("B", ("Red",)))
     await hub.ask(Wanted.PUBLISH, "amazon", attributes={})
     await hub.ask(Wanted.PUBLISH, "square")
     await hub.settle()
@@ -111,9 +112,44 @@ async def test_what_a_channel_refuses_says_why_and_is_tried_again(hub: PublishHu
     assert {h: i.state for h, i in found.items()} == {"a": "error", "b": "live"}
     assert "variation_theme" in found["a"].text
     assert {i.state for i in (await hub.intents("square")).values()} == {"live"}
-    await hub.ask(Wanted.PUBLISH, "amazon")
+    await hub.ask(Wanted.PUBLISH, "amazon", attributes={"variation_theme": "COLOR"})
     await hub.settle()
     assert {i.state for i in (await hub.intents("amazon")).values()} == {"live"}
+
+
+async def test_what_a_channel_does_not_take_is_left_out_there_and_stays_here(hub: PublishHub) -> None:
+    body = '<meta charset="utf-8"><p>Holds <span style="color: red">tea</span></p><table><tr><td>1</td></tr></table>'
+    await hub.save(mug("A", description=body), barcode="'30235")
+    await hub.ask(Wanted.PUBLISH, "square", "shopify")
+    await hub.ask(Wanted.PUBLISH, "amazon")
+    await hub.settle()
+    found = (await hub.intents("amazon"))["a"]
+    assert (found.state, {p.field for p in found.problems}) == ("draft", {"barcode"})
+    assert "exempted you from barcodes" in found.text
+    await hub.ask(Wanted.PUBLISH, "amazon", attributes={EXEMPT: "yes"})
+    await hub.settle()
+    assert {(await hub.intents(channel))["a"].state for channel in CHANNELS} == {"live"}
+    there = {channel: (await hub.there(channel))["A-0"] for channel in CHANNELS}
+    assert {channel: each.barcode for channel, each in there.items()} == {
+        "shopify": "'30235", "square": "'30235", "amazon": "",
+    }  # fmt: skip
+    assert there["square"].description_html.startswith("<p>Holds tea</p>")
+    rows = await hub.rows(
+        "select p.description, v.barcode from product p join variant v on v.product_id = p.id"
+        " where p.organisation_id = $1"
+    )
+    assert {tuple(row) for row in rows} == {(body, "'30235")}, "nothing of that comes back into the catalog"
+    assert await hub.parked() == []
+    assert await hub.rows("select 1 from conflict where organisation_id = $1") == []
+    # A real number takes the place of the shop's own.
+    async with hub.database.transaction(hub.id) as tx:
+        await tx.execute(
+            "update variant set barcode = '4006381333931', updated_at = clock_timestamp() where organisation_id = $1",
+            hub.id,
+        )
+        await hub.tell_changed(tx, (await hub.products())[0])
+    await hub.settle()
+    assert {(await hub.there(channel))["A-0"].barcode for channel in CHANNELS} == {"4006381333931"}
 
 
 async def test_an_unknown_category_is_named_before_anything_is_sent(hub: PublishHub) -> None:

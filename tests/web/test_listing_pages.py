@@ -51,13 +51,14 @@ def test_products_are_checked_published_and_shown(client: httpx.Client) -> None:
     assert f"{len(channels)} looked at" in checked.text
     assert "Nothing was published through the hub yet" in client.get("/listings").text, "a check asks for nothing"
     wrong = client.post(
-        "/listings/publish", data={**form, "do": "publish", channels[0]: "on", "attributes": "nonsense"}
+        "/listings/publish",
+        data={**form, "do": "publish", channels[0]: "on", channels[0].replace("to_", "attributes_"): "nonsense"},
     )
     assert "name: value" in wrong.text
     done = client.post("/listings/publish", data={**form, "do": "publish", channels[0]: "on"})
     assert "Publishing" in done.text
     assert product[1] in done.text
-    (line,) = re.findall(r'type="checkbox" name="id" value="([^"]+)"', done.text)
+    (line,) = re.findall(r'name="id" value="([^"]+)"', done.text)
     assert line in client.get(f"/products/{product[1]}").text
     assert "publishing" in client.get("/listings.csv").text
     assert client.get("/listings?state=live").text.count('name="id"') == 0

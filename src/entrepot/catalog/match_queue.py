@@ -123,11 +123,11 @@ async def accept_above(tx: Tx, actor: Actor, score: float, limit: int = ACCEPT_A
     """Accept the best candidate of every listing from a score on, at most `limit`; return what was matched.
 
     Left out: what somebody decides at the same time, and a second listing of one variant on one connection. Nothing is
-    learned from it, as nobody looked at each.     Raises InvalidScore.
+    learned from it, as nobody looked at each. Raises InvalidScore.
     """
     if not 0.5 <= score <= 1:
         raise InvalidScore
-    best = await match_store.best_above(tx, int(score * PPM), limit)
+    best = await match_store.best_above(tx, int(score * PPM), limit=limit)
     return await _match_many(
         tx,
         actor,

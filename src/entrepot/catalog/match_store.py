@@ -405,8 +405,10 @@ async def take_variant(tx: Tx, listing_id: UUID) -> None:
     )
 
 
-async def best_above(tx: Tx, score_ppm: int, listing_ids: Sequence[UUID]) -> list[asyncpg.Record]:
-    """Return the best candidate of each of these listings that waits, from a score on, one for each variant and connection.
+async def best_above(
+    tx: Tx, score_ppm: int, *, listing_ids: Sequence[UUID] | None = None, limit: int | None = None
+) -> list[asyncpg.Record]:
+    """Return the best candidate of each waiting listing (of these) from a score on, one for each variant and connection.
 
     Variants that have a listing there already are left out: a second one is for a person to see.
     """
@@ -416,13 +418,14 @@ async def best_above(tx: Tx, score_ppm: int, listing_ids: Sequence[UUID]) -> lis
             select distinct on (c.listing_id) c.id, c.listing_id, c.variant_id, c.score_ppm, l.connection_id
             from match_candidate c join listing l on l.organisation_id = c.organisation_id and l.id = c.listing_id
             where c.organisation_id = $1 and c.state = 'open' and c.score_ppm >= $2 and l.variant_id is null and l.active
-              and c.listing_id = any($3::uuid[])
+              and ($3::uuid[] is null or c.listing_id = any($3::uuid[]))
             order by c.listing_id, c.score_ppm desc, c.id desc) b
         where not exists (select 1 from listing o where o.organisation_id = $1 and o.variant_id = b.variant_id
                           and o.connection_id = b.connection_id and o.active)
-        order by b.variant_id, b.connection_id, b.score_ppm desc, b.id
+        order by b.variant_id, b.connection_id, b.score_ppm desc, b.id limit $4
         """,
         tx.organisation,
         score_ppm,
-        list(listing_ids),
+        listing_ids,
+        limit,
     )

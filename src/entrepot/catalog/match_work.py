@@ -358,7 +358,7 @@ async def _by_itself(tx: Tx, known: _Known, listing_ids: Sequence[UUID], sizes: 
     """Match what is as likely as what people nearly always accepted, where the shop allows it."""
     if known.sure_from_ppm is None:
         return []
-    best = await match_store.best_above(tx, known.sure_from_ppm, listing_ids)
+    best = await match_store.best_above(tx, known.sure_from_ppm, listing_ids=listing_ids)
     pairs = [(row["listing_id"], row["variant_id"]) for row in best]
     return await match_queue.match_by_hub(tx, system_actor(tx.organisation), pairs, how="likeness")
 

@@ -124,8 +124,11 @@ class Reactions:
             listings,
         )
         await self.divide(tx, [row[0] for row in rows])
+        products: dict[UUID, list[str]] = {}
         for row in await fields.products_of(tx, listings):
-            await fields.choose_leads(tx, row["connection_id"], [row["product_external_id"]])
+            products.setdefault(row["connection_id"], []).append(row["product_external_id"])
+        for connection_id, named in sorted(products.items()):
+            await fields.choose_leads(tx, connection_id, named)
         await _merge(tx, listings)
 
     async def listings_unmatched(self, tx: Tx, events: Sequence[Event]) -> None:

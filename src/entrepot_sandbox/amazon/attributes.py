@@ -146,6 +146,10 @@ def problems_in(attributes: Mapping[str, Any], product_type: str, requirements: 
     if len(str(first(attributes, "product_description") or "")) > DESCRIPTION_MAX:
         message = f"'product_description' exceeds the maximum length of {DESCRIPTION_MAX}."
         found.append(issue("90225", message, "product_description"))
+    barcode = str(first(attributes, "externally_assigned_product_identifier") or "")
+    if barcode and not _is_gtin(barcode):
+        name = "externally_assigned_product_identifier"
+        found.append(issue("90226", f"'{barcode}' is not a valid product identifier.", name))
     price = price_in(attributes)
     if attributes.get("purchasable_offer"):
         if isinstance(price, bool) or not isinstance(price, int | float) or price <= 0:
@@ -156,6 +160,12 @@ def problems_in(attributes: Mapping[str, Any], product_type: str, requirements: 
         message = "'bullet_point' is recommended: listings with it are found more often."
         found.append(issue("18027", message, "bullet_point", severity="WARNING", missing=True))
     return found
+
+
+def _is_gtin(digits: str) -> bool:
+    if not (digits.isascii() and digits.isdigit() and len(digits) in (8, 12, 13, 14)):
+        return False
+    return sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(reversed(digits))) % 10 == 0
 
 
 def quantity_in(attributes: Mapping[str, Any]) -> tuple[int | None, list[Json]]:
@@ -177,6 +187,9 @@ def take(state: State, listing: Listing, attributes: Json, product_type: str) ->
     assert sheet is not None
     own = {name: value for name, value in attributes.items() if name != ATTRIBUTE}
     sheet.extra = {"attributes": own, "product_type": product_type}
+    parent = first(own, "child_parent_sku_relationship", "parent_sku")
+    if parent:
+        state.families.setdefault(str(parent), {})[listing.sku] = None
     sheet.title = str(first(own, "item_name") or sheet.title)
     price = price_in(own)
     product = replace(listing.product, title=sheet.title)

@@ -67,6 +67,7 @@ def _properties(name: str) -> dict[str, Any]:
         "condition_type": _choice("Item Condition", ["new_new", "used_good"]),
         "country_of_origin": _choice("Country of Origin", ["CN", "DE", "FR", "GB", "IE", "PT", "US"]),
         "number_of_items": _number("Number of Items", "integer"),
+        "supplier_declared_has_product_identifier_exemption": _number("Product Identifier Exemption", "boolean"),
         "purchasable_offer": {"title": "Purchasable Offer", "type": "array", "items": {"type": "object"}},
         "variation_theme": {
             "title": "Variation Theme",

@@ -75,11 +75,14 @@ def _matching(state: State, request: Request) -> Iterable[Listing]:
     with_status, without = set(list_of(request, "withStatus")), set(list_of(request, "withoutStatus"))
     after, before = _moment(given.get("lastUpdatedAfter")), _moment(given.get("lastUpdatedBefore"))
     family = given.get("variationParentSku")
-    for listing in state.shop.by_sku.values():
-        if family is not None and parent_of(listing) != family:
-            continue
+    candidates: Iterable[Listing] = state.shop.by_sku.values()
+    if family is not None:
+        candidates = children_of(state, family)
+    elif kind == "SKU":
+        candidates = [state.shop.by_sku[sku] for sku in dict.fromkeys(identifiers) if sku in state.shop.by_sku]
+    for listing in candidates:
         own = {"SKU": listing.sku, "ASIN": listing.keys["asin"]}.get(kind or "", listing.product.barcode)
-        statuses = set(_statuses(listing))
+        statuses = set(_statuses(listing)) if with_status or without else set()
         if (
             (not identifiers or own in identifiers)
             and with_status <= statuses
@@ -181,8 +184,14 @@ def _relationships(state: State, listing: Listing) -> list[dict[str, Any]]:
         return [{"type": "VARIATION", "parentSkus": [parent], "variationTheme": theme}]
     if first(own, "parentage_level") != "parent":
         return []
-    children = [one.sku for one in state.shop.by_sku.values() if parent_of(one) == listing.sku]
+    children = [one.sku for one in children_of(state, listing.sku)]
     return [{"type": "VARIATION", "childSkus": children, "variationTheme": theme}] if children else []
+
+
+def children_of(state: State, sku: str) -> list[Listing]:
+    """Return the listings of a family."""
+    named = (state.shop.by_sku.get(each) for each in state.families.get(sku, ()))
+    return [listing for listing in named if listing is not None and parent_of(listing) == sku]
 
 
 def parent_of(listing: Listing) -> str:

@@ -105,6 +105,8 @@ class State:
     due: dict[str, float] = field(default_factory=dict)
     """SKU -> when what was last submitted takes effect, so that none overtakes another."""
     counts: dict[str, int] = field(default_factory=dict)
+    families: dict[str, dict[str, None]] = field(default_factory=dict)
+    """SKU of a parent -> the SKUs that name it, or did: whoever asks looks whether they still do."""
 
     def __post_init__(self) -> None:
         self.opened_at = self.desk.now()

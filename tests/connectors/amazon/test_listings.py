@@ -124,12 +124,27 @@ async def test_an_offer_on_a_product_that_amazon_has_needs_no_facts(amazon: Simu
 
 async def test_a_family_needs_its_theme_and_everything_the_marketplaces_currency(amazon: Simulated) -> None:
     draft = GIVEN.draft("one")
-    unthemed = replace(draft, attributes={"material": "stoneware"})
+    unthemed = replace(draft, attributes={"material": "stoneware"}, option_names=("Glaze",))
     dollars = replace(draft, key="two", variants=tuple(replace(each, currency="USD") for each in draft.variants))
     results = await GIVEN.push(amazon, unthemed, dollars)
     assert [each.reasons[0].field for each in results] == ["variation_theme", ListingField.PRICE]
     assert {each.outcome for each in results} == {PushOutcome.REFUSED}
     assert amazon.api.calls == []
+
+
+def test_colour_and_size_say_the_theme_by_themselves() -> None:
+    draft = replace(GIVEN.draft("one"), attributes={"material": "stoneware"})
+    assert attributes.themed(draft).attributes["variation_theme"] == "COLOR"
+    sizes = tuple(replace(each, options=(*each.options, size)) for each, size in zip(draft.variants, "SM", strict=True))
+    both = replace(draft, option_names=("COLOR", "Größe"), variants=sizes)
+    assert attributes.themed(both).attributes["variation_theme"] == "SIZE/COLOR"
+    alike = tuple(replace(each, options=(*each.options, "matt")) for each in draft.variants)
+    same_glaze = replace(draft, option_names=("Colour", "Glaze"), variants=alike)
+    assert attributes.themed(same_glaze).attributes["variation_theme"] == "COLOR"
+    said = replace(draft, attributes={"variation_theme": "MATERIAL"})
+    assert attributes.themed(said) == said
+    for other in (replace(both, option_names=("Colour", "Glaze")), GIVEN.draft("two", 1)):
+        assert attributes.themed(other) == other
 
 
 async def test_a_quota_that_is_used_up_is_no_refusal(amazon: Simulated) -> None:

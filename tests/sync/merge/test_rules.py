@@ -162,6 +162,22 @@ def test_a_lost_answer_is_told_by_what_is_read() -> None:
     assert rules.not_written(state).sent is None
 
 
+def test_a_lost_answer_is_told_by_what_is_read_in_the_channels_own_way() -> None:
+    sent, shows = "<p>Holds <span>tea</span></p>", "<p>Holds tea</p>"
+    state = rules.lost(rules.sending(FieldState(base="<p>a</p>", theirs="<p>a</p>"), sent, at(1)))
+    came = rules.take_reading(FieldKind.HTML, state, Reading(shows, at(5)), timedelta())
+    assert (came.base, came.shown, came.sent) == (sent, shows, None)
+    rule = FieldRule(FieldKind.HTML)
+    assert merge(rule, came, sent).outcome is Outcome.AGREED
+    assert merge(rule, came, "<p>Holds coffee</p>").outcome is Outcome.OUT
+    # Nothing came: what it shows is what it showed.
+    still = rules.take_reading(FieldKind.HTML, state, Reading("<p>a</p>", at(5)), timedelta())
+    assert merge(rule, still, sent).outcome is Outcome.OUT
+    # As many pictures as were sent may be others.
+    pictures = rules.lost(rules.sending(FieldState(base=["a"], theirs=["a"]), ["b"], at(1)))
+    assert rules.take_reading(FieldKind.IMAGES, pictures, Reading(["x"], at(5)), timedelta()).base == ["a"]
+
+
 def test_a_channel_that_shows_it_in_its_own_way_agrees() -> None:
     long, cut = "A very long name of a thing that goes on", "A very long name of a thing"
     state = rules.acknowledged(rules.sending(FieldState(base="a", theirs="a"), long, at(1)), at(2))

@@ -141,5 +141,19 @@ def test_channels_cut_texts_and_copy_pictures() -> None:
     assert not values.shown_as(FieldKind.TEXT, long, long + " and on")
     assert values.shown_as(FieldKind.IMAGES, ["a"], ["x"])
     assert not values.shown_as(FieldKind.IMAGES, ["a"], ["x", "y"])
+    assert values.shown_as(FieldKind.IMAGES, ["a", "b", "c"], ["a", "b"])
+    assert not values.shown_as(FieldKind.IMAGES, ["a", "b", "c"], ["b", "c"])
     assert not values.shown_as(FieldKind.MONEY, values.money(1, "EUR"), values.money(2, "EUR"))
     assert not values.shown_as(FieldKind.TEXT, None, "a")
+
+
+def test_channels_leave_out_mark_up_and_numbers_that_are_no_barcodes() -> None:
+    full = '<meta charset="utf-8"><p>Holds <span>tea</span></p>'
+    assert values.shown_as(FieldKind.HTML, full, "<p>Holds tea</p>")
+    assert values.shown_as(FieldKind.HTML, '<img src="x">', EMPTY)
+    assert not values.shown_as(FieldKind.HTML, full, "<p>Holds coffee</p>")
+    assert not values.shown_as(FieldKind.HTML, full, EMPTY)
+    assert values.shown_as(FieldKind.BARCODE, "'30235", EMPTY)
+    assert not values.shown_as(FieldKind.BARCODE, "'30235", "30236")
+    assert not values.shown_as(FieldKind.BARCODE, "4006381333931", EMPTY)
+    assert values.parse(FieldKind.BARCODE, " 4006381333931 ") == "4006381333931"

@@ -80,6 +80,7 @@ class ListingView(Resource):
 
     `state`: draft (something is missing), publishing, live, error (the channel refused it), ending or ended. `completeness`:
     0 to 100, null: not looked at yet. `listings`: how many of its variants are on sale there.
+    Of its fields there, `conflicts` wait for a person, `moving` are on their way, `parked` could not be written.
     """
 
     id: UUID
@@ -104,6 +105,9 @@ class ListingView(Resource):
     asked_at: datetime
     done_at: datetime | None
     listings: int
+    conflicts: int
+    moving: int
+    parked: int
 
 
 class Listings(Resource):

@@ -28,7 +28,14 @@ from entrepot.channels.contract.errors import (
     TooLate,
     UnexpectedAnswer,
 )
-from entrepot.channels.contract.listing_check import Completeness, ListingProblem, check_listing, completeness
+from entrepot.channels.contract.listing_check import (
+    GTIN_LENGTHS,
+    Completeness,
+    ListingProblem,
+    check_listing,
+    completeness,
+    is_gtin,
+)
 from entrepot.channels.contract.listing_results import (
     ChannelReason,
     ListingReceipt,
@@ -154,6 +161,7 @@ from entrepot.channels.contract.wire import Api, Call, Credentials, LimitReading
 
 __all__ = [
     "EXTERNAL_ID",
+    "GTIN_LENGTHS",
     "PROTOCOL_OF",
     "Address",
     "Api",
@@ -290,6 +298,7 @@ __all__ = [
     "check_listing",
     "completeness",
     "image_key",
+    "is_gtin",
     "newer_making",
     "rules_of",
     "status_follows",

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 from entrepot.channels.contract.drafts import ListingDraft, VariantDraft
 from entrepot.channels.contract.listing_rules import AttributeKind, AttributeRule, ListingRules
 from entrepot.channels.contract.listings import AttributeValue, ListingField, ListingImage
-from entrepot.channels.html_text import plain_text, tags_of
+from entrepot.channels.html_text import plain_text, with_tags
 
 _NOWHERE = ""
+GTIN_LENGTHS = frozenset({8, 12, 13, 14})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ def completeness(rules: ListingRules, draft: ListingDraft) -> Completeness:
     required = [(str(name), _is_there(name, draft)) for name in _ordered(rules.required - counted)]
     wanted = [(str(name), _is_there(name, draft)) for name in _ordered(rules.wanted - rules.required - counted)]
     for rule in rules.attributes:
+        if rule.name == rules.barcode_exemption:
+            continue
         (required if rule.required else wanted).append((rule.name, _has_attribute(rule, draft)))
     if rules.images_min:
         required.append(("images", len(draft.images or ()) >= rules.images_min))
@@ -147,10 +150,9 @@ def _said(name: ListingField) -> str:
 
 
 def _texts(rules: ListingRules, draft: ListingDraft) -> Iterator[ListingProblem]:
-    description = draft.description if rules.html_tags != frozenset() else plain_text(draft.description)
     limits: tuple[tuple[str, str, int | None], ...] = (
         (ListingField.TITLE, draft.title, rules.title_length_max),
-        (ListingField.DESCRIPTION, description, rules.description_length_max),
+        (ListingField.DESCRIPTION, _description(rules, draft), rules.description_length_max),
         (ListingField.VENDOR, draft.vendor, rules.vendor_length_max),
         (ListingField.SEO_TITLE, draft.seo_title, rules.seo_title_length_max),
         (ListingField.SEO_DESCRIPTION, draft.seo_description, rules.seo_description_length_max),
@@ -159,11 +161,13 @@ def _texts(rules: ListingRules, draft: ListingDraft) -> Iterator[ListingProblem]
         yield from _too_long(name, value, most)
     for tag in draft.tags:
         yield from _too_long(ListingField.TAGS, tag, rules.tag_length_max, f"tag {tag[:30]!r}")
-    if rules.html_tags:
-        for tag in sorted(tags_of(draft.description) - rules.html_tags):
-            allowed = ", ".join(sorted(rules.html_tags))
-            how = f"Take it out; allowed are: {allowed}."
-            yield ListingProblem(ListingField.DESCRIPTION, f"holds the HTML tag <{tag}>", _NOWHERE, how)
+
+
+def _description(rules: ListingRules, draft: ListingDraft) -> str:
+    """Return the description as it is sent: tags that the channel does not take are left out."""
+    if rules.html_tags is None:
+        return draft.description
+    return with_tags(draft.description, rules.html_tags) if rules.html_tags else plain_text(draft.description)
 
 
 def _too_long(name: str, value: str, most: int | None, where: str = _NOWHERE) -> Iterator[ListingProblem]:
@@ -218,11 +222,7 @@ def _images(rules: ListingRules, draft: ListingDraft) -> Iterator[ListingProblem
     if count < rules.images_min:
         how = f"Add {rules.images_min - count} more."
         yield ListingProblem(ListingField.IMAGES, f"{count} images are too few", _NOWHERE, how, missing=True)
-    if rules.images_max is not None and count > rules.images_max:
-        yield ListingProblem(
-            ListingField.IMAGES, f"{count} images are too many", _NOWHERE, f"Keep at most {rules.images_max}."
-        )
-    for number, image in enumerate(images, 1):
+    for number, image in enumerate(images[: rules.images_max], 1):
         yield from _image(rules, image, f"image {number}")
 
 
@@ -256,13 +256,7 @@ def _variants(rules: ListingRules, draft: ListingDraft) -> Iterator[ListingProbl
             *_prices(rules, variant, where),
         ):
             yield _with_key(problem, variant.key)
-        digits = variant.barcode.strip()
-        if digits and rules.barcode_lengths is not None and not _is_barcode(digits, rules.barcode_lengths):
-            lengths = ", ".join(map(str, sorted(rules.barcode_lengths)))
-            what = f"{digits!r} is not a valid barcode"
-            yield _of_variant(
-                variant, ListingField.BARCODE, what, f"It has {lengths} digits, the last of which checks."
-            )
+        yield from _barcode(rules, draft, variant)
 
 
 def _option(rules: ListingRules, value: str, where: str) -> Iterator[ListingProblem]:
@@ -284,8 +278,25 @@ def _prices(rules: ListingRules, variant: VariantDraft, where: str) -> Iterator[
         yield ListingProblem(ListingField.COMPARE_AT, what, where, how)
 
 
-def _is_barcode(digits: str, lengths: frozenset[int]) -> bool:
-    if not (digits.isascii() and digits.isdigit() and len(digits) in lengths):
+def _barcode(rules: ListingRules, draft: ListingDraft, variant: VariantDraft) -> Iterator[ListingProblem]:
+    digits, lengths = variant.barcode.strip(), rules.barcode_lengths
+    if not digits or lengths is None or (is_gtin(digits) and len(digits) in lengths):
+        return
+    how = f"It has {', '.join(map(str, sorted(lengths)))} digits, the last of which checks."
+    if rules.barcode_exemption and len(digits) not in lengths:
+        # A number of the shop's own, not a slip of the pen: a seller who is exempt lists it without one.
+        if {**draft.attributes, **variant.attributes}.get(rules.barcode_exemption) is True:
+            return
+        how += (
+            " If this is a number of your own and the channel has exempted you from barcodes,"
+            f" say so: set {rules.barcode_exemption} to yes."
+        )
+    yield _of_variant(variant, ListingField.BARCODE, f"{digits!r} is not a valid barcode", how)
+
+
+def is_gtin(digits: str) -> bool:
+    """Return whether this is a GTIN (a UPC or an EAN too): 8, 12, 13 or 14 digits, the last of which checks."""
+    if not (digits.isascii() and digits.isdigit() and len(digits) in GTIN_LENGTHS):
         return False
     total = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(reversed(digits)))
     return total % 10 == 0

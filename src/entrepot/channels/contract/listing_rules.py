@@ -39,7 +39,10 @@ class ListingRules:
 
     Lengths in characters, image sides in pixels, image formats as file endings in lower case, prices in major units of whatever
     currency. `required` must be there, `wanted` makes a listing better; both count for its completeness. `html_tags`: the
-    tags that a description may hold; None: any; empty: the channel takes plain text and the tags are left out.
+    tags that a description may hold, others are left out and their text stays; None: any; empty: it takes plain text.
+    `images_max`: so many are sent, the first ones. `barcode_lengths`: a barcode is a GTIN of these lengths; None: any number
+    of the shop's own is taken.
+    `barcode_exemption`: the attribute by which a seller declares to be exempt from barcodes; what is none is not sent then.
     `forbidden_words` are whole words or phrases, in any case, in title and description; `forbidden_in_title`: characters.
     `title_word_repeats_max`: how often one word may stand in a title. `source`: where the channel says so.
     """
@@ -61,6 +64,7 @@ class ListingRules:
     vendor_length_max: int | None = None
     sku_length_max: int | None = None
     barcode_lengths: frozenset[int] | None = None
+    barcode_exemption: str = ""
     seo_title_length_max: int | None = None
     seo_description_length_max: int | None = None
     images_min: int = 0

@@ -135,6 +135,8 @@ class Manifest:
     cancel_restocks: bool = False
     """Whether the channel itself puts cancelled units back into its listing (as it usually does)."""
     listing_rules: tuple[ListingRules, ...] = ()
+    category_help: str = ""
+    """What the channel's own categories are, for people who type one."""
     """What it requires of listings: one for every category (empty), and others for categories by name."""
     listing_fields: frozenset[ListingField] = frozenset()
     """The fields that the channel keeps as they are written and tells again: only these can be compared."""

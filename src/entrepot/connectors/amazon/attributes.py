@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +20,7 @@ from entrepot.channels.contract import (
     Payload,
     VariantDraft,
     image_key,
+    is_gtin,
 )
 from entrepot.channels.html_text import plain_text
 from entrepot.connectors.amazon.manifest import LANGUAGE_OF
@@ -30,6 +32,7 @@ MAIN_IMAGE, OTHER_IMAGE = "main_product_image_locator", "other_product_image_loc
 BARCODES = {8: "ean", 12: "upc", 13: "ean", 14: "gtin"}
 OFFER, LIST_PRICE = "purchasable_offer", "list_price"
 ASIN = "merchant_suggested_asin"
+THEME = "variation_theme"
 OURS = frozenset(
     {
         "item_name",
@@ -86,6 +89,21 @@ def is_family(draft: ListingDraft) -> bool:
     return len(draft.variants) > 1
 
 
+def themed(draft: ListingDraft) -> ListingDraft:
+    """Return a draft that says by what its variants differ, where it has several and their options tell: colour and size.
+
+    Another option is in the way only if the variants differ in it.
+    """
+    if not is_family(draft) or draft.attributes.get(THEME):
+        return draft
+    columns = zip(draft.option_names, zip(*(each.options for each in draft.variants), strict=False), strict=False)
+    names = {_OPTION_NAMES.get(name.lower(), "") for name, values in columns if len(set(values)) > 1}
+    if not names or "" in names:
+        return draft
+    theme = "/".join(name.upper() for name in ("size", "color") if name in names)
+    return replace(draft, attributes={**draft.attributes, THEME: theme})
+
+
 def child_attributes(draft: ListingDraft, variant: VariantDraft, marketplace_id: str) -> Json:
     """Return everything that Amazon is to know of a variant, but for its quantity."""
     if ASIN in draft.attributes or ASIN in variant.attributes:
@@ -123,7 +141,7 @@ def _product(draft: ListingDraft, place: str) -> Json:
 
 def _of_variant(variant: VariantDraft, place: str) -> Json:
     written: Json = {}
-    if variant.barcode:
+    if is_gtin(variant.barcode):
         kind = BARCODES.get(len(variant.barcode), "ean")
         identifier = {"type": kind, "value": variant.barcode, "marketplace_id": place}
         written["externally_assigned_product_identifier"] = [identifier]
@@ -170,7 +188,7 @@ def _named(attributes: Mapping[str, AttributeValue], place: str) -> Json:
     for name, value in attributes.items():
         head, _, path = name.partition(".")
         values: Sequence[AttributeScalar] = value if isinstance(value, tuple) else (value,)
-        if head == "variation_theme":
+        if head == THEME:
             written[head] = [{"name": str(values[0]), "marketplace_id": place}]
         elif not path:
             written[head] = _texts(head, values, place)
@@ -270,7 +288,7 @@ def further_of(attributes: Payload) -> dict[str, AttributeValue]:
         if name in OURS or not isinstance(written, list):
             continue
         entries = [each for each in written if isinstance(each, Mapping)]
-        if name == "variation_theme":
+        if name == THEME:
             found[name] = next((optional_text(each, "name") for each in entries), "")
             continue
         leaves = [dict(_leaves(each, "")) for each in entries]

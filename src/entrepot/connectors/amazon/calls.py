@@ -131,19 +131,6 @@ def search_by_sku(seller_id: str, marketplace_id: str, skus: Sequence[str]) -> C
     )
 
 
-def search_family(seller_id: str, marketplace_id: str, parent_sku: str, page: str | None) -> Call:
-    """The variants of a family, whole."""
-    query = [
-        ("marketplaceIds", marketplace_id),
-        ("variationParentSku", parent_sku),
-        ("includedData", _LISTING_DATA),
-        ("pageSize", str(LISTINGS_PAGE)),
-    ]
-    if page is not None:
-        query.append(("pageToken", page))
-    return _get("searchListingsItems", _listings_path(seller_id), *query)
-
-
 def put_listing(seller_id: str, marketplace_id: str, sku: str, body: Mapping[str, Any], *, preview: bool) -> Call:
     """Make a listing, or say what would come of it; the same SKU is the same listing, so twice is harmless."""
     query = _submission(marketplace_id, preview)

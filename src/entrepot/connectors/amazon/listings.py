@@ -77,6 +77,17 @@ def parent_of(item: Payload, marketplace_id: str) -> str:
     return ""
 
 
+def children_of(item: Payload, marketplace_id: str) -> tuple[str, ...]:
+    """Return the SKUs of the variants that a family names."""
+    related = _of_marketplace(item, "relationships", marketplace_id)
+    found: dict[str, None] = {}
+    for each in objects(related, "relationships"):
+        children = each.get("childSkus")
+        if each.get("type") == "VARIATION" and isinstance(children, list):
+            found |= dict.fromkeys(map(str, children))
+    return tuple(found)
+
+
 def _status(item: Payload, summary: Payload) -> ListingStatus:
     if _is_offered(summary.get("status")):
         return ListingStatus.LIVE

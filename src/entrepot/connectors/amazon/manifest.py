@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from entrepot.channels.contract import (
+    GTIN_LENGTHS,
+    AttributeKind,
     AttributeRule,
     AuthKind,
     Capability,
@@ -100,8 +102,12 @@ LANGUAGE_OF: Mapping[str, str] = {
 
 LISTINGS_BY_ONE = 20
 """Up to so many listings of a batch are written one by one; more go by a feed."""
-PRODUCTS_MAX = 50
+PRODUCTS_MAX = 200
+"""Most products in one go: Amazon takes few feeds an hour, each of up to 25,000 listings."""
 PRICES_MAX = 2000
+EXEMPTION = "supplier_declared_has_product_identifier_exemption"
+"""Amazon grants it by brand and category. Nothing tells whether it did, so only the seller can say; who says it without
+having it may lose the right to list, so the hub never says it unasked."""
 RULES = ListingRules(
     required=frozenset(
         {ListingField.TITLE, ListingField.PRICE, ListingField.SKU, ListingField.CATEGORY, ListingField.VENDOR}
@@ -122,13 +128,20 @@ RULES = ListingRules(
     forbidden_in_title="!$?_{}^¬¦",
     title_word_repeats_max=2,
     sku_length_max=40,
-    barcode_lengths=frozenset({8, 12, 13, 14}),
+    barcode_lengths=GTIN_LENGTHS,
+    barcode_exemption=EXEMPTION,
     images_max=9,
     image_formats=frozenset({"jpg", "jpeg", "png", "gif", "tif", "tiff"}),
     image_side_min_px=500,
     image_side_max_px=10_000,
     price_min=Decimal("0.01"),
     attributes=(
+        AttributeRule(
+            EXEMPTION,
+            "Exempt from barcodes (GTIN)",
+            kind=AttributeKind.YES_NO,
+            help="yes, if Amazon has exempted you for this brand and category.",
+        ),
         AttributeRule("bullet_point", "Bullet points", length_max=500, values_max=5),
         AttributeRule("country_of_origin", "Country of origin", length_max=2, help="Two letters, such as DE."),
     ),
@@ -209,6 +222,7 @@ MANIFEST = Manifest(
     push_batch_max=FEED_MESSAGES_MAX,
     push_bulk_from=PATCHES_MAX + 1,
     listing_rules=(RULES,),
+    category_help="Amazon's product type, such as SHIRT.",
     listing_fields=frozenset(
         {
             ListingField.TITLE,

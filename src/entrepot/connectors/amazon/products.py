@@ -33,9 +33,9 @@ from entrepot.channels.in_turn import as_lost, written_in_turn
 from entrepot.connectors.amazon import attributes, calls, feeds
 from entrepot.connectors.amazon.errors import AmazonRejected
 from entrepot.connectors.amazon.issues import blocks, reasons_of
-from entrepot.connectors.amazon.listings import is_parent, listing_of
+from entrepot.connectors.amazon.listings import children_of, is_parent, listing_of
 from entrepot.connectors.amazon.manifest import LISTINGS_BY_ONE
-from entrepot.connectors.amazon.reading import body_of, inner, objects, optional_text
+from entrepot.connectors.amazon.reading import inner, objects, optional_text
 from entrepot.connectors.amazon.submissions import (
     NOT_FOUND,
     Ended,
@@ -94,7 +94,7 @@ async def preview(api: Api, batch: ListingBatch) -> tuple[ListingResult, ...]:
 
 def _fit(api: Api, wanted: Sequence[ListingDraft]) -> tuple[list[ListingDraft], dict[str, ListingResult]]:
     fit, results = [], {}
-    for draft in wanted:
+    for draft in map(attributes.themed, wanted):
         reason = misfit(draft, api.settings["marketplace_id"])
         if reason is None:
             fit.append(draft)
@@ -184,23 +184,18 @@ def _of_report(issues: Sequence[dict[str, object]], variant_key: str) -> Ended:
 
 
 async def read(api: Api, product_ids: Sequence[str]) -> tuple[ChannelListing, ...]:
-    """Return these listings; of a family, its variants."""
-    seller_id, place = api.settings["seller_id"], api.settings["marketplace_id"]
+    """Return these listings; of a family, its variants. Many are asked for at once, first the families, then what they name."""
+    place = api.settings["marketplace_id"]
+    wanted = list(dict.fromkeys(product_ids))
+    there = await listed(api, wanted)
+    families = {sku: children_of(there[sku], place) for sku in wanted if sku in there and is_parent(there[sku])}
+    variants = await listed(api, [sku for skus in families.values() for sku in skus])
     found: list[ChannelListing] = []
-    for product_id in dict.fromkeys(product_ids):
-        item = await whole_listing(api, product_id)
-        if item is None:
-            continue
-        if not is_parent(item):
-            found.append(listing_of(item, place))
-            continue
-        page: str | None = None
-        while True:
-            body = body_of(await api.send(calls.search_family(seller_id, place, product_id, page)))
-            found += [listing_of(each, place) for each in objects(body, "items")]
-            page = optional_text(inner(body, "pagination"), "nextToken") or None
-            if page is None:
-                break
+    for sku in wanted:
+        of_one = [variants[each] for each in families[sku] if each in variants] if sku in families else []
+        if sku in there and sku not in families:
+            of_one = [there[sku]]
+        found += [listing_of(each, place) for each in of_one]
     return tuple(found)
 
 

@@ -75,9 +75,12 @@ def misfit(draft: ListingDraft, marketplace_id: str) -> ChannelReason | None:
         if currency is not None and variant.currency != currency:
             detail = f"Prices in this marketplace are in {currency}."
             return ChannelReason(detail, ListingField.PRICE, "CURRENCY", variant.key)
-    if attributes.is_family(draft) and not draft.attributes.get("variation_theme"):
-        detail = "Several variants make a family: say by what they differ, with the attribute variation_theme."
-        return ChannelReason(detail, "variation_theme", "NO_VARIATION_THEME")
+    if attributes.is_family(draft) and not draft.attributes.get(attributes.THEME):
+        detail = (
+            "Several variants make a family, and their options are not colour or size:"
+            " say by what they differ, with the attribute variation_theme."
+        )
+        return ChannelReason(detail, attributes.THEME, "NO_VARIATION_THEME")
     if not draft.category:
         return ChannelReason("Amazon needs a product type: choose the category.", ListingField.CATEGORY, "NO_CATEGORY")
     return None

@@ -18,6 +18,7 @@ from entrepot.channels.contract import (
 )
 from entrepot.connectors.shopify import listing_shapes, shapes
 from entrepot.connectors.shopify.listing_mapping import NO_OPTION, NO_TITLE, file_name_of, ref_of, source_key_of
+from entrepot.connectors.shopify.listing_queries import IMAGES_A_CALL
 from entrepot.connectors.shopify.mapping import gid_of
 from entrepot.connectors.shopify.queries import KEY, NAMESPACE
 
@@ -177,7 +178,7 @@ def _files(images: Sequence[ListingImage], there: Sequence[listing_shapes.Media]
     by_source = {source_key_of(each.image.url): each.id for each in there if each.image is not None}
     by_url = {each.image.url: each.id for each in there if each.image is not None}
     written: list[dict[str, Any]] = []
-    for image in images:
+    for image in images[:IMAGES_A_CALL]:
         key = image_key(image.url)
         known = by_url.get(image.url) or by_source.get(key)
         if known is not None:

@@ -106,6 +106,7 @@ MANIFEST = Manifest(
     source_priority=80,
     push_batch_max=queries.ARRAY_MAX,
     listing_rules=(RULES,),
+    category_help="Its number in Shopify's taxonomy, such as hg-11-6.",
     listing_fields=frozenset(ListingField) - {ListingField.ATTRIBUTES, ListingField.DIMENSIONS},
     listing_ends=frozenset(EndKind),
     listing_batch_max=listings.BATCH_MAX,

@@ -18,7 +18,9 @@ from entrepot.channels.contract import (
     ListingRef,
     VariantDraft,
 )
+from entrepot.channels.html_text import with_tags
 from entrepot.connectors.square.errors import SquareRejected
+from entrepot.connectors.square.manifest import HTML_TAGS
 from entrepot.connectors.square.reading import inner, listing_id, objects, optional_text, text, variation_of
 from entrepot.kernel.money import exponent, to_minor
 
@@ -78,7 +80,7 @@ def item_of(draft: ListingDraft, current: Json | None, location_id: str) -> dict
     if current is None:
         data["product_type"] = "REGULAR"
     data["name"] = draft.title
-    _set(data, "description_html", draft.description)
+    _set(data, "description_html", with_tags(draft.description, HTML_TAGS))
     _set(data, "ecom_seo_data", _seo(inner(data, "ecom_seo_data"), draft))
     if data.get("is_archived") is True or current is None:
         data["is_archived"] = False

@@ -23,6 +23,10 @@ TOPICS = ("inventory.count.updated", "order.created", "order.updated", "catalog.
 
 PRODUCTS_MAX, PRICES_MAX = 50, 500
 """Most items and prices in one call; Square takes 10,000 objects in a request."""
+HTML_TAGS = frozenset(
+    ["a", "b", "strong", "br", "code", "div", "h1", "h2", "h3", "h4", "h5", "h6", "i", "em", "li", "ol", "p", "ul", "u"]
+)
+"""What Square keeps of a description (CatalogItem.description_html)."""
 RULES = ListingRules(
     required=frozenset({ListingField.TITLE, ListingField.PRICE, ListingField.SKU}),
     wanted=frozenset(
@@ -30,33 +34,10 @@ RULES = ListingRules(
     ),
     title_length_max=512,
     description_length_max=65_535,
-    html_tags=frozenset(
-        {
-            "a",
-            "b",
-            "strong",
-            "br",
-            "code",
-            "div",
-            "h1",
-            "h2",
-            "h3",
-            "h4",
-            "h5",
-            "h6",
-            "i",
-            "em",
-            "li",
-            "ol",
-            "p",
-            "ul",
-            "u",
-        }
-    ),
+    html_tags=HTML_TAGS,
     options_max=6,
     variants_max=250,
     option_length_max=255,
-    barcode_lengths=frozenset({8, 12, 13, 14}),
     source="developer.squareup.com: CatalogItem, CatalogItemVariation, Catalog limits",
 )
 

@@ -43,7 +43,7 @@ FIELDS = {
         Field("images", "Images", FieldKind.IMAGES, Level.PRODUCT, weight=15),
         Field("price", "Price", FieldKind.MONEY, Level.VARIANT, required=True, weight=50),
         Field("compare_at", "Compare-at price", FieldKind.MONEY, Level.VARIANT, weight=30),
-        Field("barcode", "Barcode", FieldKind.TEXT, Level.VARIANT, weight=20),
+        Field("barcode", "Barcode", FieldKind.BARCODE, Level.VARIANT, weight=20),
         Field("options", "Options", FieldKind.OPTIONS, Level.VARIANT, weight=20),
     )
 }

@@ -219,6 +219,10 @@ def take_reading(kind: FieldKind, state: FieldState, reading: Reading, settling:
     if state.sent is not None and same(kind, reading.value, state.sent):
         # A write whose answer was lost has come through.
         return replace(after, base=state.sent, sent=None, shown=None)
+    moved = kind is not FieldKind.IMAGES and (state.theirs is None or not same(kind, reading.value, state.theirs))
+    if state.sent is not None and moved and shown_as(kind, state.sent, reading.value):
+        # So it has, and the channel shows it in a way of its own. (Pictures are told by what they were made from.)
+        return replace(after, base=state.sent, sent=None, shown=reading.value)
     return after
 
 

@@ -16,7 +16,7 @@ from html import escape, unescape
 from html.parser import HTMLParser
 from typing import Any
 
-from entrepot.channels.contract import image_key
+from entrepot.channels.contract import image_key, is_gtin
 from entrepot.channels.html_text import plain_text
 from entrepot.kernel.errors import InvalidInput
 from entrepot.kernel.money import exponent, to_decimal, to_minor
@@ -47,6 +47,8 @@ class FieldKind(StrEnum):
     """Addresses in order; what follows a `?` does not count, and a channel's copy counts as what it was made from."""
     OPTIONS = "options"
     """Values by name, whatever their order."""
+    BARCODE = "barcode"
+    """Text. A channel that takes only GTINs shows nothing for a number of the shop's own."""
     NUMBER = "number"
     """An exact decimal."""
 
@@ -181,6 +183,7 @@ _PARSERS: Mapping[FieldKind, Callable[[Any, str | None], Value]] = {
     ),
     FieldKind.OPTIONS: _parse_options,
     FieldKind.NUMBER: lambda given, _: number(str(given)),
+    FieldKind.BARCODE: lambda given, _: text(str(given)),
 }
 
 
@@ -311,12 +314,22 @@ def html_key(value: str) -> str:
 def shown_as(kind: FieldKind, sent: Value, reads: Value) -> bool:
     """Return whether a reading after a write can be what was sent, in the channel's own way.
 
-    Channels keep images at addresses of their own and cut long texts.
+    Channels keep images at addresses of their own, cut long texts, leave out mark-up that they do not take and numbers that
+    are no barcodes to them.
     """
+    if sent is None or reads is None:
+        return False
+    if kind is FieldKind.HTML:
+        return plain_text(sent).split() == plain_text(reads).split()
+    if kind is FieldKind.BARCODE:
+        return sent != EMPTY and reads == EMPTY and not is_gtin(sent)
     if not sent or not reads:
         return False
     if kind is FieldKind.IMAGES:
-        return len(sent) == len(reads)
+        # A channel that takes fewer shows the first ones.
+        return len(sent) == len(reads) or (
+            len(reads) < len(sent) and all(same_image(a, b) for a, b in zip(sent, reads, strict=False))
+        )
     if kind is FieldKind.TEXT:
         cut = reads.removesuffix("...").removesuffix("\N{HORIZONTAL ELLIPSIS}").rstrip()
         return len(cut) >= 20 and len(cut) < len(sent) and sent.startswith(cut)

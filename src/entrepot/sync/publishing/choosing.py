@@ -30,11 +30,12 @@ from entrepot.sync.fields.writing import Target, listed_of
 from entrepot.sync.publishing import codec, store
 from entrepot.sync.publishing.contracts import Wanted
 from entrepot.sync.publishing.drafts import Asked, Checked, check, new_draft, with_new_variants
+from entrepot.sync.publishing.store import Move
 
 ZERO_S = 0.5
 ZERO_MOST_S = 60.0
 """For so long an end waits until the listing shows nothing; then it ends all the same."""
-BATCH_MOST = 50
+BATCH_MOST = 200
 Rules = Mapping[str, ListingRules | None]
 """Rules by the channel's category, as the channel told them; None: it knows no such category."""
 
@@ -73,23 +74,24 @@ async def next_drafts(tx: Tx, target: Target, rules: Rules) -> tuple[Batch | Non
     if not due:
         return None, False
     if Capability.PUSH_LISTINGS not in target.manifest.capabilities:
-        ids = [row["id"] for row in due]
-        await store.put_state(tx, ids, "error", detail="The channel takes no products from the hub.")
+        words = "The channel takes no products from the hub."
+        await store.move(tx, [Move(row["id"], "error", words) for row in due])
         return None, True
     plans = await plan(tx, target.manifest, connection.id, due, rules)
     await _note(tx, due, plans)
-    items = []
+    items, moves = [], []
     for row in due:
         planned = plans[row["id"]]
         if planned.done:
-            await store.put_state(tx, [row["id"]], "ending" if planned.retired else "live", done_at=now)
+            moves.append(Move(row["id"], "ending" if planned.retired else "live", done_at=now))
         elif planned.draft is None:
-            await store.put_state(tx, [row["id"]], "draft", detail="Something is missing or wrong.")
+            moves.append(Move(row["id"], "draft", "Something is missing or wrong."))
         else:
             send = codec.draft_to_json(planned.draft)
             items.append(
                 {"intent": str(row["id"]), "version": row["version"], "send": send, "fresh": list(planned.fresh)}
             )
+    await store.move(tx, moves)
     if not items:
         return None, True
     batch = Batch(new_id(), items)
@@ -183,19 +185,21 @@ async def next_ends(tx: Tx, target: Target) -> tuple[Batch | None, bool]:
         await catalog.tell_matched(tx, fresh)
     shows = await store.still_shows(tx, ids) | set(fresh)
     readings = await fields.readings_of(tx, [each["id"] for found in there.values() for each in found])
-    items = []
+    items, moves = [], []
     for row in due:
         listed = there.get(row["product_id"], [])
         waited = (now - row["asked_at"]).total_seconds()
         if any(each["id"] in shows for each in listed) and waited < ZERO_MOST_S:
-            await _wait_for_zero(tx, row, now + timedelta(seconds=ZERO_S))
+            words = "Waits until the channel shows no stock."
+            moves.append(Move(row["id"], "ending", words, now + timedelta(seconds=ZERO_S)))
             continue
         item = _end_item(target, row, listed, readings)
         if isinstance(item, str):
             over = "live" if row["wanted"] == Wanted.PUBLISH else "ended"
-            await store.put_state(tx, [row["id"]], "error" if item else over, detail=item, done_at=now)
+            moves.append(Move(row["id"], "error" if item else over, item, done_at=now))
         else:
             items.append(item)
+    await store.move(tx, moves)
     if not items:
         return None, True
     batch = Batch(new_id(), items)
@@ -206,11 +210,6 @@ async def next_ends(tx: Tx, target: Target) -> tuple[Batch | None, bool]:
 def _retired(there: Mapping[UUID, Sequence[Any]], row: Any) -> list[Any]:
     """Return the listings of a product that stays which are of variants that do not."""
     return [each for each in there.get(row["product_id"], ()) if each["retired"] and each["active"]]
-
-
-async def _wait_for_zero(tx: Tx, row: Any, until: Any) -> None:
-    words = "Waits until the channel shows no stock."
-    await store.put_state(tx, [row["id"]], "ending", detail=words, next_attempt_at=until)
 
 
 def _end_item(target: Target, row: Any, listed: Sequence[Any], readings: Mapping[UUID, Any]) -> dict[str, Any] | str:

@@ -72,7 +72,8 @@ class Problem:
         name = self.field.replace("_", " ")
         if not name and not self.what:  # The channel's own words, of no field.
             return f"{self.where}: {self.how}" if self.where else self.how
-        head = f"{name} {self.what}".strip().capitalize() if self.what else name
+        head = f"{name} {self.what}".strip() if self.what else name
+        head = head[:1].upper() + head[1:] if self.what else head
         place = f" ({self.where})" if self.where else ""
         end = "" if head.endswith(".") else "."
         return f"{head}{place}{end} {self.how}".strip()
@@ -103,7 +104,10 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class IntentView:
-    """What is asked of a product on a connection, and how far that is. `state` unmapped: listed there without a product."""
+    """What is asked of a product on a connection, and how far that is. `state` unmapped: listed there without a product.
+
+    Of its fields there: how many are in conflict (`conflicts`), on their way (`moving`), or could not be written (`parked`).
+    """
 
     id: UUID
     connection_id: UUID
@@ -127,6 +131,9 @@ class IntentView:
     asked_at: datetime
     done_at: datetime | None
     listings: int = 0
+    conflicts: int = 0
+    moving: int = 0
+    parked: int = 0
     ends: tuple[str, ...] = field(default=())
 
     @property

@@ -29,6 +29,7 @@ from entrepot.sync.merge.fields import FIELDS, Level
 from entrepot.sync.publishing import codec, store
 from entrepot.sync.publishing.choosing import Batch
 from entrepot.sync.publishing.drafts import shown_as
+from entrepot.sync.publishing.store import Move
 from entrepot.sync.rules import backoff_s
 
 TRIES = 8
@@ -48,11 +49,11 @@ async def put_back(target: Target, batch: Batch, detail: str, wait_s: float) -> 
     """Nothing of a batch was written, as the channel does not answer: all of it is due again later, in another batch."""
     later = target.context.clock() + timedelta(seconds=wait_s)
     async with target.transaction() as tx:
-        for item, row in await _current(tx, batch.items):
-            if item["version"] == row["version"]:
-                await store.put_state(tx, [row["id"]], row["state"], detail=detail, next_attempt_at=later)
-            else:
-                await store.release(tx, [row["id"]])
+        moves = [
+            Move(row["id"], row["state"] if item["version"] == row["version"] else None, detail, later)
+            for item, row in await _current(tx, batch.items)
+        ]
+        await store.move(tx, moves)
         await store.move_batch(tx, batch.id, "done", ())
 
 
@@ -69,12 +70,14 @@ async def record(
     """Store what became of the items of a batch; `closes`: that is all of it."""
     async with target.transaction() as tx:
         made: list[Made] = []
+        moves: list[Move] = []
         found = await _current(tx, batch.items)
         for item, row in found:
             result = results[key_of(item)]
             if result.outcome is PushOutcome.APPLIED and what == "publish":
                 made.append(Made(codec.draft_of_json(item["send"]), frozenset(item["fresh"]), result))
-            await _end(tx, target, what, item, row, result, detail)
+            moves.append(_move(target.context.clock(), what, item, row, result, detail))
+        await store.move(tx, moves)
         if what == "publish":
             await _take_over(tx, target, made)
         else:
@@ -103,33 +106,28 @@ def _is_applied(result: ListingResult) -> bool:
     return result.outcome is PushOutcome.APPLIED
 
 
-async def _end(tx: Tx, target: Target, what: str, item: Item, row: Any, result: ListingResult, detail: str) -> None:
-    """Move an intent on by what the channel said of it."""
-    now, intent_id = target.context.clock(), row["id"]
+def _move(now: datetime, what: str, item: Item, row: Any, result: ListingResult, detail: str) -> Move:
+    """Return how an intent moves on by what the channel said of it. Pure but for chance."""
     applied = result.outcome is PushOutcome.APPLIED
-    if applied and what == "publish" and result.external_id:
-        await store.put_external_id(tx, intent_id, result.external_id)
+    external_id = result.external_id if applied and what == "publish" else ""
+    blocking = [each for each in result.reasons if each.blocking]
     if item["version"] != row["version"]:
         # Somebody asked for something else meanwhile: that is looked at next.
-        await store.release(tx, [intent_id])
-        return
-    blocking = [each for each in result.reasons if each.blocking]
+        return Move(row["id"], None, external_id=external_id)
     words = " ".join(dict.fromkeys(each.detail for each in blocking)) or detail
+    names = {each["key"]: each["sku"] for each in item.get("send", {}).get("variants", ())}
+    problems = [_problem(each, names) for each in blocking] or None
     if applied and not blocking:
         stays = what == "publish" or not item["end"]["whole"]
-        await store.put_state(tx, [intent_id], "live" if stays else "ended", done_at=now)
-    elif applied or result.outcome is PushOutcome.REFUSED:
+        return Move(row["id"], "live" if stays else "ended", done_at=now, external_id=external_id)
+    if applied or result.outcome is PushOutcome.REFUSED:
         said = words or "The channel refused it and does not say why."
-        await store.put_state(tx, [intent_id], "error", detail=said, counted=True)
-    elif row["attempts"] + 1 >= TRIES:
+        return Move(row["id"], "error", said, counted=True, external_id=external_id, problems=problems)
+    if row["attempts"] + 1 >= TRIES:
         said = f"It failed {TRIES} times: {words or 'the channel does not say why'}"
-        await store.put_state(tx, [intent_id], "error", detail=said, counted=True)
-    else:
-        later = _later(now, row["attempts"], stale=result.outcome is PushOutcome.STALE)
-        await store.put_state(tx, [intent_id], row["state"], detail=words, next_attempt_at=later, counted=True)
-    if blocking:
-        names = {each["key"]: each["sku"] for each in item.get("send", {}).get("variants", ())}
-        await store.put_problems(tx, intent_id, [_problem(each, names) for each in blocking])
+        return Move(row["id"], "error", said, counted=True, problems=problems)
+    later = _later(now, row["attempts"], stale=result.outcome is PushOutcome.STALE)
+    return Move(row["id"], row["state"], words, later, counted=True, problems=problems)
 
 
 def _later(now: datetime, attempts: int, *, stale: bool) -> datetime:

@@ -53,10 +53,18 @@ select i.id, i.connection_id, c.name as connection, c.channel, i.product_id, p.t
        i.next_attempt_at, i.asked_by, i.asked_at, i.done_at,
        (select count(*) from listing l join variant v on v.organisation_id = $1 and v.id = l.variant_id
         where l.organisation_id = $1 and l.connection_id = i.connection_id and v.product_id = i.product_id and l.active)
-           as listings
+           as listings, s.conflicts, s.moving, s.parked
 from listing_intent i
 join connection c on c.organisation_id = $1 and c.id = i.connection_id
 join product p on p.organisation_id = $1 and p.id = i.product_id
+cross join lateral (
+    select count(*) filter (where f.state = 'conflict') as conflicts,
+           count(*) filter (where f.state in ('out', 'sending', 'decided')) as moving,
+           count(*) filter (where f.state = 'parked') as parked
+    from variant v join listing l on l.organisation_id = $1 and l.variant_id = v.id and l.connection_id = i.connection_id
+    join listing_field f on f.organisation_id = $1 and f.listing_id = l.id
+    where v.organisation_id = $1 and v.product_id = i.product_id and l.active
+) s
 where i.organisation_id = $1
 """
 
@@ -141,6 +149,9 @@ _COLUMNS: Mapping[str, Callable[[IntentView], object]] = {
     "complete_percent": lambda row: "" if row.completeness is None else row.completeness,
     "missing": lambda row: ", ".join(row.missing),
     "why": lambda row: row.text,
+    "conflicts": lambda row: row.conflicts,
+    "on_their_way": lambda row: row.moving,
+    "not_written": lambda row: row.parked,
     "id_there": lambda row: row.external_id,
     "asked_by": lambda row: row.asked_by,
     "asked_at": lambda row: row.asked_at,

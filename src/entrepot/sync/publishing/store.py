@@ -6,6 +6,7 @@ Intents are locked by product within a connection, connections by id; after them
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -253,52 +254,46 @@ async def put_looked(tx: Tx, rows: Sequence[Looked]) -> None:
         )
 
 
-async def put_state(
-    tx: Tx, intent_ids: Sequence[UUID], state: str, *, detail: str = "", next_attempt_at: datetime | None = None,
-    counted: bool = False, done_at: datetime | None = None,
-) -> None:  # fmt: skip
-    """Move intents on; `counted`: it is one more attempt that came to nothing."""
-    await tx.execute(
-        "update listing_intent set state = $3, detail = $4, next_attempt_at = $5, batch_id = null, updated_at = now(),"
-        " attempts = case when $6 then least(attempts + 1, 1000) else 0 end, done_at = coalesce($7, done_at)"
-        " where organisation_id = $1 and id = any($2::uuid[])",
-        tx.organisation,
-        list(intent_ids),
-        state,
-        detail[:2000],
-        next_attempt_at,
-        counted,
-        done_at,
-    )
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How an intent moves on; it is under way no more. `state` None: that stays as somebody asked meanwhile.
+
+    `counted`: it is one more attempt that came to nothing. `external_id` empty and `problems` None stay as they are.
+    """
+
+    intent_id: UUID
+    state: str | None
+    detail: str = ""
+    next_attempt_at: datetime | None = None
+    counted: bool = False
+    done_at: datetime | None = None
+    external_id: str = ""
+    problems: Sequence[Mapping[str, str]] | None = None
 
 
-async def put_problems(tx: Tx, intent_id: UUID, problems: Sequence[Mapping[str, str]]) -> None:
-    """Store why a channel refused something."""
-    await tx.execute(
-        "update listing_intent set problems = $3 where organisation_id = $1 and id = $2",
-        tx.organisation,
-        intent_id,
-        list(problems),
-    )
+MOVE = """
+update listing_intent i set batch_id = null, updated_at = now(), state = coalesce(n.state, i.state),
+    detail = case when n.state is null then i.detail else n.detail end,
+    next_attempt_at = case when n.state is null then i.next_attempt_at else n.next_attempt_at end,
+    attempts = case when n.state is null then i.attempts when n.counted then least(i.attempts + 1, 1000) else 0 end,
+    done_at = coalesce(n.done_at, i.done_at), external_id = coalesce(nullif(n.external_id, ''), i.external_id),
+    problems = coalesce(n.problems, i.problems)
+from jsonb_to_recordset($2::jsonb) as n(id uuid, state text, detail text, next_attempt_at timestamptz, counted boolean,
+    done_at timestamptz, external_id text, problems jsonb)
+where i.organisation_id = $1 and i.id = n.id
+"""
 
 
-async def put_external_id(tx: Tx, intent_id: UUID, external_id: str) -> None:
-    """Store which product of the channel it is."""
-    await tx.execute(
-        "update listing_intent set external_id = $3 where organisation_id = $1 and id = $2 and external_id <> $3",
-        tx.organisation,
-        intent_id,
-        external_id,
-    )
-
-
-async def release(tx: Tx, intent_ids: Sequence[UUID]) -> None:
-    """These are under way no more; what they are to become stays as somebody asked meanwhile."""
-    await tx.execute(
-        "update listing_intent set batch_id = null where organisation_id = $1 and id = any($2::uuid[])",
-        tx.organisation,
-        list(intent_ids),
-    )
+async def move(tx: Tx, moves: Sequence[Move]) -> None:
+    """Move intents on. The caller has locked them."""
+    if moves:
+        told = [
+            {"id": str(m.intent_id), "state": m.state, "detail": m.detail[:2000], "next_attempt_at": m.next_attempt_at,
+             "counted": m.counted, "done_at": m.done_at, "external_id": m.external_id,
+             "problems": None if m.problems is None else list(m.problems)}
+            for m in moves
+        ]  # fmt: skip
+        await tx.execute(MOVE, tx.organisation, told)
 
 
 # ---- batches ---------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,13 +13,13 @@ from entrepot.catalog import bulk
 from entrepot.catalog import reading as catalog
 from entrepot.catalog.filters import parameters_of
 from entrepot.channels import facade as channels
-from entrepot.channels.contract import Capability
+from entrepot.channels.contract import Capability, ListingField
 from entrepot.channels.contracts import ConnectionState
 from entrepot.database.pool import Tx
 from entrepot.identity.facade import Scope
 from entrepot.kernel.errors import InvalidInput
 from entrepot.sync.publishing import asking, reading
-from entrepot.sync.publishing.contracts import Ask, Wanted
+from entrepot.sync.publishing.contracts import Ask, State, Wanted
 from entrepot.sync.publishing.reading import IntentFilter
 from entrepot.web.routes.stock_places import send_file
 from entrepot.web.services import PageServices
@@ -27,6 +27,7 @@ from entrepot.web.stock_forms import Done, attempt
 from entrepot.web.visit import Visit, page, parse_id
 
 PAGE_SIZE = 50
+UNDER_WAY = (State.PUBLISHING, State.ENDING)
 WANTED = {
     Wanted.PUBLISH: "Publish", Wanted.UNPUBLISH: "Unpublish", Wanted.ARCHIVE: "Archive there", Wanted.DELETE: "Delete there",
 }  # fmt: skip
@@ -59,10 +60,15 @@ async def _grid(visit: Visit, error: str = "") -> Response:
         "channel": visit.parameter("channel"), "state": chosen.state or "", "q": chosen.search,
         "missing": "yes" if chosen.incomplete else "",
     }  # fmt: skip
-    return await visit.page(
-        "listings.html", status=409 if error else 200, rows=rows, counts=counts, states=reading.STATES, cursor=cursor,
-        parameters=parameters, wanted=WANTED, error=error, any_products=any_products,
-    )  # fmt: skip
+    context: dict[str, Any] = {
+        "rows": rows, "counts": counts, "states": reading.STATES, "cursor": cursor, "parameters": parameters,
+        "wanted": WANTED, "any_products": any_products,
+        "on_their_way": sum(each.counts.get(state, 0) for each in counts for state in UNDER_WAY),
+        "moving": sum(each.moving for each in rows),
+    }  # fmt: skip
+    if visit.is_partial and not error:
+        return visit.part("listings_table.html", **context)
+    return await visit.page("listings.html", status=409 if error else 200, error=error, **context)
 
 
 def _filter(visit: Visit) -> IntentFilter:
@@ -94,13 +100,15 @@ async def _form(visit: Visit, typed: Mapping[str, str], error: str = "") -> Resp
         total = await bulk.count_selected(tx, chosen)
         if named and not error:
             try:
-                asked = _asked(typed, tuple(map(parse_id, named)))
-                total, looked = await asking.preview(tx, visit.services.find_connector, chosen, asked)
+                for asked in _asked(typed, named):
+                    total, met = await asking.preview(tx, visit.services.find_connector, chosen, asked)
+                    looked += met
             except InvalidInput as refusal:
                 error = refusal.detail
+    first = sorted(looked, key=lambda each: (not each.problems, each.completeness))
     return await visit.page(
         "listings_publish.html", status=422 if error else 200, total=total, connections=connections, named=named,
-        looked=looked, names={each["id"]: each["name"] for each in connections}, error=error, typed=typed,
+        looked=first, names={each["id"]: each["name"] for each in connections}, error=error, typed=typed,
         kept=_kept(typed), blocked=sum(1 for each in looked if each.problems),
     )  # fmt: skip
 
@@ -119,7 +127,14 @@ async def _connections(visit: Visit) -> list[dict[str, Any]]:
     for each in found:
         manifest = visit.services.find_connector(each.channel).manifest
         able = Capability.PUSH_LISTINGS in manifest.capabilities and each.state is not ConnectionState.DISCONNECTED
-        rows.append({"id": each.id, "name": each.name, "able": able})
+        rows.append(
+            {
+                "id": each.id, "name": each.name, "able": able, "category_help": manifest.category_help,
+                "category": ListingField.CATEGORY in manifest.listing_fields,
+                "needs_category": any(ListingField.CATEGORY in rules.required for rules in manifest.listing_rules),
+                "attributes": ListingField.ATTRIBUTES in manifest.listing_fields,
+            }
+        )  # fmt: skip
     return rows
 
 
@@ -130,16 +145,27 @@ def _selection(visit: Visit, typed: Mapping[str, str]) -> bulk.Selection:
     return bulk.selection([parse_id(each) for each in typed.get("products", "").split(",") if each], currency=currency)
 
 
-def _asked(typed: Mapping[str, str], connection_ids: tuple[UUID, ...], wanted: Wanted = Wanted.PUBLISH) -> Ask:
-    lines = [line for line in typed.get("attributes", "").replace("\r", "").split("\n") if line.strip()]
+def _asked(typed: Mapping[str, str], named: Sequence[str]) -> list[Ask]:
+    """Return what is asked, by connection: a category and attributes are one channel's own."""
+    return [
+        Ask(
+            Wanted.PUBLISH, (parse_id(each),), typed.get(f"category_{each}", "").strip() or None,
+            _attributes(typed.get(f"attributes_{each}", "")) or None,
+        )
+        for each in named
+    ]  # fmt: skip
+
+
+def _attributes(lines: str) -> dict[str, str]:
+    """Return attributes from lines of `name: value`. Raises InvalidInput."""
     attributes = {}
-    for line in lines:
+    for line in lines.replace("\r", "").split("\n"):
         name, mark, value = line.partition(":")
-        if not mark or not name.strip():
+        if line.strip() and (not mark or not name.strip()):
             raise InvalidInput(f"Write an attribute as `name: value`, one on each line, not {line[:60]!r}.")
-        attributes[name.strip()] = value.strip()
-    category = typed.get("category", "").strip()
-    return Ask(wanted, connection_ids, category or None, attributes or None)
+        if line.strip():
+            attributes[name.strip()] = value.strip()
+    return attributes
 
 
 async def publish(visit: Visit) -> Response:
@@ -154,10 +180,14 @@ async def publish(visit: Visit) -> Response:
         return await _form(visit, typed)
 
     async def work(tx: Tx) -> Done:
-        ids = tuple(parse_id(name.removeprefix("to_")) for name in typed if name.startswith("to_"))
-        chosen, asked = _selection(visit, typed), _asked(typed, ids)
-        count = await asking.ask(tx, visit.actor, visit.services.find_connector, chosen, asked)
-        return "/listings", f"{count:,} products are being published. What becomes of each is shown here."
+        named = sorted(name.removeprefix("to_") for name in typed if name.startswith("to_"))
+        if not named:
+            raise InvalidInput("Choose at least one channel.")
+        chosen, count = _selection(visit, typed), 0
+        for asked in _asked(typed, named):
+            count = await asking.ask(tx, visit.actor, visit.services.find_connector, chosen, asked)
+        are = "product is" if count == 1 else "products are"
+        return "/listings", f"{count:,} {are} being published. What becomes of each is shown here."
 
     return await attempt(visit, work, lambda error: _form(visit, typed, error))
 
