@@ -98,6 +98,14 @@ def test_a_penalty_blocks_and_halves() -> None:
     assert shorter.available == pytest.approx(3.0)
 
 
+def test_refusals_do_not_use_up_a_day() -> None:
+    bucket = limits.full(RateLimit("d", LimitKind.WINDOW, 5000, 0, window_s=86_400), 0.0)
+    for second in range(50):
+        bucket = limits.penalised(bucket, 1.0, float(second))
+    assert limits.take(bucket, 1, 49.5)[1] == pytest.approx(0.5)
+    assert limits.take(bucket, 100, 50.0)[1] == 0
+
+
 def test_readings_correct_down_only_and_teach_the_rate() -> None:
     bucket = limits.full(RateLimit("b", LimitKind.COST_BUCKET, 1000, 50), 0.0)
     lower = limits.corrected(bucket, LimitReading("b", available=200), 0.0)

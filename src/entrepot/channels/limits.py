@@ -108,7 +108,12 @@ def corrected(bucket: Bucket, reading: LimitReading, at: float) -> Bucket:
 
 
 def penalised(bucket: Bucket, wait_s: float, at: float) -> Bucket:
-    """Return the bucket after the channel refused a call: nothing before `wait_s`, and half of what we thought."""
+    """Return the bucket after the channel refused a call: nothing before `wait_s`, and half of what we thought.
+
+    A window's budget is not halved: it does not come back before its end, so that some refusals, which may be about
+    another limit, would stop us for a day. What is left of it the channel tells, or refuses.
+    """
     bucket = refilled(bucket, at)
     until = max(bucket.blocked_until, at + max(0.0, wait_s))
-    return replace(bucket, available=bucket.available / 2, blocked_until=until)
+    available = bucket.available / 2 if bucket.window_s is None else bucket.available
+    return replace(bucket, available=available, blocked_until=until)
