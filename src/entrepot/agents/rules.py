@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import msgspec
+
 from entrepot.agents.contracts import HOURS_MAX, TAGS_MAX, InvalidTask, Proposal
 
 MARKETPLACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -35,7 +37,9 @@ def check_proposal(given: Proposal, at: datetime) -> None:
     check_tags(given.tags)
     try:
         size = len(json.dumps(given.metadata, allow_nan=False))
-    except (TypeError, ValueError):
+        # As it is stored: this one knows no numbers beyond 64 bits.
+        msgspec.json.encode(given.metadata)
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
         raise InvalidTask("The metadata is not JSON.", field="metadata") from None
     if size > METADATA_MAX:
         raise InvalidTask(

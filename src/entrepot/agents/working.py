@@ -41,6 +41,8 @@ async def assign(tx: Tx, actor: Actor, task: Task, named: str, at: datetime) -> 
     if member is None:
         raise NoSuchMember(f"{named[:100]!r} is no member of this organisation: name a person by id or email address.")
     person = member.person
+    if Scope.TASKS_WORK not in identity.ROLE_SCOPES[member.role]:
+        raise NoSuchMember(f"{person.name} may only look: make them a member first, or name somebody else.")
     fields = {"assigned_to": person.id, "assigned_as": named.strip(), "assigned_name": person.name}
     changes = {"assigned_to": [task.assigned_name, person.name]}
     return await moving.make(tx, actor, task, Move.ASSIGN, at, fields, words=f"to {person.name}", changes=changes)

@@ -36,6 +36,7 @@ from entrepot.api.resources import (
     reservations,
     runs,
     simulations,
+    tasks,
 )
 from entrepot.identity.facade import Scope
 
@@ -64,6 +65,8 @@ _ORDERS_READ, _ORDERS_WRITE = Scope.ORDERS_READ, Scope.ORDERS_WRITE
 _PRODUCTS_READ, _PRODUCTS_WRITE = Scope.PRODUCTS_READ, Scope.PRODUCTS_WRITE
 _STOCK_READ, _STOCK_WRITE = Scope.STOCK_READ, Scope.STOCK_WRITE
 _SYNC = Scope.SYNC_RUN
+_TASKS_READ, _TASKS_PROPOSE = Scope.TASKS_READ, Scope.TASKS_PROPOSE
+_TASKS_WORK, _TASKS_APPROVE = Scope.TASKS_WORK, Scope.TASKS_APPROVE
 
 # fmt: off
 RESOURCES: tuple[Path, ...] = (
@@ -302,6 +305,20 @@ RESOURCES: tuple[Path, ...] = (
     P("PUT", "/v1/listings/{listing_id}/overrides/{field}", conflicts.set_override, _PRODUCTS_WRITE, None, 204),
     P("DELETE", "/v1/listings/{listing_id}/overrides/{field}", conflicts.remove_override, _PRODUCTS_WRITE, None, 204),
     P("GET", "/v1/queues", runs.queue_stats, _CHANNELS_READ, runs.QueueStats),
+
+    P("GET", "/v1/tasks", tasks.list_tasks, _TASKS_READ, tasks.Tasks),
+    P("POST", "/v1/tasks", tasks.create_task, _TASKS_PROPOSE, tasks.OneTask, 201),
+    P("POST", "/v1/tasks/decide", tasks.decide_tasks, _TASKS_APPROVE, tasks.DecisionResults),
+    P("GET", "/v1/tasks/{task_id}", tasks.get_task, _TASKS_READ, tasks.OneTask),
+    P("PATCH", "/v1/tasks/{task_id}", tasks.update_task, _TASKS_PROPOSE, tasks.OneTask),
+    P("GET", "/v1/tasks/{task_id}/history", tasks.task_history, _TASKS_READ, tasks.History),
+    P("POST", "/v1/tasks/{task_id}/submit", tasks.submit_task, _TASKS_PROPOSE, tasks.OneTask),
+    P("POST", "/v1/tasks/{task_id}/assign", tasks.assign_task, _TASKS_APPROVE, tasks.OneTask),
+    P("POST", "/v1/tasks/{task_id}/complete", tasks.complete_task, _TASKS_WORK, tasks.OneTask),
+    P("POST", "/v1/tasks/{task_id}/comments", tasks.comment_task, _TASKS_WORK, tasks.Commented, 201),
+    P("POST", "/v1/tasks/{task_id}/look", tasks.look_task, _TASKS_READ, tasks.OneTask),
+    P("POST", "/v1/tasks/{task_id}/undo", tasks.undo_task, _TASKS_APPROVE, tasks.OneTask),
+    P("GET", "/v1/actions", tasks.list_actions, _TASKS_READ, tasks.Actions),
 )
 
 SAME: tuple[tuple[str, str], ...] = (
@@ -359,6 +376,16 @@ RESHAPED: tuple[Path, ...] = (
       alias_of="/v1/runs"),
     P("POST", "/multi-channel/inventory/release", reservations.release, _STOCK_WRITE, reservations.Released,
       alias_of="/v1/reservations/{reservation_id}"),
+
+    P("POST", "/orchestration/tasks", tasks.agent_create, _TASKS_PROPOSE, tasks.OneOlderTask, 201,
+      alias_of="/v1/tasks"),
+    P("GET", "/orchestration/tasks", tasks.older_list, _TASKS_READ, tasks.OlderTasks, alias_of="/v1/tasks"),
+    P("PATCH", "/orchestration/tasks/approve", tasks.decide, _TASKS_APPROVE, tasks.DecisionResults,
+      alias_of="/v1/tasks/decide"),
+    P("PATCH", "/orchestration/tasks/assign", tasks.older_assign, _TASKS_APPROVE, tasks.OneOlderTask,
+      alias_of="/v1/tasks/{task_id}/assign"),
+    P("PATCH", "/orchestration/tasks/complete", tasks.older_complete, _TASKS_WORK, tasks.OneOlderTask,
+      alias_of="/v1/tasks/{task_id}/complete"),
 )
 """Older paths whose parameters or answers are named otherwise than the resource's."""
 # fmt: on
