@@ -20,6 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from entrepot import upkeep
+from entrepot.actions import all_actions
+from entrepot.agents import facade as agents
 from entrepot.allocation import facade as allocation
 from entrepot.api import build_api
 from entrepot.api.dependencies import Services
@@ -129,11 +131,12 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         inbox = Inbox(
             database, core.vault, registry.connector_of, lambda: public_url, _waker(database), signals=core.signals
         )
+        tasks = agents.TaskDesk(all_actions(registry.connector_of))
         services = Services(
             database, authenticator, HoldGate(database, safety_too=not settings.inventory.overselling_protection), desk,
             registry.connector_of, registry.manifests,
             secure=secure, reservation_timeout=timedelta(seconds=settings.inventory.reservation_timeout_s),
-            low_stock_threshold=settings.inventory.low_stock_threshold, learning=learning(settings),
+            low_stock_threshold=settings.inventory.low_stock_threshold, learning=learning(settings), tasks=tasks,
         )  # fmt: skip
         pages = PageServices(
             database,
@@ -145,6 +148,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             secure=secure,
             low_stock_threshold=settings.inventory.low_stock_threshold,
             learning=learning(settings),
+            tasks=tasks,
         )
         app.router.routes[:] = [
             Route("/webhooks/{connection_id:uuid}", inbox.webhook_endpoint, methods=["POST"]),
@@ -250,6 +254,7 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
 def job_runner(core: Core) -> JobRunner:
     """Return what runs the queued jobs and the schedule of this worker."""
     settings = core.settings
+    carrier = agents.Carrier(all_actions(registry.connector_of))
     pages = ChannelListings(core.database, core.transport, registry.connector_of)
     return JobRunner(
         core.database,
@@ -262,6 +267,8 @@ def job_runner(core: Core) -> JobRunner:
             BULK_EDIT: apply_bulk_edit,
             BULK_UNDO: undo_bulk_edit,
             MATCHING: partial(match_listings, settle=orders.settle_exceptions),
+            agents.CARRY_OUT: carrier.carry_out,
+            agents.VERIFY: carrier.verify,
         },
         upkeep.schedules(core.database, core.vault, auto_reorder=settings.inventory.auto_reorder),
         JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),

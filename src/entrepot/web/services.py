@@ -8,6 +8,7 @@ from typing import Protocol
 
 import jinja2
 
+from entrepot.agents.facade import TaskDesk
 from entrepot.allocation.facade import Learning
 from entrepot.channels.contract import CheckReport, Connector, Manifest
 from entrepot.channels.contracts import ChannelWork, NewConnection
@@ -43,4 +44,6 @@ class PageServices:
     """At how many units a variant counts as low."""
     learning: Learning = field(default_factory=Learning)
     """How fast allocation forgets."""
+    tasks: TaskDesk = field(default_factory=TaskDesk)
+    """Where tasks are proposed and decided; with the actions that the hub has."""
     templates: jinja2.Environment = field(default_factory=environment)
