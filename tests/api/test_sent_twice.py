@@ -47,6 +47,9 @@ BULK = {"filter": {}, "changes": [{"field": "tags", "action": "add", "value": "n
 TASK = {"marketplace": "amazon", "title": "Titles"}
 BODIES: dict[str, Any] = {
     "/v1/tasks": TASK,
+    "/v1/approval-policies": {"name": "Small", "decision": "ask"},
+    "/v1/approval-policies/try": {"name": "Small", "decision": "ask"},
+    "/v1/teams": {"name": "Listings"},
     "/v1/tasks/decide": {"taskIds": [PLACE], "approved": True},
     "/v1/tasks/{task_id}/assign": {"assignedTo": PLACE},
     "/v1/tasks/{task_id}/complete": {"actualHours": 1},

@@ -265,3 +265,36 @@ async def test_the_hub_s_own_paths(people: People) -> None:
     check_problem(await people.viewer.post("/v1/tasks", json={"marketplace": "a", "title": "b"}), 403, "missing-scope")
     unknown = {"marketplace": "amazon", "title": "x", "action": {"name": "world.rule", "input": {}}}
     check_problem(await people.member.post("/v1/tasks", json=unknown), 422, "unknown-action")
+
+
+async def test_policies_teams_and_the_switch(people: People) -> None:
+    body = {"name": "Ask for prices", "decision": "ask", "action": None, "enabled": True}
+    check_problem(await people.member.post("/v1/approval-policies", json=body), 403, "missing-scope")
+    made = await people.admin.post("/v1/approval-policies", json=body)
+    assert made.status_code == 201, made.text
+    policy = made.json()["approvalPolicy"]
+    assert (policy["position"], policy["tasksToday"], policy["moneyToday"]) == (1, 0, "0.00")
+    path = f"/v1/approval-policies/{policy['id']}"
+    off = await people.admin.put(f"{path}/enabled", json={"enabled": False})
+    assert off.json()["approvalPolicy"]["enabled"] is False
+    wrong = {**body, "unitsMost": 3}
+    check_problem(await people.admin.put(path, json=wrong), 422, "invalid-policy")
+    check_problem(await people.admin.put(path, json={**body, "action": "world.rule"}), 422, "unknown-action")
+    trial = (await people.viewer.post("/v1/approval-policies/try", json=body)).json()
+    assert (trial["about"], trial["run"]) == (0, 0)
+    assert len((await people.viewer.get("/v1/approval-policies")).json()["approvalPolicies"]) == 1
+    assert (await people.admin.delete(path)).status_code == 204
+    check_problem(await people.admin.delete(path), 404, "policy-not-found")
+    assert (await people.admin.put("/v1/stop-all", json={"stopped": True})).json()["stopped"] is True
+    check_problem(await people.member.put("/v1/stop-all", json={"stopped": False}), 403, "missing-scope")
+    assert (await people.viewer.get("/v1/stop-all")).json()["setBy"] == "Admin"
+    team = await people.admin.post("/v1/teams", json={"name": "Listings", "members": [people.ids["member_email"]]})
+    assert team.json()["team"]["members"] == [people.ids["member"]]
+    check_problem(await people.admin.post("/v1/teams", json={"name": "Listings"}), 409, "team-name-taken")
+    rule = {"marketplace": "amazon", "teamId": team.json()["team"]["id"]}
+    assert (await people.admin.put("/v1/task-routes", json={"taskRoutes": [rule]})).status_code == 200
+    task = await people.approved()
+    assert (await people.viewer.get(f"/v1/tasks/{task['id']}")).json()["task"]["assignedName"] == "Member"
+    check_problem(await people.admin.put("/v1/task-routes", json={"taskRoutes": [{"tag": "x"}]}), 422, "invalid-task")
+    assert (await people.admin.delete(f"/v1/teams/{rule['teamId']}")).status_code == 204
+    assert (await people.viewer.get("/v1/task-routes")).json() == {"taskRoutes": []}

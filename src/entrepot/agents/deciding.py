@@ -77,10 +77,12 @@ async def approve(tx: Tx, actor: Actor, task: Task, at: datetime) -> Task:
             raise NeedsPeople
         if actor.reference == task.created_by:
             raise OwnProposal
-        if await store.add_approval(tx, task, actor, at) < needed.people:
-            words = f"{needed.words[0]} One of two."
-            await store.change(tx, task.id, {"policy_words": list(needed.words)})
-            await store.add_event(tx, task.id, actor, at, "first_approval", words=words)
+        count, new = await store.add_approval(tx, task, actor, at)
+        if count < needed.people:
+            if new:
+                words = f"{needed.words[0]} One of two."
+                await store.change(tx, task.id, {"policy_words": list(needed.words)})
+                await store.add_event(tx, task.id, actor, at, "first_approval", words=words)
             return await moving.locked(tx, task.id)
     after = await moving.make(tx, actor, task, Move.APPROVE, at, {"stale": ""})
     if after.action is not None:

@@ -102,9 +102,9 @@ async def add_event(
     return id
 
 
-async def add_approval(tx: Tx, task: Task, actor: Actor, at: datetime) -> int:
-    """Note that a person approved a task in its present round; return how many people have."""
-    await tx.execute(
+async def add_approval(tx: Tx, task: Task, actor: Actor, at: datetime) -> tuple[int, bool]:
+    """Note that a person approved a task in its present round; return how many people have, and whether this one is new."""
+    new = await tx.execute(
         """insert into task_approval (organisation_id, task_id, round, person_id, person_name, at)
            values ($1, $2, $3, $4, $5, $6) on conflict do nothing""",
         tx.organisation, task.id, task.round, actor.id, actor.name, at,
@@ -113,7 +113,7 @@ async def add_approval(tx: Tx, task: Task, actor: Actor, at: datetime) -> int:
         "select count(*) from task_approval where organisation_id = $1 and task_id = $2 and round = $3",
         tx.organisation, task.id, task.round,
     )  # fmt: skip
-    return count
+    return count, bool(new)
 
 
 # ---- runs of actions ---------------------------------------------------------------------------------------

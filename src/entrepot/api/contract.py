@@ -13,6 +13,7 @@ from typing import Any
 from entrepot.api.resources import (
     access,
     allocations,
+    approvals,
     bulk,
     conflicts,
     connections,
@@ -319,6 +320,21 @@ RESOURCES: tuple[Path, ...] = (
     P("POST", "/v1/tasks/{task_id}/look", tasks.look_task, _TASKS_READ, tasks.OneTask),
     P("POST", "/v1/tasks/{task_id}/undo", tasks.undo_task, _TASKS_APPROVE, tasks.OneTask),
     P("GET", "/v1/actions", tasks.list_actions, _TASKS_READ, tasks.Actions),
+    P("GET", "/v1/approval-policies", approvals.list_policies, _TASKS_READ, approvals.ApprovalPolicies),
+    P("POST", "/v1/approval-policies", approvals.create_policy, _TASKS_APPROVE, approvals.OneApprovalPolicy, 201),
+    P("POST", "/v1/approval-policies/try", approvals.try_policy, _TASKS_READ, approvals.Trial),
+    P("PUT", "/v1/approval-policies/{policy_id}", approvals.update_policy, _TASKS_APPROVE, approvals.OneApprovalPolicy),
+    P("PUT", "/v1/approval-policies/{policy_id}/enabled", approvals.switch_policy, _TASKS_APPROVE,
+      approvals.OneApprovalPolicy),
+    P("DELETE", "/v1/approval-policies/{policy_id}", approvals.delete_policy, _TASKS_APPROVE, None, 204),
+    P("GET", "/v1/stop-all", approvals.get_switch, _TASKS_READ, approvals.StopView),
+    P("PUT", "/v1/stop-all", approvals.set_switch, _TASKS_APPROVE, approvals.StopView),
+    P("GET", "/v1/teams", approvals.list_teams, _TASKS_READ, approvals.Teams),
+    P("POST", "/v1/teams", approvals.create_team, _TASKS_APPROVE, approvals.OneTeam, 201),
+    P("PUT", "/v1/teams/{team_id}", approvals.update_team, _TASKS_APPROVE, approvals.OneTeam),
+    P("DELETE", "/v1/teams/{team_id}", approvals.delete_team, _TASKS_APPROVE, None, 204),
+    P("GET", "/v1/task-routes", approvals.list_routes, _TASKS_READ, approvals.Routes),
+    P("PUT", "/v1/task-routes", approvals.set_routes, _TASKS_APPROVE, approvals.Routes),
 )
 
 SAME: tuple[tuple[str, str], ...] = (
