@@ -113,7 +113,7 @@ async def send_back(tx: Tx, task: Task, words: str, at: datetime, fields: Json |
     """Send a locked, approved task back for review: its approval is void, its part of the budget given back."""
     await give_back(tx, task)
     written = {**(fields or {}), "stale": words, "policy_words": []}
-    return await moving.make(tx, _hub(tx), task, Move.RETURN, at, written, words=words)
+    return await moving.make(tx, _hub(tx), task, Move.SEND_BACK, at, written, words=words)
 
 
 async def verify(tx: Tx, actions: Registry, payload: TaskPayload, at: datetime) -> str:

@@ -82,6 +82,10 @@ class TaskDesk:
         """Look at what a waiting task would do now. Raises TaskNotFound, and what its action raises."""
         return await working.look_anew(tx, self.actions, await moving.locked(tx, task_id), self.clock())
 
+    async def peek(self, tx: Tx, task: Task) -> str:
+        """Return why a waiting task cannot be approved as it was looked at; empty if it can."""
+        return await working.peek(tx, self.actions, task)
+
     async def undo(self, tx: Tx, actor: Actor, task_id: UUID) -> Task:
         """Put back what a task did. Raises TaskNotFound, NotYourMove, WrongMove, CannotUndo."""
         return await carrying.undo(tx, self.actions, actor, await moving.locked(tx, task_id), self.clock())

@@ -54,7 +54,7 @@ class Move(StrEnum):
     ASSIGN = "assign"
     COMPLETE = "complete"
     CARRY_OUT = "carry_out"
-    RETURN = "return"
+    SEND_BACK = "send_back"
     FINISH = "finish"
     UNDO = "undo"
 
@@ -119,7 +119,7 @@ RULES: tuple[Rule, ...] = (
     _rule(Move.COMPLETE, (_S, _A), (State.IN_PROGRESS,), State.COMPLETED, "completed",
           Effect.COMPLETED, Effect.HOURS, only=Kind.WORK),
     _rule(Move.CARRY_OUT, (_H,), (State.APPROVED,), State.IN_PROGRESS, "carried out", Effect.STARTED, only=Kind.ACTION),
-    _rule(Move.RETURN, (_H, _A), (State.APPROVED,), State.AWAITING_APPROVAL, "sent back for review",
+    _rule(Move.SEND_BACK, (_H, _A), (State.APPROVED,), State.AWAITING_APPROVAL, "sent back for review",
           Effect.NOT_APPROVED, only=Kind.ACTION),
     _rule(Move.FINISH, (_H,), (State.IN_PROGRESS,), State.COMPLETED, "finished", Effect.COMPLETED, only=Kind.ACTION),
     _rule(Move.UNDO, (_A,), (State.IN_PROGRESS, State.COMPLETED), State.COMPLETED, "undone",

@@ -29,6 +29,7 @@ from entrepot.agents.words import words_of
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Actor, Scope
+from entrepot.kernel.errors import EntrepotError
 
 NOTES_MAX = 10_000
 COMMENT_MAX = 10_000
@@ -145,6 +146,18 @@ async def comment(tx: Tx, actor: Actor, task: Task, text: str, at: datetime) -> 
     if not 0 < len(words) <= COMMENT_MAX or "\x00" in words:
         raise InvalidTask(f"A comment has 1 to {COMMENT_MAX:,} characters.", field="text")
     return await store.add_event(tx, task.id, actor, at, "comment", words=words)
+
+
+async def peek(tx: Tx, actions: Registry, task: Task) -> str:
+    """Return why a waiting task cannot be approved as it was looked at; empty if it can. Nothing is changed."""
+    if task.action is None or task.action_input is None or task.state is not State.AWAITING_APPROVAL:
+        return ""
+    try:
+        bound = actions.bind(ActionCall(task.action, task.action_input, task.action_version))
+        look = await bound.action.look(tx, bound.given)
+    except EntrepotError as error:
+        return error.detail
+    return "" if look.fingerprint == task.fingerprint else "What it rests on has changed since it was looked at."
 
 
 async def look_anew(tx: Tx, actions: Registry, task: Task, at: datetime) -> Task:

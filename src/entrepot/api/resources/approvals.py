@@ -159,7 +159,7 @@ class RouteView(Resource):
 
     marketplace: str | None = None
     category: Category | None = None
-    priority: PriorityName | None = None
+    priority: str | None = None
     tag: str | None = None
     team_id: UUID | None = None
     person_id: UUID | None = None
