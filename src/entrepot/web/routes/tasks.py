@@ -85,7 +85,8 @@ async def _queue(visit: Visit, error: str = "") -> Response:
     around = [found.items[n].id if 0 <= n < len(found.items) else None for n in (place - 1, place + 1)]
     return await visit.page(
         "tasks.html", status=409 if error else 200, rows=found, shown=shown, error=error, counts=counts, places=places,
-        states=STATES, state=narrow.get("state", State.AWAITING_APPROVAL), every=EVERY, parameters=narrow, asked=asked, cursor=cursor,
+        states=STATES, state=narrow.get("state", State.AWAITING_APPROVAL), every=EVERY,
+        parameters=narrow, asked=asked, cursor=cursor,
         previous=around[0], next=around[1], priorities=[each.code for each in Priority], categories=list(Category),
         back=query("/tasks", at=around[1] or around[0], cursor=cursor, **narrow), tab="queue", **context,
     )  # fmt: skip
