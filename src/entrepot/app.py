@@ -254,7 +254,8 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
 def job_runner(core: Core) -> JobRunner:
     """Return what runs the queued jobs and the schedule of this worker."""
     settings = core.settings
-    carrier = agents.Carrier(all_actions(registry.connector_of))
+    actions = all_actions(registry.connector_of)
+    carrier = agents.Carrier(actions)
     pages = ChannelListings(core.database, core.transport, registry.connector_of)
     return JobRunner(
         core.database,
@@ -270,7 +271,7 @@ def job_runner(core: Core) -> JobRunner:
             agents.CARRY_OUT: carrier.carry_out,
             agents.VERIFY: carrier.verify,
         },
-        upkeep.schedules(core.database, core.vault, auto_reorder=settings.inventory.auto_reorder),
+        upkeep.schedules(core.database, core.vault, auto_reorder=settings.inventory.auto_reorder, actions=actions),
         JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),
     )
 

@@ -50,6 +50,7 @@ BODIES: dict[str, Any] = {
     "/v1/approval-policies": {"name": "Small", "decision": "ask"},
     "/v1/approval-policies/try": {"name": "Small", "decision": "ask"},
     "/v1/teams": {"name": "Listings"},
+    "/v1/task-templates": {"name": "Weekly", "rhythm": "weekly", "task": TASK},
     "/v1/tasks/decide": {"taskIds": [PLACE], "approved": True},
     "/v1/tasks/{task_id}/assign": {"assignedTo": PLACE},
     "/v1/tasks/{task_id}/complete": {"actualHours": 1},

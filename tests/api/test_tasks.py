@@ -298,3 +298,43 @@ async def test_policies_teams_and_the_switch(people: People) -> None:
     check_problem(await people.admin.put("/v1/task-routes", json={"taskRoutes": [{"tag": "x"}]}), 422, "invalid-task")
     assert (await people.admin.delete(f"/v1/teams/{rule['teamId']}")).status_code == 204
     assert (await people.viewer.get("/v1/task-routes")).json() == {"taskRoutes": []}
+
+
+async def test_templates_figures_and_estimates(people: People) -> None:
+    task = {"marketplace": "amazon", "title": "Look at the listings", "estimatedHours": "0.5"}
+    body = {"name": "Weekly look", "task": task, "rhythm": "weekly", "day": 1, "hour": 8, "dueDays": 2}
+    check_problem(await people.member.post("/v1/task-templates", json=body), 403, "missing-scope")
+    made = await people.admin.post("/v1/task-templates", json=body)
+    assert made.status_code == 201, made.text
+    template = made.json()["taskTemplate"]
+    assert (template["rhythm"], template["lastAt"]) == ("weekly", None)
+    path = f"/v1/task-templates/{template['id']}"
+    check_problem(await people.admin.put(path, json={**body, "day": 8}), 422, "invalid-task")
+    changed = await people.admin.put(path, json={**body, "active": False})
+    assert changed.json()["taskTemplate"]["active"] is False
+    assert len((await people.viewer.get("/v1/task-templates")).json()["taskTemplates"]) == 1
+    assert (await people.admin.delete(path)).status_code == 204
+    check_problem(await people.admin.put(path, json=body), 404, "template-not-found")
+
+    asked = {"marketplace": "amazon", "category": "optimization"}
+    assert (await people.viewer.get("/v1/task-estimate", params=asked)).json()["medianHours"] is None
+    for hours in (1, 2, 3, 4, 10):
+        done = await people.approved()
+        await people.admin.post(f"/v1/tasks/{done['id']}/assign", json={"assignedTo": people.ids["member"]})
+        await people.member.post(f"/v1/tasks/{done['id']}/complete", json={"actualHours": hours})
+    rejected = await people.create()
+    await people.admin.patch(
+        f"{OLDER}/approve", json={"taskIds": [rejected["id"]], "approved": False, "reason": "Too dear"}
+    )
+    told = (await people.viewer.get("/v1/task-estimate", params=asked)).json()
+    assert told == {"medianHours": 3.0, "mostHours": 4.0, "tasks": 5, "like": "optimization tasks for amazon"}
+    assert (await people.viewer.get("/v1/task-estimate", params={**asked, "marketplace": "ebay"})).json()["tasks"] == 5
+    found = (await people.viewer.get("/v1/task-metrics", params={"days": 7})).json()
+    assert (found["created"], found["approved"], found["rejected"], found["completed"]) == (6, 5, 1, 5)
+    assert (found["approvalRate"], found["timeAccuracy"]) == (0.8333, 50.0)
+    assert found["rejectionReasons"] == [{"reason": "Too dear", "count": 1}]
+    assert [(a["agent"], a["created"], a["quality"], a["complexity"]) for a in found["agents"]] == [
+        ("amazon", 6, 0.8333, 4.0)
+    ]
+    assert sum(each["created"] for each in found["createdByDay"]) == 6
+    assert (await people.viewer.get("/v1/task-metrics", params={"days": 0})).status_code == 422

@@ -258,6 +258,15 @@ def test_lists_are_filtered_and_say_when_they_are_empty(client: httpx.Client, si
     assert "Completed" in client.get("/tasks?state=all").text
 
 
+def test_how_tasks_go(client: httpx.Client, site: Site) -> None:
+    task = propose(site, "Figures")
+    post(client, f"/tasks/{task.id}/reject", reason="Figured out")
+    text = client.get("/tasks/figures").text
+    assert "Figured out" in text
+    assert "price-keeper" in text
+    assert client.get("/tasks/figures?days=many").status_code == 422
+
+
 def test_who_may_only_look_is_offered_nothing(site: Site) -> None:
     empty = site.run(site.new_organisation())
     with httpx.Client(base_url=site.url, timeout=60, follow_redirects=True) as other:

@@ -10,6 +10,7 @@ from entrepot.agents import moving, policies, policy_store, store
 from entrepot.agents.contracts import Decided, InvalidTask, Task, TaskNotFound
 from entrepot.agents.jobs import start
 from entrepot.agents.lifecycle import Move, NotYourMove, judge
+from entrepot.agents.parts import part
 from entrepot.agents.proposing import facts_of
 from entrepot.agents.routing import assign_by_route
 from entrepot.database.pool import Tx
@@ -53,7 +54,8 @@ async def decide(
         try:
             if task is None:
                 raise TaskNotFound
-            results[named] = await _one(tx, actor, task, at, approved=approved, reason=reason)
+            async with part(tx):
+                results[named] = await _one(tx, actor, task, at, approved=approved, reason=reason)
         except EntrepotError as error:
             state = task.state if task else None
             results[named] = Decided(named, state, error.detail, error.code())

@@ -37,6 +37,7 @@ from entrepot.api.resources import (
     reservations,
     runs,
     simulations,
+    task_plans,
     tasks,
 )
 from entrepot.identity.facade import Scope
@@ -320,6 +321,12 @@ RESOURCES: tuple[Path, ...] = (
     P("POST", "/v1/tasks/{task_id}/look", tasks.look_task, _TASKS_READ, tasks.OneTask),
     P("POST", "/v1/tasks/{task_id}/undo", tasks.undo_task, _TASKS_APPROVE, tasks.OneTask),
     P("GET", "/v1/actions", tasks.list_actions, _TASKS_READ, tasks.Actions),
+    P("GET", "/v1/task-templates", task_plans.list_templates, _TASKS_READ, task_plans.Templates),
+    P("POST", "/v1/task-templates", task_plans.create_template, _TASKS_APPROVE, task_plans.OneTemplate, 201),
+    P("PUT", "/v1/task-templates/{template_id}", task_plans.update_template, _TASKS_APPROVE, task_plans.OneTemplate),
+    P("DELETE", "/v1/task-templates/{template_id}", task_plans.delete_template, _TASKS_APPROVE, None, 204),
+    P("GET", "/v1/task-metrics", task_plans.get_metrics, _TASKS_READ, task_plans.TaskMetrics),
+    P("GET", "/v1/task-estimate", task_plans.get_estimate, _TASKS_READ, task_plans.Estimate),
     P("GET", "/v1/approval-policies", approvals.list_policies, _TASKS_READ, approvals.ApprovalPolicies),
     P("POST", "/v1/approval-policies", approvals.create_policy, _TASKS_APPROVE, approvals.OneApprovalPolicy, 201),
     P("POST", "/v1/approval-policies/try", approvals.try_policy, _TASKS_READ, approvals.Trial),

@@ -11,7 +11,7 @@ from uuid import UUID
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from entrepot.agents import reading
+from entrepot.agents import metrics, reading
 from entrepot.agents.contracts import InvalidTask, Task, TaskNotFound
 from entrepot.agents.facade import Category, Priority, Proposal, State
 from entrepot.agents.reading import TaskFilter
@@ -19,10 +19,11 @@ from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Scope
 from entrepot.kernel.errors import InvalidInput
+from entrepot.web.formats import NONE, duration
 from entrepot.web.services import PageServices
 from entrepot.web.stock_forms import Done, Typed, attempt
 from entrepot.web.templating import query
-from entrepot.web.visit import Handler, Visit, page, parse_id
+from entrepot.web.visit import Handler, Visit, page, parse_id, whole_number
 
 PAGE_SIZE = 30
 STATES = {
@@ -39,6 +40,7 @@ def routes(services: PageServices) -> list[BaseRoute]:
     return [
         Route("/tasks", page(services, queue, read), methods=["GET"]),
         Route("/tasks/decide", page(services, decide, approve), methods=["POST"]),
+        Route("/tasks/figures", page(services, figures, read), methods=["GET"]),
         Route("/tasks/new", page(services, new, propose), methods=["GET"]),
         Route("/tasks/new", page(services, create, propose), methods=["POST"]),
         Route("/tasks/{id}", page(services, one, read), methods=["GET"]),
@@ -112,6 +114,7 @@ async def _evidence(visit: Visit, tx: Tx, shown: Task) -> dict[str, Any]:
         "problem": await desk.peek(tx, shown),
         "approved_by": await reading.approvals(tx, shown),
         "runs": await reading.runs(tx, shown.id),
+        "learned": await metrics.learned_hours(tx, shown.marketplace, shown.category) if shown.action is None else None,
         "action": next((each for each in desk.actions.newest if each.name == shown.action), None),
         "members": await _members(visit) if "assign" in {str(move) for move in moves} else [],
     }
@@ -242,6 +245,25 @@ def hours_typed(text: str) -> Decimal:
         return Decimal(text.replace(",", "."))
     except InvalidOperation:
         raise InvalidInput("Hours are a number such as 1.5.") from None
+
+
+async def figures(visit: Visit) -> Response:
+    """How tasks go: turnaround, accuracy, approval, reasons, and what each agent is worth."""
+    text = visit.parameter("days") or "30"
+    days = whole_number(text, "Days", minimum=1, maximum=metrics.DAYS_MOST)
+    async with visit.transaction() as tx:
+        found = await metrics.metrics(tx, visit.services.tasks.now(), days)
+    return await visit.page("tasks_figures.html", found=found, days=days, spans=SPANS, span=span, tab="figures")
+
+
+SPANS = (7, 30, 90, 365)
+
+
+def span(seconds: int | None) -> str:
+    """Return a number of seconds in words: `3 h 10 min`; a dash for what is unknown."""
+    if seconds is None:
+        return NONE
+    return duration(datetime.fromtimestamp(0, UTC), datetime.fromtimestamp(seconds, UTC))
 
 
 # ---- new ones ----------------------------------------------------------------------------------------------------
