@@ -10,14 +10,17 @@ from tests.agents.support import Office, office
 from tests.sync.fields_shop import FieldHub, Shop
 
 from entrepot.actions import all_actions
+from entrepot.agents import carrying
 from entrepot.agents.actions import CannotUndo, InvalidActionInput, NothingToDo, Registry, UnknownAction
 from entrepot.agents.carrying import Carrier
 from entrepot.agents.facade import ActionCall, Task, TaskDesk
+from entrepot.agents.jobs import TaskPayload
 from entrepot.agents.lifecycle import State
 from entrepot.allocation import facade as allocation
 from entrepot.catalog import reading as catalog_reading
 from entrepot.channels import facade as channels
 from entrepot.database.pool import Database
+from entrepot.kernel.clock import utc_now
 from entrepot.kernel.errors import Conflict, EntrepotError, NotFound
 from entrepot.kernel.ids import new_id
 from entrepot.stock import facade as stock
@@ -127,6 +130,11 @@ async def test_buy_from_a_supplier(here: Office, shop: FieldHub) -> None:
     async with here.database.transaction(here.id) as tx:
         (row,) = (await reading_papers.list_purchases(tx)).items
         assert (row.state, row.units) == ("ordered", 40)
+    # Told to do it once more, by whatever mistake, it does nothing.
+    again = await here.within(
+        lambda tx: carrying.carry_out(tx, here.desk.actions, TaskPayload(task.id, task.round), utc_now())
+    )
+    assert again.startswith("It was done")
     # The same proposed before that: what is on its way has changed, so nobody buys twice.
     await here.approve(other)
     await here.work(Carrier(here.desk.actions))
