@@ -18,7 +18,7 @@ from entrepot.agents.policy_desk import PAST_DAYS, PolicyView
 from entrepot.api.amounts import Amount, Currency, optional_minor, text
 from entrepot.api.answers import Answer, Input, Resource, answer, empty, once, respond
 from entrepot.api.dependencies import Call, CallDep
-from entrepot.api.resources.tasks import Marketplace, PriorityName
+from entrepot.api.resources.task_shapes import Marketplace, PriorityName
 from entrepot.database.pool import Tx
 from entrepot.kernel.ids import new_id
 

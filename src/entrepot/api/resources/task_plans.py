@@ -17,7 +17,7 @@ from entrepot.agents.contracts import Category
 from entrepot.agents.templates import Template
 from entrepot.api.answers import Answer, Input, Resource, answer, empty, once, respond
 from entrepot.api.dependencies import Call, CallDep
-from entrepot.api.resources.tasks import ActionInput, Hours, Marketplace, PriorityName, Tags, Text, Title
+from entrepot.api.resources.task_shapes import ActionInput, Hours, Marketplace, PriorityName, Tags, Text, Title
 from entrepot.database.pool import Tx
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
