@@ -66,6 +66,7 @@ lock: ## Renew requirements/*.lock from pyproject.toml
 
 docs: setup ## Make the generated pages of the documentation
 	$(BIN)/python -m entrepot.settings > docs/reference/settings.md
+	$(BIN)/python -m entrepot.agents.lifecycle > docs/reference/task-lifecycle.md
 
 clean: ## Remove what make made; data directories stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov dist build test-results

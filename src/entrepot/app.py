@@ -20,6 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from entrepot import upkeep
+from entrepot.actions import all_actions
+from entrepot.agents import facade as agents
 from entrepot.allocation import facade as allocation
 from entrepot.api import build_api
 from entrepot.api.dependencies import Services
@@ -131,11 +133,12 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             database, core.vault, registry.connector_of, lambda: public_url, _waker(database), signals=core.signals,
             fetch_key=key_fetcher(database, core.transport),
         )  # fmt: skip
+        tasks = agents.TaskDesk(all_actions(registry.connector_of))
         services = Services(
             database, authenticator, HoldGate(database, safety_too=not settings.inventory.overselling_protection), desk,
             registry.connector_of, registry.manifests,
             secure=secure, reservation_timeout=timedelta(seconds=settings.inventory.reservation_timeout_s),
-            low_stock_threshold=settings.inventory.low_stock_threshold, learning=learning(settings),
+            low_stock_threshold=settings.inventory.low_stock_threshold, learning=learning(settings), tasks=tasks,
         )  # fmt: skip
         pages = PageServices(
             database,
@@ -148,6 +151,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             low_stock_threshold=settings.inventory.low_stock_threshold,
             reservation_timeout=timedelta(seconds=settings.inventory.reservation_timeout_s),
             learning=learning(settings),
+            tasks=tasks,
         )
         app.router.routes[:] = [
             Route("/webhooks/{connection_id:uuid}", inbox.webhook_endpoint, methods=["POST"]),
@@ -254,6 +258,8 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
 def job_runner(core: Core) -> JobRunner:
     """Return what runs the queued jobs and the schedule of this worker."""
     settings = core.settings
+    actions = all_actions(registry.connector_of)
+    carrier = agents.Carrier(actions)
     pages = ChannelListings(core.database, core.transport, registry.connector_of)
     return JobRunner(
         core.database,
@@ -266,8 +272,10 @@ def job_runner(core: Core) -> JobRunner:
             BULK_EDIT: apply_bulk_edit,
             BULK_UNDO: undo_bulk_edit,
             MATCHING: partial(match_listings, settle=orders.settle_exceptions),
+            agents.CARRY_OUT: carrier.carry_out,
+            agents.VERIFY: carrier.verify,
         },
-        upkeep.schedules(core.database, core.vault, auto_reorder=settings.inventory.auto_reorder),
+        upkeep.schedules(core.database, core.vault, auto_reorder=settings.inventory.auto_reorder, actions=actions),
         JobSettings(parallel=settings.jobs.parallel, heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s),
     )
 

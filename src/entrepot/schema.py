@@ -1,5 +1,6 @@
 """The whole schema: imports every room's tables. Used by migrations and their tests only."""
 
+from entrepot.agents import tables as _agents
 from entrepot.allocation import tables as _allocation
 from entrepot.catalog import tables as _catalog
 from entrepot.channels import tables as _channels
@@ -25,6 +26,7 @@ ROOMS = (
     _sync_fields,
     _importing,
     _publishing,
+    _agents,
 )
 
 __all__ = ["ROOMS", "metadata"]

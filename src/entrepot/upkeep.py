@@ -10,6 +10,8 @@ from uuid import UUID
 
 import structlog
 
+from entrepot.agents import templates as task_templates
+from entrepot.agents.facade import Registry
 from entrepot.allocation import facade as allocation
 from entrepot.catalog import facade as catalog
 from entrepot.channels import facade as channels
@@ -29,6 +31,7 @@ TIDY_AT = "7 * * * *"
 MEND_AT = "*/5 * * * *"
 FOLLOW_AT = "* * * * *"
 REORDER_AT = "* * * * *"
+TEMPLATES_AT = "* * * * *"
 RESEAL_AT = "17 * * * *"
 FORECAST_AT = "20 0 * * *"
 RATES_AT = "*/5 * * * *"
@@ -53,8 +56,11 @@ async def beat(database: Database, worker_id: UUID, *, clock: Clock = utc_now) -
         await jobs.beat(tx, worker_id, socket.gethostname(), os.getpid(), clock())
 
 
-def schedules(database: Database, vault: channels.Vault, *, auto_reorder: bool = False) -> tuple[jobs.Schedule, ...]:
+def schedules(
+    database: Database, vault: channels.Vault, *, auto_reorder: bool = False, actions: Registry | None = None
+) -> tuple[jobs.Schedule, ...]:
     """Return what is done by the clock, by one worker each time. Nothing depends on a single run: the next does it."""
+    known = actions or Registry()
     always = (
         jobs.Schedule("tidy", TIDY_AT, lambda: tidy(database)),
         jobs.Schedule("mend-jobs", MEND_AT, lambda: mend(database)),
@@ -62,6 +68,7 @@ def schedules(database: Database, vault: channels.Vault, *, auto_reorder: bool =
         jobs.Schedule("reseal", RESEAL_AT, lambda: reseal(database, vault)),
         jobs.Schedule("forecast", FORECAST_AT, lambda: order_forecasts(database)),
         jobs.Schedule("exchange-rates", RATES_AT, lambda: follow_rates(database)),
+        jobs.Schedule("task-templates", TEMPLATES_AT, lambda: task_templates.make_all_due(database, known)),
     )
     return (*always, jobs.Schedule("reorder", REORDER_AT, lambda: reorder(database))) if auto_reorder else always
 

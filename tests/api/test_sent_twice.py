@@ -44,7 +44,25 @@ PLACE = str(UUID(int=1))
 SKUS = [{"sku": "A-1", "quantity": 1}]
 CONNECTION = {"channel": "square", "name": "Till", "environment": "simulated", "settings": {}, "credentials": {}}
 BULK = {"filter": {}, "changes": [{"field": "tags", "action": "add", "value": "new"}]}
+TASK = {"marketplace": "amazon", "title": "Titles"}
 BODIES: dict[str, Any] = {
+    "/v1/tasks": TASK,
+    "/v1/approval-policies": {"name": "Small", "decision": "ask"},
+    "/v1/approval-policies/try": {"name": "Small", "decision": "ask"},
+    "/v1/teams": {"name": "Listings"},
+    "/v1/task-templates": {"name": "Weekly", "rhythm": "weekly", "task": TASK},
+    "/v1/tasks/decide": {"taskIds": [PLACE], "approved": True},
+    "/v1/tasks/{task_id}/assign": {"assignedTo": PLACE},
+    "/v1/tasks/{task_id}/complete": {"actualHours": 1},
+    "/v1/tasks/{task_id}/comments": {"text": "Seen"},
+    "/orchestration/tasks": {
+        **TASK,
+        "description": "",
+        "category": "analysis",
+        "priority": "low",
+        "estimatedHours": 1,
+        "createdBy": "amazon",
+    },
     "/v1/conflicts/{conflict_id}/resolve": {"side": "ours"},
     "/multi-channel/conflicts/{conflict_id}/resolve": {"side": "ours"},
     "/v1/people": {"email": "a@example.com", "name": "Ana"},

@@ -128,13 +128,15 @@ async def test_nobody_gives_what_they_do_not_have(database: Database, organisati
         await identity.list_keys(database, viewer)
 
 
-async def test_an_agent_token_reads_and_nothing_more(
+async def test_an_agent_token_reads_and_proposes_and_nothing_more(
     database: Database, admin: identity.Actor, authenticator: identity.Authenticator
 ) -> None:
     new = await identity.create_agent_token(database, admin, "mercado-livre")
     assert new.secret.startswith("marketplace-mercado-livre-")
     actor = await authenticator.authenticate(f"Bearer {new.secret}")
-    assert (actor.kind, actor.name, actor.scopes) == (identity.ActorKind.AGENT, "mercado-livre", READ_SCOPES)
+    assert (actor.kind, actor.name, actor.scopes) == (
+        identity.ActorKind.AGENT, "mercado-livre", READ_SCOPES | {identity.Scope.TASKS_PROPOSE}
+    )  # fmt: skip
     with pytest.raises(AgentsOnlyRead):
         await identity.create_agent_token(database, admin, "amazon", ["stock:write"])
     with pytest.raises(InvalidAgentName):

@@ -15,6 +15,8 @@ import uvicorn
 from starlette.applications import Starlette
 from tests.web.fill import Filled, fill
 
+from entrepot.actions import all_actions
+from entrepot.agents.facade import TaskDesk
 from entrepot.channels.client import TransportSettings
 from entrepot.channels.facade import ChannelTransport, Vault, new_vault_key
 from entrepot.connectors.registry import connector_of, manifests
@@ -71,6 +73,7 @@ class Site:
             channels=desk,
             find_connector=connector_of,
             manifests=manifests,
+            tasks=TaskDesk(all_actions(connector_of)),
         )
         listening = socket.socket()
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

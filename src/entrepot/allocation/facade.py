@@ -116,6 +116,7 @@ __all__ = [
     "forecast",
     "forecast_of",
     "forget",
+    "get_limit",
     "get_policy",
     "in_force",
     "last_forecast",
@@ -233,6 +234,16 @@ async def _check_scope(tx: Tx, scope: Scope) -> None:
 
 
 # ---- limits ----------------------------------------------------------------------------------------------
+
+
+async def get_limit(tx: Tx, scope: Scope, connection_id: UUID | None) -> Limit:
+    """Return what is set of a product or variant on a connection (None: on all) itself; nothing of what it takes over."""
+    ids = [] if scope.id is None else [scope.id]
+    variants, products = (ids, []) if scope.kind == VARIANT else ([], ids)
+    for row in await store_policies.limits_of(tx, variants, products):
+        if row["connection_id"] == connection_id:
+            return Limit(row["buffer"], row["cap"], row["least"])
+    return Limit()
 
 
 async def set_limit(tx: Tx, scope: Scope, connection_id: UUID | None, limit: Limit) -> None:

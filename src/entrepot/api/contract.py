@@ -13,6 +13,7 @@ from typing import Any
 from entrepot.api.resources import (
     access,
     allocations,
+    approvals,
     bulk,
     conflicts,
     connections,
@@ -37,6 +38,9 @@ from entrepot.api.resources import (
     reservations,
     runs,
     simulations,
+    task_plans,
+    task_shapes,
+    tasks,
 )
 from entrepot.identity.facade import Scope
 
@@ -65,6 +69,8 @@ _ORDERS_READ, _ORDERS_WRITE = Scope.ORDERS_READ, Scope.ORDERS_WRITE
 _PRODUCTS_READ, _PRODUCTS_WRITE = Scope.PRODUCTS_READ, Scope.PRODUCTS_WRITE
 _STOCK_READ, _STOCK_WRITE = Scope.STOCK_READ, Scope.STOCK_WRITE
 _SYNC = Scope.SYNC_RUN
+_TASKS_READ, _TASKS_PROPOSE = Scope.TASKS_READ, Scope.TASKS_PROPOSE
+_TASKS_WORK, _TASKS_APPROVE = Scope.TASKS_WORK, Scope.TASKS_APPROVE
 
 # fmt: off
 RESOURCES: tuple[Path, ...] = (
@@ -308,6 +314,41 @@ RESOURCES: tuple[Path, ...] = (
     P("PUT", "/v1/listings/{listing_id}/overrides/{field}", conflicts.set_override, _PRODUCTS_WRITE, None, 204),
     P("DELETE", "/v1/listings/{listing_id}/overrides/{field}", conflicts.remove_override, _PRODUCTS_WRITE, None, 204),
     P("GET", "/v1/queues", runs.queue_stats, _CHANNELS_READ, runs.QueueStats),
+
+    P("GET", "/v1/tasks", tasks.list_tasks, _TASKS_READ, task_shapes.Tasks),
+    P("POST", "/v1/tasks", tasks.create_task, _TASKS_PROPOSE, task_shapes.OneTask, 201),
+    P("POST", "/v1/tasks/decide", tasks.decide_tasks, _TASKS_APPROVE, task_shapes.DecisionResults),
+    P("GET", "/v1/tasks/{task_id}", tasks.get_task, _TASKS_READ, task_shapes.OneTask),
+    P("PATCH", "/v1/tasks/{task_id}", tasks.update_task, _TASKS_PROPOSE, task_shapes.OneTask),
+    P("GET", "/v1/tasks/{task_id}/history", tasks.task_history, _TASKS_READ, task_shapes.History),
+    P("POST", "/v1/tasks/{task_id}/submit", tasks.submit_task, _TASKS_PROPOSE, task_shapes.OneTask),
+    P("POST", "/v1/tasks/{task_id}/assign", tasks.assign_task, _TASKS_APPROVE, task_shapes.OneTask),
+    P("POST", "/v1/tasks/{task_id}/complete", tasks.complete_task, _TASKS_WORK, task_shapes.OneTask),
+    P("POST", "/v1/tasks/{task_id}/comments", tasks.comment_task, _TASKS_WORK, task_shapes.Commented, 201),
+    P("POST", "/v1/tasks/{task_id}/look", tasks.look_task, _TASKS_READ, task_shapes.OneTask),
+    P("POST", "/v1/tasks/{task_id}/undo", tasks.undo_task, _TASKS_APPROVE, task_shapes.OneTask),
+    P("GET", "/v1/actions", tasks.list_actions, _TASKS_READ, task_shapes.Actions),
+    P("GET", "/v1/task-templates", task_plans.list_templates, _TASKS_READ, task_plans.Templates),
+    P("POST", "/v1/task-templates", task_plans.create_template, _TASKS_APPROVE, task_plans.OneTemplate, 201),
+    P("PUT", "/v1/task-templates/{template_id}", task_plans.update_template, _TASKS_APPROVE, task_plans.OneTemplate),
+    P("DELETE", "/v1/task-templates/{template_id}", task_plans.delete_template, _TASKS_APPROVE, None, 204),
+    P("GET", "/v1/task-metrics", task_plans.get_metrics, _TASKS_READ, task_plans.TaskMetrics),
+    P("GET", "/v1/task-estimate", task_plans.get_estimate, _TASKS_READ, task_plans.Estimate),
+    P("GET", "/v1/approval-policies", approvals.list_policies, _TASKS_READ, approvals.ApprovalPolicies),
+    P("POST", "/v1/approval-policies", approvals.create_policy, _TASKS_APPROVE, approvals.OneApprovalPolicy, 201),
+    P("POST", "/v1/approval-policies/try", approvals.try_policy, _TASKS_READ, approvals.Trial),
+    P("PUT", "/v1/approval-policies/{policy_id}", approvals.update_policy, _TASKS_APPROVE, approvals.OneApprovalPolicy),
+    P("PUT", "/v1/approval-policies/{policy_id}/enabled", approvals.switch_policy, _TASKS_APPROVE,
+      approvals.OneApprovalPolicy),
+    P("DELETE", "/v1/approval-policies/{policy_id}", approvals.delete_policy, _TASKS_APPROVE, None, 204),
+    P("GET", "/v1/stop-all", approvals.get_switch, _TASKS_READ, approvals.StopView),
+    P("PUT", "/v1/stop-all", approvals.set_switch, _TASKS_APPROVE, approvals.StopView),
+    P("GET", "/v1/teams", approvals.list_teams, _TASKS_READ, approvals.Teams),
+    P("POST", "/v1/teams", approvals.create_team, _TASKS_APPROVE, approvals.OneTeam, 201),
+    P("PUT", "/v1/teams/{team_id}", approvals.update_team, _TASKS_APPROVE, approvals.OneTeam),
+    P("DELETE", "/v1/teams/{team_id}", approvals.delete_team, _TASKS_APPROVE, None, 204),
+    P("GET", "/v1/task-routes", approvals.list_routes, _TASKS_READ, approvals.Routes),
+    P("PUT", "/v1/task-routes", approvals.set_routes, _TASKS_APPROVE, approvals.Routes),
 )
 
 SAME: tuple[tuple[str, str], ...] = (
@@ -365,6 +406,16 @@ RESHAPED: tuple[Path, ...] = (
       alias_of="/v1/runs"),
     P("POST", "/multi-channel/inventory/release", reservations.release, _STOCK_WRITE, reservations.Released,
       alias_of="/v1/reservations/{reservation_id}"),
+
+    P("POST", "/orchestration/tasks", tasks.agent_create, _TASKS_PROPOSE, task_shapes.OneOlderTask, 201,
+      alias_of="/v1/tasks"),
+    P("GET", "/orchestration/tasks", tasks.older_list, _TASKS_READ, task_shapes.OlderTasks, alias_of="/v1/tasks"),
+    P("PATCH", "/orchestration/tasks/approve", tasks.decide, _TASKS_APPROVE, task_shapes.DecisionResults,
+      alias_of="/v1/tasks/decide"),
+    P("PATCH", "/orchestration/tasks/assign", tasks.older_assign, _TASKS_APPROVE, task_shapes.OneOlderTask,
+      alias_of="/v1/tasks/{task_id}/assign"),
+    P("PATCH", "/orchestration/tasks/complete", tasks.older_complete, _TASKS_WORK, task_shapes.OneOlderTask,
+      alias_of="/v1/tasks/{task_id}/complete"),
 )
 """Older paths whose parameters or answers are named otherwise than the resource's."""
 # fmt: on

@@ -10,6 +10,7 @@ from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 
+from entrepot.agents.facade import TaskDesk
 from entrepot.allocation.facade import Learning
 from entrepot.api.limits import RateLimiter
 from entrepot.channels.contract import Connector, Manifest
@@ -41,6 +42,8 @@ class Services:
     """At how many units a variant counts as low."""
     learning: Learning = field(default_factory=Learning)
     """How fast allocation forgets."""
+    tasks: TaskDesk = field(default_factory=TaskDesk)
+    """Where tasks are proposed and decided; with the actions that the hub has."""
     limiter: RateLimiter = field(default_factory=RateLimiter)
 
 

@@ -186,6 +186,18 @@ async def variants_of(tx: Tx, product_ids: Sequence[UUID]) -> tuple[VariantView,
     return tuple(VariantView(**{**dict(row), "option_values": tuple(row["option_values"])}) for row in rows)
 
 
+async def variants_by_id(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, VariantView]:
+    """Return these variants by id; unknown ones are left out."""
+    rows = await tx.fetch(
+        """select id, product_id, sku, barcode, title, option_values, price_minor, compare_at_minor, cost_minor,
+                  currency, weight_g, position, length_mm, width_mm, height_mm, image_url, state
+           from variant where organisation_id = $1 and id = any($2::uuid[])""",
+        tx.organisation,
+        list(variant_ids),
+    )
+    return {row["id"]: VariantView(**{**dict(row), "option_values": tuple(row["option_values"])}) for row in rows}
+
+
 async def listings_of(tx: Tx, variant_ids: Sequence[UUID]) -> tuple[ListingView, ...]:
     """Return the listings of these variants, by connection name."""
     rows = await tx.fetch(

@@ -24,7 +24,7 @@ class ExpiryInThePast(InvalidInput):
 
 
 class AgentsOnlyRead(InvalidInput):
-    """An agent token may read only: agents propose, people and policies decide."""
+    """An agent token may read and propose tasks only: people and policies decide."""
 
 
 async def create_api_key(

@@ -167,6 +167,12 @@ async def list_members(database: Database, organisation_id: UUID) -> list[Member
     return [Member(_person(row), Role(row["role"]), row["created_at"]) for row in rows]
 
 
+async def find_member(tx: Tx, named: str) -> Member | None:
+    """Return the member of this transaction's organisation whose id or email address this is, or None."""
+    row = await store.select_member_by(tx, tx.organisation, named.strip())
+    return None if row is None else Member(_person(row), Role(row["role"]), row["created_at"])
+
+
 async def names_of(tx: Tx, references: Iterable[str]) -> dict[str, str]:
     """Return the names of actors by their reference (`Actor.reference`); what is no reference, or is gone, stays as it is."""
     wanted = set(references)

@@ -20,6 +20,12 @@ class Scope(StrEnum):
     CHANNELS_READ = "channels:read"
     CHANNELS_WRITE = "channels:write"
     SYNC_RUN = "sync:run"
+    TASKS_READ = "tasks:read"
+    TASKS_PROPOSE = "tasks:propose"
+    TASKS_WORK = "tasks:work"
+    """Comment, and complete what is assigned to one."""
+    TASKS_APPROVE = "tasks:approve"
+    """Approve, reject, assign and undo tasks; set what may run by itself."""
     ADMIN = "admin"
     """People, keys, settings and the audit log."""
 
@@ -35,15 +41,23 @@ class Role(StrEnum):
 ALL_SCOPES = "all"
 """Stands for every scope when a key is made."""
 
-READ_SCOPES = frozenset({Scope.PRODUCTS_READ, Scope.ORDERS_READ, Scope.STOCK_READ, Scope.CHANNELS_READ})
+READ_SCOPES = frozenset(
+    {Scope.PRODUCTS_READ, Scope.ORDERS_READ, Scope.STOCK_READ, Scope.CHANNELS_READ, Scope.TASKS_READ}
+)
+WORK_SCOPES = frozenset(
+    {
+        Scope.PRODUCTS_WRITE, Scope.ORDERS_WRITE, Scope.STOCK_WRITE, Scope.SYNC_RUN, Scope.TASKS_PROPOSE,
+        Scope.TASKS_WORK,
+    }
+)  # fmt: skip
 
 ROLE_SCOPES: dict[Role, frozenset[Scope]] = {
     Role.ADMIN: frozenset(Scope),
-    Role.MEMBER: READ_SCOPES | {Scope.PRODUCTS_WRITE, Scope.ORDERS_WRITE, Scope.STOCK_WRITE, Scope.SYNC_RUN},
+    Role.MEMBER: READ_SCOPES | WORK_SCOPES,
     Role.VIEWER: READ_SCOPES,
 }
 
-AGENT_SCOPES = READ_SCOPES
+AGENT_SCOPES = READ_SCOPES | {Scope.TASKS_PROPOSE}
 """The most that an agent token may have: agents propose, they never write."""
 
 

@@ -90,6 +90,16 @@ async def select_members(tx: Tx, organisation_id: UUID) -> list[Record]:
     return await tx.fetch(sql, organisation_id)
 
 
+async def select_member_by(tx: Tx, organisation_id: UUID, named: str) -> Record | None:
+    """Return the member of an organisation whose id or email address this is."""
+    sql = """
+        select p.id, p.email, p.name, m.role, m.created_at
+        from membership m join person p on p.id = m.person_id
+        where m.organisation_id = $1 and (p.email = lower($2) or p.id::text = lower($2))
+    """
+    return await tx.fetch_row(sql, organisation_id, named)
+
+
 async def select_memberships_of(tx: Tx, person_id: UUID) -> list[Record]:
     """Return the organisations of a person, the one joined first leading."""
     sql = "select organisation_id, role from membership where person_id = $1 order by created_at, organisation_id"

@@ -38,6 +38,8 @@ from entrepot.web.routes import (
     stock_papers,
     stock_places,
     stock_queues,
+    tasks,
+    tasks_policies,
 )
 from entrepot.web.services import PageServices
 
@@ -87,6 +89,9 @@ def build_pages(services: PageServices) -> list[BaseRoute]:
         *products.routes(services),
         *listings.routes(services),
         *matching.routes(services),
+        # Before a single task, whose address is /tasks/<id>.
+        *tasks_policies.routes(services),
+        *tasks.routes(services),
         *conflicts.routes(services),
         *runs.routes(services),
         *jobs.routes(services),

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import jinja2
 
+from entrepot.agents.facade import TaskDesk
 from entrepot.allocation.facade import Learning
 from entrepot.channels.contract import CheckReport, Connector, Manifest
 from entrepot.channels.contracts import ChannelWork, NewConnection
@@ -46,4 +47,6 @@ class PageServices:
     """How long a hold lasts if nobody says."""
     learning: Learning = field(default_factory=Learning)
     """How fast allocation forgets."""
+    tasks: TaskDesk = field(default_factory=TaskDesk)
+    """Where tasks are proposed and decided; with the actions that the hub has."""
     templates: jinja2.Environment = field(default_factory=environment)

@@ -29,8 +29,8 @@ from entrepot.identity.facade import (
     get_organisation,
 )
 from entrepot.kernel.errors import EntrepotError, InvalidInput, NotFound, NotSignedIn
-from entrepot.sync import reading as sync_reading
 from entrepot.web import formats
+from entrepot.web.needs import needs_of
 from entrepot.web.services import PageServices
 from entrepot.web.templating import render
 
@@ -98,7 +98,7 @@ class Visit:
     async def page(self, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
         """Render a whole page, with what the frame around it shows."""
         async with self.transaction() as tx:
-            needs = await sync_reading.attention(tx)
+            needs = await needs_of(tx)
         return self.part(template, status=status, needs=needs, **context)
 
     def part(self, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:

@@ -25,6 +25,7 @@ from entrepot.stock import reading as stock
 from entrepot.sync import reading as sync
 from entrepot.web.live import patches
 from entrepot.web.live.patches import Patch
+from entrepot.web.needs import needs_of
 
 log = logging.getLogger(__name__)
 
@@ -245,7 +246,7 @@ class LiveHub:
         overview = await sync.channel_overview(tx)
         day = await orders.placed_counts(tx, now - timedelta(hours=24))
         hour = await orders.placed_counts(tx, now - timedelta(hours=1))
-        needs = await sync.attention(tx)
+        needs = await needs_of(tx)
         live = [row for row in overview if row.state != "disconnected"]
         patch = patches.attention_patch(needs) | patches.totals_patch(live, day, sum(hour.values()))
         for row in live:

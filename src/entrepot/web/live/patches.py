@@ -12,12 +12,24 @@ from typing import Any
 
 from entrepot.orders.reading import OrderRow
 from entrepot.stock.reading import RecentMovement, StockRow
-from entrepot.sync.reading import Attention, ChannelOverview, ListingCell, RunView
+from entrepot.sync.reading import ChannelOverview, ListingCell, RunView
 from entrepot.web import formats
+from entrepot.web.needs import Needs
 
 Patch = dict[str, Any]
 
-ATTENTION = ("orders", "shortages", "listings", "connections", "inbox", "shipments", "jobs", "matching", "first")
+ATTENTION = (
+    "orders",
+    "shortages",
+    "listings",
+    "connections",
+    "inbox",
+    "shipments",
+    "jobs",
+    "matching",
+    "first",
+    "tasks",
+)
 
 
 def cell_text(cell: ListingCell) -> str:
@@ -48,12 +60,13 @@ def stock_patch(row: StockRow) -> Patch:
     }
 
 
-def attention_patch(needs: Attention) -> Patch:
+def attention_patch(needs: Needs) -> Patch:
     """Return the patch of the counts of what needs a person."""
     patch: Patch = {f"needs:{name}": formats.number(getattr(needs, name)) for name in ATTENTION}
     patch["needs:total"] = formats.number(needs.total) if needs.total else ""
     patch["needs:connections_nav"] = f"{needs.connections} down" if needs.connections else ""
     patch["needs:conflicts_nav"] = formats.number(needs.conflicts) if needs.conflicts else ""
+    patch["needs:tasks_nav"] = formats.number(needs.tasks) if needs.tasks else ""
     patch["needs:jobs_nav"] = f"{needs.jobs} failed" if needs.jobs else ""
     return patch
 

@@ -16,6 +16,7 @@ from entrepot.stock import reading as stock
 from entrepot.sync import reading as sync
 from entrepot.web import formats
 from entrepot.web.live import patches
+from entrepot.web.needs import needs_of
 from entrepot.web.services import PageServices
 from entrepot.web.visit import Visit, page
 
@@ -24,6 +25,7 @@ NEEDS_ROWS = (
     ("orders", "Orders with an exception or a shortage", "/orders?trouble=1"),
     ("shortages", "SKUs sold beyond stock", "/stock?state=short"),
     ("listings", "Listings that differ or are parked", "/channels/trouble"),
+    ("tasks", "Tasks that wait for approval", "/tasks"),
     ("conflicts", "Conflicts between hub and channels", "/conflicts"),
     ("matching", "Listings that may be one of your products", "/matching"),
     ("first", "New channels that differ from the catalog", "/channels"),
@@ -52,7 +54,7 @@ async def now(visit: Visit) -> Response:
         newest = await orders.orders_since(tx, earliest_id(at - timedelta(days=30)), LIVE_ROWS)
         moves = await stock.recent_movements(tx, None, LIVE_ROWS)
         runs = await sync.running_runs(tx)
-        needs = await sync.attention(tx)
+        needs = await needs_of(tx)
         has_products = await catalog.has_products(tx)
     return await visit.page(
         "now.html",

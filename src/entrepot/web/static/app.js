@@ -447,7 +447,8 @@
       if (link) { event.preventDefault(); location.href = link.href; return; }
     }
     var key = event.key;
-    var pressed = key.length === 1 && $('[data-press="' + CSS.escape(key.toLowerCase()) + '"]');
+    var name = (event.shiftKey && /^[a-z]$/i.test(key) ? "shift+" : "") + key.toLowerCase();
+    var pressed = key.length === 1 && $('[data-press="' + CSS.escape(name) + '"]');
     if (pressed && !pressed.disabled) { event.preventDefault(); pressed.click(); return; }
     if (key === "g") { going = Date.now(); }
     else if (key === "?") { event.preventDefault(); openDialog("#help"); }

@@ -1,0 +1,1 @@
+"""Tasks, approvals and actions: what is proposed, decided, carried out, verified and undone."""
