@@ -19,6 +19,9 @@ from entrepot.agents.facade import CARRY_OUT, VERIFY, ActionCall, Task, TaskDesk
 from entrepot.agents.jobs import TaskPayload
 from entrepot.agents.library.prices import SetPrice, SetPriceInput
 from entrepot.agents.lifecycle import State
+from entrepot.catalog import price_lists
+from entrepot.catalog.price_lists import PriceListInput
+from entrepot.catalog.pricing import PriceRule
 from entrepot.database.pool import Database, Tx
 from entrepot.identity.facade import Actor, MissingScope, Scope
 from entrepot.identity.facade import list_audit as audited
@@ -96,6 +99,25 @@ async def test_an_approved_price_goes_to_every_channel_and_undo_puts_it_back(her
     async with here.database.transaction(here.id) as tx:
         found = [e.action for e in await audited(tx, subject_kind="task", subject_id=str(task.id))]
     assert found == ["task.undo", "task.carry_out", "task.approve", "task.create"]
+
+
+async def test_where_a_price_list_decides_the_price_is_not_waited_for(here: Office, shop: FieldHub) -> None:
+    async with here.database.transaction(here.id) as tx:
+        rule = PriceRule("EUR", Decimal(10))
+        await price_lists.create_price_list(tx, PriceListInput("Dear", rule, connection_id=shop.connections["alpha"]))
+    await shop.settle()
+    task = await here.propose(action=price("A", "12.50"), title="Raise the price")
+    await here.approve(task)
+    carrier = Carrier(here.desk.actions)
+    await _do(here, carrier)
+    await shop.settle()
+    await here.work(carrier)
+    done = await here.task(task)
+    assert done.outcome
+    assert (done.state, done.outcome["verified"]) == (State.COMPLETED, "verified")
+    assert {name: each.listings["A"].price for name, each in shop.shops.items()} == {
+        "alpha": Decimal("13.75"), "beta": Decimal("12.50"),
+    }  # fmt: skip
 
 
 async def _do(here: Office, carrier: Carrier) -> None:

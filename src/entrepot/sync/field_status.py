@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,9 @@ from entrepot.sync.fields import store
 from entrepot.sync.fields.ours import ours_of
 from entrepot.sync.merge.fields import FIELDS, field_of
 from entrepot.sync.merge.values import parse
+
+PRICES = frozenset({"price", "compare_at"})
+"""Fields that a price list may decide."""
 
 
 class Shown(StrEnum):
@@ -42,7 +45,7 @@ class FieldStatus:
 
 
 _STATUS = """
-    select l.id as listing_id, l.variant_id, c.name as connection, c.channel, f.state, f.ours, f.detail, r.merge_wanted_at,
+    select l.id as listing_id, l.variant_id, l.connection_id, c.name as connection, c.channel, f.state, f.ours, f.detail, r.merge_wanted_at,
            o.value is not null as has_own
     from listing l
     join connection c on c.organisation_id = $1 and c.id = l.connection_id and c.state = 'active'
@@ -61,14 +64,31 @@ async def of_variants(tx: Tx, variant_ids: Sequence[UUID], field: str, wanted: A
     """
     field_of(field)
     rows = await tx.fetch(_STATUS.format(chosen="l.variant_id = any($2::uuid[])"), tx.organisation, variant_ids, field)
-    return [_status(row, wanted) for row in rows if row["state"] is not None]
+    by_list = await _by_list(tx, rows) if field in PRICES else set[UUID]()
+    return [_status(row, wanted, by_list=row["listing_id"] in by_list) for row in rows if row["state"] is not None]
+
+
+async def _by_list(tx: Tx, rows: Sequence[Any]) -> set[UUID]:
+    """Return the listings among these whose price a price list decides."""
+    found: set[UUID] = set()
+    for connection_id in {row["connection_id"] for row in rows}:
+        there = [row for row in rows if row["connection_id"] == connection_id]
+        prices = await catalog.channel_prices(tx, connection_id, [row["variant_id"] for row in there])
+        listed = {variant_id for variant_id, price in prices.items() if price.price_list_id is not None}
+        found |= {row["listing_id"] for row in there if row["variant_id"] in listed}
+    return found
+
+
+async def _ours(tx: Tx, offer: Mapping[str, Any]) -> dict[str, Any]:
+    prices = await catalog.channel_prices(tx, offer["connection_id"], [offer["variant_id"]])
+    return ours_of(offer, prices.get(offer["variant_id"]))
 
 
 async def of_product(tx: Tx, product_id: UUID, fields: Sequence[str]) -> list[tuple[str, FieldStatus]]:
     """Return (title of the field, status) of what the catalog says of a product, for those fields that channels show."""
     found = []
     for offer in await catalog.offers(tx, await catalog.listings_of_products(tx, [product_id])):
-        ours = ours_of(offer)
+        ours = await _ours(tx, offer)
         for name in fields:
             if name in FIELDS:
                 all_of_it = await of_variants(tx, [offer["variant_id"]], name, ours[name])
@@ -100,7 +120,7 @@ async def listing_value(tx: Tx, listing_id: UUID, field: str, given: Any) -> Lis
         raise NotFound("There is no such listing, or it has no variant.")
     row = (await store.overrides_of(tx, [listing_id])).get((listing_id, field))
     own = None if row is None else row["value"]
-    catalogs = ours_of(offer)[field]
+    catalogs = (await _ours(tx, offer))[field]
     new = catalogs if given is None else parse(found.kind, given, offer["listing_currency"] or offer["currency"])
     wanted = catalogs if own is None else own
     return ListingValue(found.title, offer["sku"], offer["variant_id"], wanted, own, catalogs, new)
@@ -113,10 +133,12 @@ async def of_listing(tx: Tx, listing_id: UUID, field: str, wanted: Any) -> Field
     return None if row is None or row["state"] is None else _status(row, wanted, apart_counts=True)
 
 
-def _status(row: Any, wanted: Any, *, apart_counts: bool = False) -> FieldStatus:
+def _status(row: Any, wanted: Any, *, apart_counts: bool = False, by_list: bool = False) -> FieldStatus:
     state, detail = row["state"], row["detail"]
     if row["has_own"] and not apart_counts:
         shown, detail = Shown.APART, "It has a value of its own there."
+    elif by_list:
+        shown, detail = Shown.APART, "A price list says what it costs there."
     elif state == "ignored":
         shown, detail = Shown.APART, "The hub does not write it there."
     elif state in ("conflict", "parked"):
