@@ -45,7 +45,8 @@ class FieldStatus:
 
 
 _STATUS = """
-    select l.id as listing_id, l.variant_id, l.connection_id, c.name as connection, c.channel, f.state, f.ours, f.detail, r.merge_wanted_at,
+    select l.id as listing_id, l.variant_id, l.connection_id, c.name as connection, c.channel, f.state, f.ours, f.detail,
+           r.merge_wanted_at,
            o.value is not null as has_own
     from listing l
     join connection c on c.organisation_id = $1 and c.id = l.connection_id and c.state = 'active'
