@@ -163,7 +163,7 @@ def test_no_more_is_taken_than_there_is_and_each_unit_goes_or_waits_once(data: s
         )
         for number in range(1, data.draw(st.integers(1, 4)) + 1)
     )  # fmt: skip
-    then = {
+    then: dict[str, Any] = {
         "split": data.draw(st.sampled_from(["never", "lines", "units"])), "parcels": data.draw(st.integers(1, 3)),
         "safety": data.draw(st.integers(0, 2)), "partly": data.draw(st.booleans()),
         "sort": data.draw(st.lists(st.sampled_from(["distance", "stock", "cost", "priority"]), max_size=3)),
