@@ -37,6 +37,7 @@ from entrepot.stock.locations import (
     deactivate_location,
     order_locations,
 )
+from entrepot.stock.placing import NotReserved, place_sales
 from entrepot.stock.purchases import (
     cancel_purchase,
     change_purchase,
@@ -92,6 +93,7 @@ __all__ = [
     "LocationRests",
     "NoSupplier",
     "NotOnDocument",
+    "NotReserved",
     "Offer",
     "PointRule",
     "Position",
@@ -142,6 +144,7 @@ __all__ = [
     "order_purchase",
     "parts_without",
     "place_holds",
+    "place_sales",
     "pools",
     "preferred_elsewhere",
     "put_offers",

@@ -47,6 +47,12 @@ async def lock_for_sales(tx: Tx, order_lines: Sequence[UUID], variant_ids: Seque
     await _locked(tx, list({*variant_ids, *await store_claims.variants_of_lines(tx, order_lines)}))
 
 
+async def lock_sold(tx: Tx, variant_ids: Sequence[UUID]) -> store.Levels:
+    """Lock and return the levels of variants that are reserved for sales, in the order in which stock is taken."""
+    levels, _ = await _locked(tx, variant_ids)
+    return levels
+
+
 async def claim_sales(tx: Tx, claims: Sequence[SaleClaim], *, actor: str) -> dict[UUID, ClaimResult]:
     """Reserve units for order lines that a channel has sold; what is not there becomes a shortage.
 
