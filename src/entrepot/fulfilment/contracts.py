@@ -7,11 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from entrepot.kernel.errors import InvalidInput
+from entrepot.kernel.errors import Conflict, InvalidInput, NotFound
 
 
 class InvalidRouting(InvalidInput):
     """These routing rules cannot be used."""
+
+
+class RulesNotFound(NotFound):
+    """There is no such version of the routing rules."""
+
+
+class WorkNotFound(NotFound):
+    """There is no such fulfilment order."""
+
+
+class WorkMoved(Conflict):
+    """This fulfilment order is not in a state for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +122,21 @@ class Routing:
     parked: tuple[Parked, ...]
     rule: str | None
     steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A fulfilment order that has not left whole: units by line that it has yet to send. `pinned`: a person chose its place."""
+
+    id: UUID
+    order_id: UUID
+    location_id: UUID
+    status: str
+    pinned: bool
+    created_at: datetime
+    lines: Mapping[UUID, int]
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether rules leave it where it is: work on it has begun, or a person chose its place."""
+        return self.pinned or self.status != "open"

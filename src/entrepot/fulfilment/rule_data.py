@@ -134,7 +134,7 @@ class Then(_Model):
     partly: bool = False
     """Send what is there, and let the rest wait."""
     otherwise: Else = Field(default=Else.NEXT, validation_alias="else", serialization_alias="else")
-    park_hours: Hours | None = None
+    park_hours: Annotated[int, Field(ge=1, le=HOURS_MOST)] | None = None
     cancel_after_hours: Hours | None = None
 
 

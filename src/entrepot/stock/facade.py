@@ -48,7 +48,7 @@ from entrepot.stock.purchases import (
 from entrepot.stock.remedies import ShortageNotFound, buy_for, give_up, send_from_supplier, take_from_location
 from entrepot.stock.reordering import Advice, PointRule, Position, ReorderRule, by_point, stock_words
 from entrepot.stock.sales import claim_sales, lock_for_sales, release_sales, ship_sales
-from entrepot.stock.store_claims import claims_of_lines
+from entrepot.stock.store_claims import ReservedAt, claims_of_lines, reserved_places
 from entrepot.stock.store_offers import (
     offers_for,
     on_hand_at_first,
@@ -57,6 +57,7 @@ from entrepot.stock.store_offers import (
     suppliers_named,
     variants_by_supplier_sku,
 )
+from entrepot.stock.store_places import Location, locations
 from entrepot.stock.suppliers import (
     Offer,
     SupplierNameTaken,
@@ -87,6 +88,7 @@ __all__ = [
     "HoldGate",
     "HoldNotFound",
     "InvalidLocation",
+    "Location",
     "LocationInUse",
     "LocationNameTaken",
     "LocationNotFound",
@@ -99,6 +101,7 @@ __all__ = [
     "Position",
     "Receipt",
     "ReorderRule",
+    "ReservedAt",
     "ShortageNotFound",
     "StockChange",
     "StockWatch",
@@ -136,6 +139,7 @@ __all__ = [
     "extend_hold",
     "give_up",
     "levels",
+    "locations",
     "lock_for_sales",
     "offers_for",
     "on_hand_at_first",
@@ -153,6 +157,7 @@ __all__ = [
     "record_counts",
     "release_hold",
     "release_sales",
+    "reserved_places",
     "see_alert",
     "send_from_supplier",
     "set_bundle",
