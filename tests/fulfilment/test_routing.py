@@ -82,6 +82,19 @@ async def test_a_recount_that_takes_what_was_to_be_sent_has_it_sent_from_elsewhe
     await shop.check()
 
 
+async def test_what_a_recount_had_reserved_elsewhere_is_reserved_again_where_the_work_is(shop: Shop) -> None:
+    order_id = await shop.sell("1", A=3)
+    await shop.settle()
+    await count(shop, "A", MAIN, 0)
+    await count(shop, "A", MAIN, 5)
+    async with shop.database.transaction(shop.id) as tx:
+        line: UUID = await tx.fetch_value("select id from order_line where order_id = $1", order_id)
+        assert {row.location_id for row in await stock.reserved_places(tx, [line])} == {shop.places[SECOND]}
+    await shop.settle()
+    assert await shop.sent_from(order_id) == {(MAIN, "A"): 3}
+    await shop.check()
+
+
 async def test_an_edit_routes_the_order_as_a_whole_again(shop: Shop) -> None:
     order_id = await shop.sell("1", A=2)
     await shop.settle()
@@ -105,12 +118,12 @@ async def test_a_parcel_recorded_on_the_order_ends_the_work(shop: Shop) -> None:
 async def test_one_order_that_fails_is_put_off_and_does_not_hold_up_others(shop: Shop) -> None:
     bad, good = await shop.sell("1", A=1), await shop.sell("2", A=1)
     async with shop.database.transaction(shop.id) as tx:
-        await tx.execute("update order_line set reserved = 3 where order_id = $1", bad)
+        await tx.execute("update sales_order set ship_to = '[\"x\"]' where id = $1", bad)
     await shop.settle()
     assert await shop.sent_from(good) == {(MAIN, "A"): 1}
     assert await shop.sent_from(bad) == {}
     async with shop.database.transaction(shop.id) as tx:
         assert await tx.fetch_value("select order_id from routing_request where due_at > now()") == bad
-        await tx.execute("update order_line set reserved = 1 where order_id = $1", bad)
+        await tx.execute("update sales_order set ship_to = null where id = $1", bad)
     await shop.settle(hours=1)
     assert await shop.sent_from(bad) == {(MAIN, "A"): 1}, "once it is mended, it goes"

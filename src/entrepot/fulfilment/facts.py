@@ -16,6 +16,7 @@ from entrepot.fulfilment.rule_data import RuleSet, read
 from entrepot.orders import facade as orders
 from entrepot.orders.contracts import LineToRoute, OrderToRoute
 from entrepot.stock import facade as stock
+from entrepot.stock.contracts import ClaimResult
 
 NOT_MATCHED = "It could not be matched to a product."
 SHORT = "Sold beyond stock."
@@ -68,6 +69,9 @@ async def gather(tx: Tx, order_ids: Sequence[UUID], now: datetime, *, lock: bool
     lines = [line for order in found for line in order.lines]
     if lock:
         await stock.lock_for_sales(tx, [line.id for line in lines], [])
+    # What the stock room says now: the orders' own copy follows a moment later.
+    claims = await stock.claims_of_lines(tx, [line.id for line in lines])
+    found = [replace(order, lines=tuple(_as_claimed(line, claims) for line in order.lines)) for order in found]
     reserved: dict[UUID, dict[tuple[UUID, UUID], int]] = defaultdict(dict)
     parts: dict[UUID, dict[UUID, int]] = defaultdict(dict)
     for row in await stock.reserved_places(tx, [line.id for line in lines]):
@@ -84,6 +88,10 @@ async def gather(tx: Tx, order_ids: Sequence[UUID], now: datetime, *, lock: bool
         found, await places(tx, now), free, dict(reserved), dict(parts), await catalog.tags_of(tx, variants),
         await store.sendings(tx, order_ids),
     )  # fmt: skip
+
+
+def _as_claimed(line: LineToRoute, claims: Mapping[UUID, ClaimResult]) -> LineToRoute:
+    return replace(line, reserved=claims[line.id].reserved, shortage=claims[line.id].shortage)
 
 
 async def free_units(tx: Tx, variants: set[UUID]) -> dict[tuple[UUID, UUID], int]:

@@ -127,9 +127,8 @@ async def _carry_out(
     """Write what was decided of one order; return whether anything changed."""
     found = decision.outcome
     touched = [each.id for each in sendings if found.units[each.id] != dict(each.lines)]
-    if not touched and not found.new:
-        return False
     wanted = planning.by_place(sendings, found)
+    # Also where the work stays as it is: a recount may have had its stock reserved elsewhere.
     if any(facts.there(line, place) < n for line, places in wanted.items() for place, n in places.items()):
         await stock.place_sales(tx, wanted, actor=ACTOR)
         facts.free |= await free_units(tx, {variant for line in wanted for variant in facts.parts[line]})
@@ -141,7 +140,7 @@ async def _carry_out(
         place = facts.places[place_id]
         if place.capacity_left is not None:
             facts.places[place_id] = replace(place, capacity_left=place.capacity_left - 1)
-    return True
+    return bool(touched or found.new)
 
 
 def _rows(facts: Facts, order: OrderToRoute, parked: Sequence[Parked]) -> list[store.ParkedRow]:
