@@ -164,6 +164,23 @@ async def work_of_order(tx: Tx, order_id: UUID) -> tuple[WorkRow, ...]:
     return tuple(WorkRow(**dict(row)) for row in rows)
 
 
+@dataclass(frozen=True, slots=True)
+class OrderWork:
+    """Where an order goes and why. `lines`: of fulfilment orders, by its id; `parked`: the first 250 that wait."""
+
+    work: tuple[WorkRow, ...]
+    lines: dict[UUID, tuple[WorkLine, ...]]
+    parked: Slice[ParkedRow]
+    routing: RoutingView | None
+
+
+async def of_order(tx: Tx, order_id: UUID) -> OrderWork:
+    """Return where an order goes and why."""
+    found = await work_of_order(tx, order_id)
+    lines = await work_lines(tx, [each.id for each in found])
+    return OrderWork(found, lines, await list_parked(tx, order_id, limit=250), await routing_of(tx, order_id))
+
+
 async def work_lines(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, tuple[WorkLine, ...]]:
     """Return the lines of fulfilment orders, by fulfilment order."""
     rows = await tx.fetch(

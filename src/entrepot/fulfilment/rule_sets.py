@@ -12,13 +12,16 @@ from uuid import UUID
 from entrepot.database.pool import Tx
 from entrepot.fulfilment import rules, store
 from entrepot.fulfilment.contracts import InvalidRouting, Place, Routing, RulesNotFound
-from entrepot.fulfilment.facts import Facts, gather
+from entrepot.fulfilment.facts import Facts, gather, rules_in_force
 from entrepot.fulfilment.planning import take
+from entrepot.fulfilment.reading import orders_to_try
 from entrepot.fulfilment.rule_data import RuleSet, read, write
 from entrepot.fulfilment.working import ROUTE
 from entrepot.orders.contracts import OrderToRoute
 from entrepot.stock import facade as stock
 
+START: Mapping[str, Any] = {"rules": [], "otherwise": {"split": "units"}}
+"""The rules that every hub starts with: the fewest parcels, from the nearest place, then by priority."""
 MINOR_MOST = 1_000_000_000
 CAPACITY_MOST = 1_000_000
 GROUPS_MOST = 20
@@ -177,3 +180,22 @@ def differences(now: Trial, then: Trial) -> list[UUID]:
 
 def _waits(found: Routing) -> set[tuple[UUID, int]]:
     return {(each.line_id, each.quantity) for each in found.parked}
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Rules tried out beside those in force, on the same orders; `differ`: orders that would go otherwise."""
+
+    past: bool
+    force: Trial
+    tried: Trial
+    differ: tuple[UUID, ...]
+
+
+async def compare(tx: Tx, told: Mapping[str, Any], now: datetime, *, past: bool) -> Compared:
+    """Try rules and those in force out on the newest orders, `past` or open ones. Raises InvalidRouting."""
+    rule_set = await check_rules(tx, told)
+    _, in_force = await rules_in_force(tx)
+    facts = await gather(tx, await orders_to_try(tx, past=past), now, lock=False)
+    force, tried = (trial(facts, each, now, past=past) for each in (in_force, rule_set))
+    return Compared(past, force, tried, tuple(differences(force, tried)))

@@ -12,6 +12,7 @@ from entrepot.web.routes import (
     allocation_policy,
     channels,
     conflicts,
+    fulfilment,
     importing,
     jobs,
     listings,
@@ -61,6 +62,7 @@ def build_pages(services: PageServices) -> list[BaseRoute]:
         *now.routes(services),
         *channels.routes(services),
         *orders.routes(services),
+        *fulfilment.routes(services),
         # The lists of stock before a single SKU, whose address is /stock/<id>.
         *stock_places.routes(services),
         *stock_papers.routes(services),
