@@ -19,6 +19,7 @@ from entrepot.fulfilment.contracts import InvalidRouting
 RULES_MOST = 50
 PARCELS_MOST = 5
 HOURS_MOST = 24 * 90
+AMOUNT_MOST = 10**15
 LOCATION_KINDS = ("warehouse", "store", "supplier", "dropship")
 
 
@@ -54,14 +55,15 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
-Words = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=100)], ...], Field(min_length=1, max_length=300)]
+Word = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
+Words = Annotated[tuple[Word, ...], Field(min_length=1, max_length=300)]
 
 
 class Amount(_Model):
     """A range of money in minor units of the order's currency: at least, and below."""
 
-    at_least: int | None = Field(default=None, ge=0)
-    below: int | None = Field(default=None, ge=1)
+    at_least: int | None = Field(default=None, ge=0, le=AMOUNT_MOST)
+    below: int | None = Field(default=None, ge=1, le=AMOUNT_MOST)
 
     @model_validator(mode="after")
     def _some(self) -> Amount:
@@ -141,7 +143,7 @@ class Then(_Model):
 class Rule(_Model):
     """A rule: its name, conditions and what follows."""
 
-    name: str = Field(min_length=1, max_length=100)
+    name: Word
     when: When = Field(default=When(), validation_alias="if", serialization_alias="if")
     then: Then = Then()
 

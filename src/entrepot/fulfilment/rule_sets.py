@@ -41,10 +41,12 @@ async def check_rules(tx: Tx, told: Mapping[str, Any]) -> RuleSet:
     """Return rules as typed values. Raises InvalidRouting, also for a location that is not there."""
     rule_set = read(told)
     known = {location.id for location in await stock.locations(tx)}
-    for rule in rule_set.rules:
-        for place in rule.then.source.places or ():
-            if place not in known:
-                raise InvalidRouting(f"Rule {rule.name!r} at then.from.places: there is no location {place}")
+    sources = [(f"Rule {rule.name!r} at then.from.places", rule.then.source) for rule in rule_set.rules]
+    if rule_set.otherwise is not None:
+        sources.append(("otherwise.from.places", rule_set.otherwise.source))
+    for where, source in sources:
+        if missing := next((place for place in source.places or () if place not in known), None):
+            raise InvalidRouting(f"{where}: there is no location {missing}")
     return rule_set
 
 

@@ -223,7 +223,7 @@ async def force_rules(visit: Visit) -> Response:
 
     async def work(tx: Tx) -> Done:
         await fulfilment.put_in_force(tx, number, utc_now())
-        await identity.record(tx, visit.actor, "routing_rules.force", "routing_rules", None, None, {"number": number})
+        await identity.record(tx, visit.actor, "routing_rules.force", "routing_rules", number)
         return "/fulfilment/rules", f"Version {number} is in force."
 
     return await attempt(visit, work, lambda error: _rules(visit, error))
