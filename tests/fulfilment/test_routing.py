@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -9,6 +10,7 @@ from tests.fulfilment.support import MAIN, SECOND, THIRD, Shop
 
 from entrepot.channels.contract import ChannelOrderStatus
 from entrepot.database.pool import Database
+from entrepot.fulfilment import store
 from entrepot.fulfilment.routing import route_orders
 from entrepot.kernel.clock import utc_now
 from entrepot.orders import facade as orders
@@ -127,3 +129,23 @@ async def test_one_order_that_fails_is_put_off_and_does_not_hold_up_others(shop:
         await tx.execute("update sales_order set ship_to = null where id = $1", bad)
     await shop.settle(hours=1)
     assert await shop.sent_from(bad) == {(MAIN, "A"): 1}, "once it is mended, it goes"
+
+
+async def test_a_step_that_is_killed_leaves_nothing_and_is_done_again(shop: Shop) -> None:
+    order_id = await shop.sell("1", A=2, B=1)
+    async with shop.database.transaction(shop.id) as tx:
+        await store.ask(tx, [order_id], "order", utc_now())
+
+    async def killed() -> None:
+        async with shop.database.transaction(shop.id) as tx:
+            assert await route_orders(tx, [order_id], utc_now()) == 1
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await killed()
+    assert await shop.sent_from(order_id) == {}
+    async with shop.database.transaction(shop.id) as tx:
+        assert await store.due_orders(tx, utc_now(), 9) == [order_id]
+    await shop.settle()
+    assert await shop.sent_from(order_id) == {(SECOND, "A"): 2, (SECOND, "B"): 1}
+    await shop.check()

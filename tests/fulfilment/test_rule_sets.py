@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +14,7 @@ from tests.fulfilment.support import MAIN, SECOND, THIRD, Shop
 from entrepot.database.pool import Database
 from entrepot.fulfilment import rule_sets
 from entrepot.fulfilment.contracts import InvalidRouting, RulesNotFound
-from entrepot.fulfilment.rule_data import RuleSet, read
+from entrepot.fulfilment.rule_data import RuleSet, Then, When, read
 from entrepot.fulfilment.rule_sets import PlaceFacts
 from entrepot.kernel.clock import utc_now
 from entrepot.kernel.ids import new_id
@@ -113,3 +116,16 @@ async def test_faults_are_named(shop: Shop) -> None:
                 await rule_sets.describe_place(tx, shop.places[MAIN], facts)
         with pytest.raises(LocationNotFound):
             await rule_sets.describe_place(tx, new_id(), PlaceFacts())
+
+
+def test_the_rules_in_the_documents_can_be_used() -> None:
+    page = (Path(__file__).parents[2] / "docs/fulfil-orders.md").read_text()
+    [told] = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    assert len(read(json.loads(told)).rules) == 2
+    words = {word for cell in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for word in re.findall(r"`(\w+)`", cell)}
+    known = {*When.model_fields, *(field.validation_alias or name for name, field in Then.model_fields.items())}
+    assert words <= known, "every word of the tables is one of the rules"
+
+
+def test_the_rules_that_an_editor_starts_with_are_those_without_any() -> None:
+    assert read(rule_sets.START) == RuleSet()

@@ -86,15 +86,13 @@ async def all_parked(tx: Tx) -> list[UUID]:
 
 async def put_routing(tx: Tx, rows: Sequence[tuple[UUID, int, str, Sequence[str], datetime]]) -> None:
     """Keep (order, rules' number, rule, steps, at): how orders were routed last."""
-    for row in rows:
-        await tx.execute(
-            "insert into order_routing (organisation_id, order_id, rules_number, rule, steps, routed_at)"
-            " values ($1, $2, $3, $4, $5, $6) on conflict (organisation_id, order_id) do update set"
-            " rules_number = excluded.rules_number, rule = excluded.rule, steps = excluded.steps,"
-            " routed_at = excluded.routed_at",
-            tx.organisation,
-            *row,
-        )
+    await tx.execute_many(
+        "insert into order_routing (organisation_id, order_id, rules_number, rule, steps, routed_at)"
+        " values ($1, $2, $3, $4, $5, $6) on conflict (organisation_id, order_id) do update set"
+        " rules_number = excluded.rules_number, rule = excluded.rule, steps = excluded.steps,"
+        " routed_at = excluded.routed_at",
+        [(tx.organisation, *row) for row in rows],
+    )
 
 
 ParkedRow = tuple[UUID, UUID, UUID, int, str, "datetime | None", "datetime | None"]
