@@ -16,6 +16,7 @@ from entrepot.fulfilment import planning, rules, store
 from entrepot.fulfilment.contracts import Parked, Place, Routing, Sending
 from entrepot.fulfilment.facts import NOT_MATCHED, SHORT, Facts, free_units, gather, rules_in_force
 from entrepot.fulfilment.rule_data import RuleSet
+from entrepot.kernel.ids import new_id
 from entrepot.orders import facade as orders
 from entrepot.orders.contracts import OrderToRoute
 from entrepot.stock import facade as stock
@@ -39,6 +40,7 @@ class _Written:
     routings: list[tuple[UUID, int, str, Sequence[str], datetime]] = field(default_factory=list)
     parked: list[store.ParkedRow] = field(default_factory=list)
     notes: list[tuple[UUID, str]] = field(default_factory=list)
+    made: list[store.NewSending] = field(default_factory=list)
 
 
 async def route_orders(tx: Tx, order_ids: Sequence[UUID], now: datetime) -> int:
@@ -56,7 +58,7 @@ async def route_orders(tx: Tx, order_ids: Sequence[UUID], now: datetime) -> int:
         told = kinds.get(order.id, set())
         sendings = facts.sendings.get(order.id, [])
         decision = decide(facts, order, rule_set, now, anew="person" in told, edited="order" in told)
-        if await _carry_out(tx, facts, order, sendings, decision):
+        if await _carry_out(tx, facts, order, sendings, decision, written):
             changed += 1
             written.notes.append((order.id, in_words(facts.places, sendings, decision)))
         if decision.routing.steps:
@@ -65,6 +67,7 @@ async def route_orders(tx: Tx, order_ids: Sequence[UUID], now: datetime) -> int:
         looks = [parked.until for parked in decision.parked if parked.until is not None]
         if looks:
             await store.ask(tx, [order.id], "stock", min(looks))
+    await store.insert_sendings(tx, written.made)
     await store.put_routing(tx, written.routings)
     await store.put_parked(tx, [order.id for order in facts.orders], written.parked)
     await orders.note_routed(tx, written.notes, now, actor=ACTOR)
@@ -94,14 +97,12 @@ def decide(
         steps = ("The channel sends it.",) if order.fulfilled_by_channel and not sendings else ()
         outcome = planning.outcome(sendings, kept.units, ())
         return Decision(outcome, Routing((), (), None, steps), tuple(parked))
-    routing = rules.route(
-        facts.route_order(order, kept.left), rule_set, _able(facts, sendings, kept.units), kept.stock, now
-    )
+    routing = rules.route(facts.route_order(order, kept.left), rule_set, _able(facts, sendings), kept.stock, now)
     outcome = planning.outcome(sendings, kept.units, routing.assignments)
     return Decision(outcome, routing, _one_each([*routing.parked, *parked]))
 
 
-def _able(facts: Facts, sendings: Sequence[Sending], kept: planning.Units) -> list[Place]:
+def _able(facts: Facts, sendings: Sequence[Sending]) -> list[Place]:
     """Return the places; one that this order has work at already needs no further of its day's capacity."""
     here = {each.location_id for each in sendings}
     return [
@@ -122,7 +123,12 @@ def _one_each(parked: Sequence[Parked]) -> tuple[Parked, ...]:
 
 
 async def _carry_out(
-    tx: Tx, facts: Facts, order: OrderToRoute, sendings: Sequence[Sending], decision: Decision
+    tx: Tx,
+    facts: Facts,
+    order: OrderToRoute,
+    sendings: Sequence[Sending],
+    decision: Decision,
+    written: _Written,
 ) -> bool:
     """Write what was decided of one order; return whether anything changed."""
     found = decision.outcome
@@ -134,9 +140,10 @@ async def _carry_out(
         facts.free |= await free_units(tx, {variant for line in wanted for variant in facts.parts[line]})
     for id in touched:
         await store.put_units(tx, id, found.units[id])
-    await store.end_if_empty(tx, touched)
+    if touched:
+        await store.end_if_empty(tx, touched)
     for place_id, lines in found.new.items():
-        await store.insert_sending(tx, order.id, place_id, lines)
+        written.made.append(store.NewSending(new_id(), order.id, place_id, lines))
         place = facts.places[place_id]
         if place.capacity_left is not None:
             facts.places[place_id] = replace(place, capacity_left=place.capacity_left - 1)

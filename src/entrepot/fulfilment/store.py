@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -149,21 +150,37 @@ async def order_of(tx: Tx, id: UUID) -> UUID | None:
     return found
 
 
-async def insert_sending(
-    tx: Tx, order_id: UUID, location_id: UUID, lines: Mapping[UUID, int], *, pinned: bool = False
-) -> UUID:
-    """Insert an open fulfilment order; return its id."""
-    id = new_id()
+@dataclass(frozen=True, slots=True)
+class NewSending:
+    """A fulfilment order to be: units by line from a place."""
+
+    id: UUID
+    order_id: UUID
+    location_id: UUID
+    lines: Mapping[UUID, int]
+    pinned: bool = False
+
+
+async def insert_sendings(tx: Tx, made: Sequence[NewSending]) -> None:
+    """Insert open fulfilment orders with their lines."""
+    if not made:
+        return
     await tx.execute(
-        "insert into fulfilment_order (organisation_id, id, order_id, location_id, pinned) values ($1, $2, $3, $4, $5)",
+        "insert into fulfilment_order (organisation_id, id, order_id, location_id, pinned)"
+        " select $1, i.* from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::boolean[]) as i",
         tx.organisation,
-        id,
-        order_id,
-        location_id,
-        pinned,
+        [each.id for each in made],
+        [each.order_id for each in made],
+        [each.location_id for each in made],
+        [each.pinned for each in made],
     )
-    await put_units(tx, id, lines)
-    return id
+    rows = [(each.id, line, units) for each in made for line, units in each.lines.items()]
+    await tx.execute(
+        "insert into fulfilment_order_line (organisation_id, fulfilment_order_id, order_line_id, quantity)"
+        " select $1, i.* from unnest($2::uuid[], $3::uuid[], $4::bigint[]) as i",
+        tx.organisation,
+        *map(list, zip(*rows, strict=True)),
+    )
 
 
 async def put_units(tx: Tx, id: UUID, lines: Mapping[UUID, int]) -> None:

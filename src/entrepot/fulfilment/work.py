@@ -14,6 +14,7 @@ from entrepot.database.pool import Tx
 from entrepot.fulfilment import store
 from entrepot.fulfilment.contracts import Sending, WorkMoved, WorkNotFound
 from entrepot.fulfilment.working import ROUTE
+from entrepot.kernel.ids import new_id
 from entrepot.orders import facade as orders
 from entrepot.stock import facade as stock
 
@@ -121,6 +122,8 @@ async def send_from(
     if location_id == mine.location_id:
         raise WorkMoved("It is sent from there already.")
     moving = _checked(mine, units)
+    if not moving:
+        raise WorkMoved("Nothing of it is left to send.")
     after = {each.id: dict(each.lines) for each in found}
     for line, count in moving.items():
         after[id][line] -= count
@@ -139,7 +142,8 @@ async def send_from(
     await stock.place_sales(tx, wanted, actor=actor)
     await store.put_units(tx, id, {line: n for line, n in after[id].items() if n})
     if joined is None:
-        there = await store.insert_sending(tx, mine.order_id, location_id, moving, pinned=True)
+        there = new_id()
+        await store.insert_sendings(tx, [store.NewSending(there, mine.order_id, location_id, moving, pinned=True)])
     else:
         there = joined.id
         await store.put_units(tx, there, joining)
