@@ -8,7 +8,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import uvloop
 
-from benchmarks import allocation, catalog, drift, http_reserve, matching, publish, reorder, reservations, webhooks
+from benchmarks import (
+    allocation,
+    catalog,
+    drift,
+    http_reserve,
+    matching,
+    publish,
+    reorder,
+    reservations,
+    routing,
+    webhooks,
+)  # fmt: skip
 from benchmarks.hub import Bench, bench, server
 from benchmarks.report import KEYS, Figure, Figures, Line, as_json, table
 
@@ -27,6 +38,7 @@ PURE: Mapping[str, Callable[[float], tuple[Figures, list[Line]]]] = {
     "allocation": allocation.measure,
     "reorder": reorder.measure,
     "matching": matching.measure,
+    "orders": routing.measure,
 }
 """What needs no database; `KEYS_OF` says which figures it promises."""
 KEYS_OF: Mapping[str, Sequence[str]] = {
@@ -34,6 +46,7 @@ KEYS_OF: Mapping[str, Sequence[str]] = {
     "reorder": reorder.KEYS,
     "catalog": catalog.KEYS,
     "matching": matching.KEYS,
+    "orders": routing.KEYS,
 }
 GROUPS: Mapping[str, Sequence[str]] = {
     "core": tuple(part for part in PARTS if part not in KEYS_OF),

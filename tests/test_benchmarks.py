@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks import merging
+from benchmarks import merging, routing
 from benchmarks.report import KEYS, as_json
 
 ROOT = Path(__file__).parent.parent
@@ -86,3 +86,9 @@ def test_reordering_without_its_data_says_so() -> None:
 
 def test_merging_fields_is_measured() -> None:
     assert merging.merge_fields_s(0.2) > 0
+
+
+def test_routing_is_measured_on_orders_most_of_which_can_be_placed() -> None:
+    rate, placed = routing.route_orders_s(0.2)
+    assert rate > 0
+    assert 0.5 < placed < 1

@@ -5,6 +5,7 @@ from entrepot.allocation import tables as _allocation
 from entrepot.catalog import tables as _catalog
 from entrepot.channels import tables as _channels
 from entrepot.database.schema import metadata
+from entrepot.fulfilment import tables as _fulfilment
 from entrepot.identity import tables as _identity
 from entrepot.jobs import tables as _jobs
 from entrepot.orders import tables as _orders
@@ -22,6 +23,7 @@ ROOMS = (
     _stock,
     _allocation,
     _orders,
+    _fulfilment,
     _sync,
     _sync_fields,
     _importing,

@@ -94,6 +94,12 @@ async def _cancel(tx: Tx, shop: Shop, n: int, chance: random.Random) -> object:
     return await stock.release_sales(tx, {shop.lines[n]: 1, shop.lines[-n - 1]: 2}, actor="test")
 
 
+async def _place(tx: Tx, shop: Shop, n: int, chance: random.Random) -> object:
+    return await stock.place_sales(
+        tx, {shop.lines[n]: {shop.store: 1}, shop.lines[-n - 1]: {shop.main: 1}}, actor="test"
+    )
+
+
 async def _ship(tx: Tx, shop: Shop, n: int, chance: random.Random) -> object:
     return await stock.ship_sales(tx, {shop.lines[n]: 1, shop.lines[-n - 1]: 1}, actor="test")
 
@@ -149,7 +155,7 @@ async def _safety(tx: Tx, shop: Shop, n: int, chance: random.Random) -> object:
 WRITERS: dict[str, Writer] = {
     "hold": _hold, "release": _release, "expire": _expire, "sell": _sell, "cancel": _cancel, "ship": _ship,
     "count": _count, "return": _return, "damage": _damage, "send": _send, "arrive": _arrive, "call back": _call_back,
-    "receive": _receive, "unbuy": _unbuy, "confirm": _confirm, "safety": _safety,
+    "receive": _receive, "unbuy": _unbuy, "confirm": _confirm, "safety": _safety, "place": _place,
 }  # fmt: skip
 
 

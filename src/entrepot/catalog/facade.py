@@ -23,7 +23,7 @@ from entrepot.catalog.bundles import (
 from entrepot.catalog.categories import ancestors_of, ensure_categories
 from entrepot.catalog.contracts import InvalidProduct, NewProduct, SkuTaken
 from entrepot.catalog.intake import Taken, TakenMeanwhile, find, take
-from entrepot.catalog.intake_store import attribute_names, currencies, read_full, skus_of
+from entrepot.catalog.intake_store import attribute_names, currencies, read_full, skus_of, tags_of
 from entrepot.catalog.offers import (
     PRODUCTS_CHANGED,
     Takeover,
@@ -76,6 +76,7 @@ __all__ = [
     "save_listings",
     "save_products",
     "skus_of",
+    "tags_of",
     "take",
     "take_over",
     "tell_changed",

@@ -259,6 +259,17 @@ async def currencies(tx: Tx, skus: Sequence[str]) -> dict[str, tuple[UUID, str]]
     return {row["sku"]: (row["id"], row["currency"]) for row in rows}
 
 
+async def tags_of(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, frozenset[str]]:
+    """Return variant -> the tags of its product."""
+    rows = await tx.fetch(
+        "select v.id, p.tags from variant v join product p on p.organisation_id = $1 and p.id = v.product_id"
+        " where v.organisation_id = $1 and v.id = any($2::uuid[])",
+        tx.organisation,
+        variant_ids,
+    )
+    return {row["id"]: frozenset(row["tags"]) for row in rows}
+
+
 async def skus_of(tx: Tx, variant_ids: Sequence[UUID]) -> dict[UUID, str]:
     """Return variant -> SKU."""
     rows = await tx.fetch(

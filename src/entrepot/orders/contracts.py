@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
 from entrepot.kernel.errors import Conflict, NotFound
 
@@ -11,6 +13,43 @@ ORDERS_SOLD = "orders.sold"
 
 Units that the channel took off its own listing; negative: cancelled ones, which some channels put back themselves.
 """
+
+
+ORDERS_CHANGED = "orders.changed"
+"""Event: {"order_ids": [id]}: these orders came in, or what is open, reserved or short of them changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineToRoute:
+    """Units of a line: `ordered` and not cancelled; of the `open` ones `reserved` are in stock, `shortage` are not.
+
+    No variant: it could not be matched.
+    """
+
+    id: UUID
+    sku: str
+    variant_id: UUID | None
+    ordered: int
+    open: int
+    reserved: int
+    shortage: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderToRoute:
+    """What decides from where an order is sent. Country and region as its address tells them; amounts in minor units."""
+
+    id: UUID
+    connection_id: UUID
+    channel: str
+    status: str
+    placed_at: datetime
+    country: str
+    region: str
+    total_minor: int
+    currency: str
+    fulfilled_by_channel: bool
+    lines: tuple[LineToRoute, ...]
 
 
 @dataclass(frozen=True, slots=True)

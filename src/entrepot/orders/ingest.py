@@ -21,6 +21,7 @@ from entrepot.kernel.ids import new_id
 from entrepot.kernel.money import to_minor
 from entrepot.orders import rules, store
 from entrepot.orders.contracts import ORDERS_SOLD, Ingested
+from entrepot.orders.routing import tell_orders
 from entrepot.stock import facade as stock
 from entrepot.stock.contracts import ClaimResult, SaleClaim
 
@@ -179,6 +180,7 @@ async def _carry_out(tx: Tx, connection_id: UUID, work: _Work, now: datetime) ->
     await store.refresh_flags(tx, list(flagged))
     if work.sold:
         await jobs.emit(tx, ORDERS_SOLD, {"connection_id": str(connection_id), "sold": work.sold})
+    await tell_orders(tx, sorted(own))
     return len(short)
 
 

@@ -12,17 +12,19 @@ from entrepot.database.pool import Tx
 from entrepot.kernel.ids import new_id
 from entrepot.orders import store
 from entrepot.orders.contracts import NothingToShip, OrderNotFound
+from entrepot.orders.routing import tell_orders
 from entrepot.stock import facade as stock
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What leaves: units by order line (empty: all that is open), and how to follow it."""
+    """What leaves: units by order line (empty: all that is open), how to follow it, and the location that it leaves."""
 
     carrier: str
     tracking_number: str
     tracking_url: str = ""
     units: Mapping[UUID, int] | None = None
+    location_id: UUID | None = None
 
 
 async def ship(tx: Tx, order_id: UUID, parcel: Parcel, *, actor: str, now: datetime) -> UUID:
@@ -47,7 +49,7 @@ async def ship(tx: Tx, order_id: UUID, parcel: Parcel, *, actor: str, now: datet
         line = lines.get(line_id)
         if line is None or not 1 <= quantity <= line.reserved:
             raise NothingToShip(f"Of this line {line.reserved if line else 0} units can be shipped, not {quantity}.")
-    await stock.ship_sales(tx, wanted, actor=actor)
+    await stock.ship_sales(tx, wanted, actor=actor, location_id=parcel.location_id)
     whole = await stock.claims_of_lines(tx, list(wanted))
     await store.update_line_counts(
         tx,
@@ -67,6 +69,7 @@ async def ship(tx: Tx, order_id: UUID, parcel: Parcel, *, actor: str, now: datet
     summary = f"{units} units shipped with {parcel.carrier or 'no carrier named'} {parcel.tracking_number}".strip()
     await store.insert_events(tx, [(order_id, now, "shipped", summary, {"actor": actor})])
     await store.refresh_flags(tx, [order_id])
+    await tell_orders(tx, [order_id])
     tx.hint(f"ship:{order['connection_id']}")
     return shipment_id
 

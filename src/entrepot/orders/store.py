@@ -48,6 +48,16 @@ order by connection_id, external_id for update
 """
 
 
+async def lock_orders_named(tx: Tx, order_ids: Sequence[UUID]) -> None:
+    """Lock these orders, in the order in which all lock orders."""
+    await tx.execute(
+        "select from sales_order where organisation_id = $1 and id = any($2::uuid[])"
+        " order by connection_id, external_id for update",
+        tx.organisation,
+        order_ids,
+    )
+
+
 async def lock_orders_of_lines(tx: Tx, lines: Sequence[UUID]) -> None:
     """Lock the orders of these lines, in the order in which all lock orders: before lines and stock."""
     await tx.execute(LOCK_ORDERS_WITH.format(lines="id = any($2::uuid[])"), tx.organisation, lines)

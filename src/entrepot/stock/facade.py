@@ -39,6 +39,7 @@ from entrepot.stock.locations import (
     deactivate_location,
     order_locations,
 )
+from entrepot.stock.placing import NotReserved, place_sales
 from entrepot.stock.purchases import (
     cancel_purchase,
     change_purchase,
@@ -49,7 +50,7 @@ from entrepot.stock.purchases import (
 from entrepot.stock.remedies import ShortageNotFound, buy_for, give_up, send_from_supplier, take_from_location
 from entrepot.stock.reordering import Advice, PointRule, Position, ReorderRule, by_point, stock_words
 from entrepot.stock.sales import claim_sales, lock_for_sales, release_sales, ship_sales
-from entrepot.stock.store_claims import claims_of_lines
+from entrepot.stock.store_claims import ReservedAt, claims_of_lines, reserved_places
 from entrepot.stock.store_offers import (
     offers_for,
     on_hand_at_first,
@@ -58,6 +59,7 @@ from entrepot.stock.store_offers import (
     suppliers_named,
     variants_by_supplier_sku,
 )
+from entrepot.stock.store_places import Location, locations
 from entrepot.stock.suppliers import (
     Offer,
     SupplierNameTaken,
@@ -88,17 +90,20 @@ __all__ = [
     "HoldGate",
     "HoldNotFound",
     "InvalidLocation",
+    "Location",
     "LocationInUse",
     "LocationNameTaken",
     "LocationNotFound",
     "LocationRests",
     "NoSupplier",
     "NotOnDocument",
+    "NotReserved",
     "Offer",
     "PointRule",
     "Position",
     "Receipt",
     "ReorderRule",
+    "ReservedAt",
     "ShortageNotFound",
     "StockChange",
     "StockWatch",
@@ -137,6 +142,7 @@ __all__ = [
     "extend_holds",
     "give_up",
     "levels",
+    "locations",
     "lock_for_sales",
     "offers_for",
     "on_hand_at_first",
@@ -145,6 +151,7 @@ __all__ = [
     "order_purchase",
     "parts_without",
     "place_holds",
+    "place_sales",
     "pools",
     "preferred_elsewhere",
     "put_offers",
@@ -154,6 +161,7 @@ __all__ = [
     "release_hold",
     "release_holds",
     "release_sales",
+    "reserved_places",
     "see_alert",
     "send_from_supplier",
     "set_bundle",

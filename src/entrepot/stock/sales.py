@@ -47,6 +47,12 @@ async def lock_for_sales(tx: Tx, order_lines: Sequence[UUID], variant_ids: Seque
     await _locked(tx, list({*variant_ids, *await store_claims.variants_of_lines(tx, order_lines)}))
 
 
+async def lock_sold(tx: Tx, variant_ids: Sequence[UUID]) -> store.Levels:
+    """Lock and return the levels of variants that are reserved for sales, in the order in which stock is taken."""
+    levels, _ = await _locked(tx, variant_ids)
+    return levels
+
+
 async def claim_sales(tx: Tx, claims: Sequence[SaleClaim], *, actor: str) -> dict[UUID, ClaimResult]:
     """Reserve units for order lines that a channel has sold; what is not there becomes a shortage.
 
@@ -107,16 +113,20 @@ async def release_sales(tx: Tx, quantities: Mapping[UUID, int], *, actor: str) -
     return await _reduce(tx, quantities, actor=actor, ship=False)
 
 
-async def ship_sales(tx: Tx, quantities: Mapping[UUID, int], *, actor: str) -> dict[UUID, ClaimResult]:
+async def ship_sales(
+    tx: Tx, quantities: Mapping[UUID, int], *, actor: str, location_id: UUID | None = None
+) -> dict[UUID, ClaimResult]:
     """Take so many reserved units of each order line out of stock: they have left. Same answer as `release_sales`.
 
-    Units that were short and left all the same are taken from nowhere: the shortage closes, and the next count will
-    show the difference.
+    `location_id`: from where they left; what is reserved there is taken first. Units that were short and left all the same
+    are taken from nowhere: the shortage closes, and the next count will show the difference.
     """
-    return await _reduce(tx, quantities, actor=actor, ship=True)
+    return await _reduce(tx, quantities, actor=actor, ship=True, location_id=location_id)
 
 
-async def _reduce(tx: Tx, quantities: Mapping[UUID, int], *, actor: str, ship: bool) -> dict[UUID, ClaimResult]:
+async def _reduce(
+    tx: Tx, quantities: Mapping[UUID, int], *, actor: str, ship: bool, location_id: UUID | None = None
+) -> dict[UUID, ClaimResult]:
     lines = {line: quantity for line, quantity in quantities.items() if quantity > 0}
     if not lines:
         return {}
@@ -124,6 +134,8 @@ async def _reduce(tx: Tx, quantities: Mapping[UUID, int], *, actor: str, ship: b
     ledger = store.Ledger(levels, actor)
     shortages = await store_claims.open_shortages(tx, reference_ids=list(lines))
     reservations = await store_claims.active_by_reference(tx, list(lines))
+    if location_id is not None:
+        reservations.sort(key=lambda claim: claim.location_id != location_id)
     left = _units_to_take(lines, shortages, reservations)
     if ship:
         ended, shrunk = _take_reservations(ledger, reservations, left, ship=True)

@@ -113,6 +113,29 @@ async def claims_of_lines(tx: Tx, order_lines: Sequence[UUID]) -> dict[UUID, Cla
     return {row[0]: ClaimResult(*row) for row in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class ReservedAt:
+    """Units of a variant that are reserved for an order line at a location. `per_bundle`: units of it in one of the line."""
+
+    order_line_id: UUID
+    variant_id: UUID
+    location_id: UUID
+    units: int
+    per_bundle: int
+
+
+async def reserved_places(tx: Tx, order_lines: Sequence[UUID]) -> list[ReservedAt]:
+    """Return where units are reserved for these order lines, a row for each line, variant and location."""
+    rows = await tx.fetch(
+        "select reference_id, variant_id, location_id, sum(quantity)::bigint, max(per_bundle) from reservation"
+        " where organisation_id = $1 and reference_id = any($2::uuid[]) and state = 'active'"
+        " group by reference_id, variant_id, location_id order by reference_id, variant_id, location_id",
+        tx.organisation,
+        order_lines,
+    )
+    return [ReservedAt(*row) for row in rows]
+
+
 async def active_by_reference(tx: Tx, reference_ids: Sequence[UUID]) -> list[Reservation]:
     """Lock and return the active reservations of these order lines. The levels must be locked already."""
     rows = await tx.fetch(

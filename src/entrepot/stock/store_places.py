@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -99,3 +100,23 @@ async def safety_at(tx: Tx, id: UUID) -> dict[UUID, int]:
         id,
     )
     return {row[0]: row[1] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A location. The lower its priority, the earlier stock is taken from it."""
+
+    id: UUID
+    name: str
+    kind: str
+    priority: int
+    active: bool
+
+
+async def locations(tx: Tx) -> list[Location]:
+    """Return all locations by priority."""
+    rows = await tx.fetch(
+        "select id, name, kind, priority, active from location where organisation_id = $1 order by priority, id",
+        tx.organisation,
+    )
+    return [Location(*row) for row in rows]

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
+from entrepot.fulfilment import facade as fulfilment
 from entrepot.jobs.lanes import LaneKey, LaneRunner, Step
 from entrepot.jobs.reactions import Reaction, react
 from entrepot.stock import facade as stock
@@ -42,9 +43,13 @@ def lane_runner(context: SyncContext, reactions: Mapping[str, Sequence[Reaction]
         async with context.database.transaction(key.organisation_id) as tx:
             return 0.0 if await stock.expire_holds(tx, context.clock()) else None
 
+    async def route_step(key: LaneKey) -> float | None:
+        return await fulfilment.route_step(context.database, key.organisation_id, context.clock())
+
     steps: dict[str, Step] = {
         "react": react_step,
         "expire": expire_step,
+        fulfilment.ROUTE: route_step,
         "inbox": partial(inbox_step, context),
         "pull": partial(pull_step, context),
         "push": partial(push_step, context),
@@ -72,7 +77,7 @@ async def find_due(context: SyncContext, organisation_id: UUID) -> set[LaneKey]:
             settings.listings_spacing_s,
         )  # fmt: skip
         asked = await progress.waiting_runs(tx)
-    due = {LaneKey(kind, organisation_id, organisation_id) for kind in ("react", "expire") if row[kind]}
+    due = {LaneKey(kind, organisation_id, organisation_id) for kind in ("react", "expire", "route") if row[kind]}
     looked_at = context.looked_at.get(organisation_id)
     if looked_at is None or looked_at + timedelta(seconds=EVERY_S) <= now:
         due.add(LaneKey("troubles", organisation_id, organisation_id))

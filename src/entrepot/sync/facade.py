@@ -12,6 +12,7 @@ from entrepot.catalog.match_contracts import LISTINGS_UNMATCHED
 from entrepot.channels import facade as channels
 from entrepot.channels.contracts import ConnectionState, FindConnector
 from entrepot.database.pool import Tx
+from entrepot.fulfilment import facade as fulfilment
 from entrepot.jobs.reactions import Reaction
 from entrepot.orders import facade as orders
 from entrepot.orders.contracts import ORDERS_SOLD
@@ -56,7 +57,7 @@ def reaction_table(
     watch = watch or StockWatch()
     return {
         ORDERS_SOLD: (own.orders_sold,),
-        STOCK_CHANGED: (own.stock_changed, watch.stock_changed),
+        STOCK_CHANGED: (own.stock_changed, watch.stock_changed, fulfilment.stock_changed),
         QUANTITIES_SHOWN: (own.stock_changed,),
         LISTINGS_UNMATCHED: (own.listings_unmatched,),
         LISTINGS_MATCHED: (own.listings_matched,),
@@ -65,6 +66,7 @@ def reaction_table(
         PRICES_CHANGED: (own.prices_changed,),
         channels.CONNECTIONS_CHANGED: (own.connections_changed,),
         "stock.claims_changed": (orders.claims_changed,),
+        orders.ORDERS_CHANGED: (fulfilment.orders_changed,),
     }
 
 

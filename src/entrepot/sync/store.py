@@ -279,6 +279,7 @@ with active as (
 select
     exists (select 1 from outbox where organisation_id = $1) as react,
     exists (select 1 from reservation where organisation_id = $1 and state = 'active' and expires_at <= $2) as expire,
+    exists (select 1 from routing_request where organisation_id = $1 and due_at <= $2) as route,
     array(select id from active a where exists (
         select 1 from webhook_inbox w where w.organisation_id = $1 and w.connection_id = a.id and w.state = 'pending'
         and w.next_attempt_at <= $2)) as inbox,

@@ -15,6 +15,8 @@ NONE = "–"
 WORDS = {
     "open": "Open",
     "pending": "Pending",
+    "in_progress": "Picking",
+    "ready": "Packed",
     "partly_shipped": "Partly shipped",
     "shipped": "Shipped",
     "cancelled": "Cancelled",
@@ -86,6 +88,7 @@ WORDS = {
     "unconfirmed": "Not confirmed",
 }
 TONES = {
+    "in_progress": "warn", "ready": "info",
     "open": "info", "pending": "warn", "partly_shipped": "info", "shipped": "ok", "cancelled": "muted",
     "healthy": "ok", "degraded": "warn", "down": "bad", "paused": "muted", "needs_attention": "bad",
     "disconnected": "muted", "new": "info", "in_step": "ok", "differs": "warn", "error": "bad",

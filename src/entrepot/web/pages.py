@@ -13,6 +13,7 @@ from entrepot.web.routes import (
     channel_listings,
     channels,
     conflicts,
+    fulfilment,
     importing,
     jobs,
     listings,
@@ -68,6 +69,7 @@ def build_pages(services: PageServices) -> list[BaseRoute]:
         *channel_listings.routes(services),
         *channels.routes(services),
         *orders.routes(services),
+        *fulfilment.routes(services),
         # The lists of stock before a single SKU, whose address is /stock/<id>.
         *stock_places.routes(services),
         *stock_papers.routes(services),

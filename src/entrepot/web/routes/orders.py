@@ -8,6 +8,7 @@ from uuid import UUID
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from entrepot.fulfilment import reading as fulfilment
 from entrepot.identity.facade import Scope
 from entrepot.kernel.errors import InvalidInput
 from entrepot.orders import reading as orders
@@ -71,11 +72,13 @@ async def detail(visit: Visit) -> Response:
             [line.id for line in order.lines],
             [event.id for event in order.events],
         )
+        sent = await fulfilment.of_order(tx, order.row.id)
     goods = sum(line.unit_price_minor * (line.quantity - line.cancelled) for line in order.lines)
     without_tax = goods + order.shipping_minor - order.discount_minor
     return await visit.page(
         "order.html",
         order=order,
+        sent=sent,
         entries=order_timeline(order.events, movements),
         tax_included=without_tax == order.row.total_minor,
     )

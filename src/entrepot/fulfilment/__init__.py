@@ -1,0 +1,1 @@
+"""From where the lines of an order are sent, and how far that is."""
