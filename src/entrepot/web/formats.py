@@ -96,7 +96,7 @@ TONES = {
     "active": "ok", "draft": "muted", "archived": "muted",
     "in_transit": "info", "ordered": "info", "partly_received": "warn", "received": "ok", "confirmed": "ok",
     "publishing": "info", "live": "ok", "ending": "info", "ended": "muted",
-    "awaiting_approval": "warn", "approved": "info", "in_progress": "info", "completed": "ok", "rejected": "muted",
+    "awaiting_approval": "warn", "approved": "info", "completed": "ok", "rejected": "muted",
     "verified": "ok", "unconfirmed": "warn",
     "undoing": "info", "undone": "muted", "changed": "ok", "problem": "bad", "left": "warn",
 }  # fmt: skip
