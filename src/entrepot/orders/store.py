@@ -270,7 +270,7 @@ async def set_shipment(
     """Note what became of telling the channel; return the order."""
     order_id: UUID = await tx.fetch_value(
         "update shipment set push_state = $3, external_id = coalesce($4, external_id), push_detail = $5,"
-        " next_attempt_at = $6, attempts = attempts + 1 where organisation_id = $1 and id = $2 returning order_id",
+        " next_attempt_at = $6, attempts = least(attempts + 1, 1000) where organisation_id = $1 and id = $2 returning order_id",
         tx.organisation,
         id,
         state,
