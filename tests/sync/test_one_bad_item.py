@@ -51,7 +51,7 @@ class Talking(Channel):
 
     @property
     def manifest(self) -> Manifest:
-        more = Channel.manifest.fget(self)  # type: ignore[attr-defined]
+        more: Manifest = Channel.manifest.fget(self)  # type: ignore[attr-defined]
         kept = more.capabilities | {Capability.PUSH_FULFILMENT, Capability.WEBHOOKS}
         return replace(more, capabilities=kept)
 
