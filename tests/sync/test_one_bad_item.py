@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from tests.orders.support import line, lines_of, order
-from tests.sync.channel import Channel
+from tests.sync.channel import Channel, WorkerDied
 from tests.sync.hub import Hub
 
 from entrepot.channels import inbox_store
@@ -23,6 +23,7 @@ from entrepot.channels.contract import (
     OutcomeUnknown,
     QuantitySemantics,
     RequestRejected,
+    TemporarilyUnavailable,
     UnexpectedAnswer,
     WebhookEvent,
 )
@@ -32,8 +33,10 @@ from entrepot.kernel.clock import utc_now
 from entrepot.kernel.ids import new_id
 from entrepot.orders import facade as orders
 from entrepot.sync import progress
+from entrepot.sync.check import listings_step
+from entrepot.sync.engine import find_due
 from entrepot.sync.fulfilment import fulfilment_step
-from entrepot.sync.pull import inbox_step
+from entrepot.sync.pull import inbox_step, pull_step
 
 CAS = str(QuantitySemantics.COMPARE_AND_SET)
 ABSOLUTE = str(QuantitySemantics.ABSOLUTE)
@@ -227,3 +230,58 @@ async def test_a_batch_whose_repeated_answer_cannot_be_read_does_not_hold_up_the
     channel.push_quantities = really
     await hub.settle()
     assert channel.books["A"] == 0
+
+
+async def test_a_wish_for_listings_outlives_a_reading_that_failed(hub: Hub) -> None:
+    channel: Any = hub.channels[CAS]
+    connection_id = hub.connections[CAS]
+
+    async def wanted() -> bool:
+        async with hub.database.transaction(hub.id) as tx:
+            return (await progress.get_progress(tx, connection_id)).listings_wanted_at is not None
+
+    async with hub.database.transaction(hub.id) as tx:
+        await progress.want_listings(tx, connection_id, utc_now())
+        await tx.execute(
+            "update connection_progress set listings_pulled_at = now() - interval '1 minute', drift_checked_at = null"
+            " where organisation_id = $1",
+            hub.id,
+        )
+    really = channel.pull_listings
+
+    async def down(api: Api, cursor: str | None) -> Any:
+        raise TemporarilyUnavailable("busy")
+
+    async def asked_meanwhile(api: Api, cursor: str | None) -> Any:
+        async with hub.database.transaction(hub.id) as tx:
+            await progress.want_listings(tx, connection_id, utc_now())
+        return await really(api, cursor)
+
+    channel.pull_listings = down
+    await listings_step(hub.context, hub.key("listings", CAS))
+    assert await wanted()
+    channel.pull_listings = asked_meanwhile
+    await listings_step(hub.context, hub.key("listings", CAS))
+    assert await wanted(), "somebody asked while they were read"
+
+
+async def test_a_pull_that_a_worker_died_in_is_taken_up_at_once(hub: Hub) -> None:
+    """The wish that it answered was not answered."""
+    channel: Any = hub.channels[CAS]
+    really, asked = channel.pull_orders, []
+
+    async def dies(api: Api, cursor: str | None) -> Any:
+        asked.append(cursor)
+        if len(asked) == 1:
+            raise WorkerDied
+        return await really(api, cursor)
+
+    channel.pull_orders = dies
+    async with hub.database.transaction(hub.id) as tx:
+        await progress.want_pull(tx, hub.connections[CAS], utc_now())
+    with pytest.raises(WorkerDied):
+        await pull_step(hub.context, hub.key("pull", CAS))
+    assert hub.key("pull", CAS) in await find_due(hub.context, hub.id)
+    await pull_step(hub.context, hub.key("pull", CAS))
+    assert len(asked) == 2
+    assert hub.key("pull", CAS) not in await find_due(hub.context, hub.id)

@@ -54,7 +54,8 @@ def next_pull_s(state: progress.Progress, interval_s: float, spacing_s: float, n
     if started is None:
         return 0.0
     due = (state.pulled_at or started) + timedelta(seconds=interval_s)
-    if state.pull_wanted_at is not None and state.pull_wanted_at > started:
+    unfinished = state.pulled_at is None or state.pulled_at < started
+    if unfinished or (state.pull_wanted_at is not None and state.pull_wanted_at > started):
         due = min(due, started + timedelta(seconds=spacing_s))
     return max(0.0, (due - now).total_seconds())
 
@@ -108,6 +109,7 @@ async def _pull(
                 return
             if not go_on and run_id is not None:
                 async with context.database.transaction(connection.organisation_id) as tx:
+                    await progress.pull_finished(tx, connection.id, context.clock(), None)
                     await progress.end_run(tx, run_id, "cancelled", context.clock())
                 return
             cursor = page.cursor

@@ -284,7 +284,8 @@ select
         and w.next_attempt_at <= $2)) as inbox,
     array(select id from active where pull_started_at is null
         or coalesce(pulled_at, pull_started_at) + make_interval(secs => sync_interval_s) <= $2
-        or (pull_wanted_at > pull_started_at and pull_started_at + make_interval(secs => $4::float8) <= $2)) as pull,
+        or ((pull_wanted_at > pull_started_at or pulled_at is null or pulled_at < pull_started_at)
+            and pull_started_at + make_interval(secs => $4::float8) <= $2)) as pull,
     array(select id from active a where exists (
         select 1 from listing_quantity q where q.organisation_id = $1 and q.connection_id = a.id
         and q.state in ('pending', 'waiting') and (q.next_attempt_at is null or q.next_attempt_at <= $2))
