@@ -19,7 +19,7 @@ from tests.channels.support import MANIFEST, BazaarConnector, TokenBazaarConnect
 
 from entrepot.channels import facade
 from entrepot.channels.client import TransportSettings
-from entrepot.channels.connections import read_credentials
+from entrepot.channels.connections import add_credentials, read_credentials
 from entrepot.channels.contract import (
     Call,
     CredentialsRejected,
@@ -151,6 +151,33 @@ async def test_signs_and_answers(database: Database, organisation_id: UUID) -> N
         assert request.query_params.getlist("a") == ["1", "2 3"]
         assert it.api.settings["region"] == "eu"
         assert [each.error for each in it.outcomes] == [None]
+
+
+@pytest.mark.parametrize("token", ["se\u2019cret", "se\ncret", "se\x00cret"])
+async def test_a_token_that_no_header_takes_is_refused_without_being_repeated(
+    database: Database, organisation_id: UUID, token: str
+) -> None:
+    async with ready(database, organisation_id) as it:
+        async with database.transaction(organisation_id) as tx:
+            await add_credentials(tx, VAULT, it.connection.id, {"access_token": token})
+        with pytest.raises(CredentialsRejected) as caught:
+            await it.api.send(READ)
+        shown: BaseException | None = caught.value
+        while shown is not None:
+            assert "cret" not in str(shown)
+            shown = shown.__cause__
+        assert not it.bazaar.seen
+
+
+async def test_an_absurd_retry_after_does_not_stop_a_connection_for_ever(
+    database: Database, organisation_id: UUID
+) -> None:
+    async with ready(database, organisation_id) as it:
+        it.bazaar.answers, it.bazaar.headers = [429], {"retry-after": "1e15"}
+        with pytest.raises(RateLimited) as caught:
+            await it.api.send(READ)
+        assert caught.value.retry_after_s is not None
+        assert caught.value.retry_after_s <= 24 * 3600
 
 
 async def test_retries_reads_and_keyed_writes(database: Database, organisation_id: UUID) -> None:

@@ -14,6 +14,7 @@ import pytest
 from entrepot.database.pool import Database
 from entrepot.jobs.hints import HintSender
 from entrepot.jobs.lanes import LaneKey, LaneRunner, Rest, Step
+from entrepot.kernel.ids import new_id
 
 WAIT_S = 30.0
 
@@ -277,3 +278,28 @@ async def test_kinds_of_lanes_behind_a_gate_go_one_at_a_time_and_others_do_not_w
         opened.set()
         runner.stop()
         await task
+
+
+async def test_an_organisation_that_cannot_be_looked_at_does_not_stop_the_others(
+    database: Database, organisation_id: UUID
+) -> None:
+    """Nor does it take its lanes from a worker: what was under way goes on."""
+    lane, key = Lane(), LaneKey("work", organisation_id, organisation_id)
+    looked: list[UUID] = []
+
+    async def due(organisation: UUID) -> set[LaneKey]:
+        looked.append(organisation)
+        if organisation != organisation_id:
+            raise asyncpg.QueryCanceledError("canceling statement due to statement timeout")
+        return {key}
+
+    other = new_id()
+    await database.pool.execute("insert into organisation (id, name) values ($1, 'Other')", other)
+    try:
+        async with running(database, {"work": lane.step("a")}, due) as runner:
+            held = runner._lock_connection
+            await until(lambda: looked.count(organisation_id) >= 2 and looked.count(other) >= 2)
+            assert runner._lock_connection is held
+        assert lane.entered
+    finally:
+        await database.pool.execute("delete from organisation where id = $1", other)

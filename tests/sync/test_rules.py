@@ -182,12 +182,14 @@ def seconds(n: float) -> datetime:
     ("state", "wait"),
     [
         (Progress(), 0.0),
-        (Progress(pull_started_at=seconds(-10)), 50.0),
+        # Begun and not finished: the worker died, or the channel did not answer.
+        (Progress(pull_started_at=seconds(-10)), 0.0),
+        (Progress(pull_started_at=seconds(-0.5), pulled_at=seconds(-30)), 1.5),
         (Progress(pull_started_at=seconds(-10), pulled_at=seconds(-5)), 55.0),
         (Progress(pull_started_at=seconds(-100), pulled_at=seconds(-90)), 0.0),
         (Progress(pull_started_at=seconds(-10), pull_wanted_at=seconds(-1)), 0.0),
         (Progress(pull_started_at=seconds(-0.5), pull_wanted_at=seconds(0)), 1.5),
-        (Progress(pull_started_at=seconds(-1), pull_wanted_at=seconds(-2)), 59.0),
+        (Progress(pull_started_at=seconds(-1), pulled_at=seconds(-1), pull_wanted_at=seconds(-2)), 59.0),
     ],
 )
 def test_when_orders_are_pulled_next(state: Progress, wait: float) -> None:

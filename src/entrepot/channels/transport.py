@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,9 @@ from entrepot.database.pool import Database
 from entrepot.kernel.clock import Clock, utc_now
 
 _log = structlog.get_logger(__name__)
+_HEADER = re.compile(r"[\t\x20-\x7e]*")
+RETRY_AFTER_MAX_S = 24 * 3600.0
+"""No answer stops a connection for longer, whatever it says."""
 
 
 @dataclass(slots=True)
@@ -270,6 +274,9 @@ class ChannelApi:
         """Send once; return the answer, or why it is none."""
         at = self.channel_now()
         signed = call if credentials is None else self._connector.authorise(call, credentials, at)
+        if any(not _HEADER.fullmatch(value) for name, value in signed.headers.items() if name not in call.headers):
+            # Told here, for what the HTTP library says about it repeats the secret.
+            return Failed(CredentialsRejected("The credentials have characters that do not belong there"), None)
         request = self._request(signed)
         try:
             async with self._line.slots:
@@ -278,6 +285,8 @@ class ChannelApi:
             return Failed(failure, None)
         self._read_clock(reply)
         error = self._connector.classify(reply)
+        if isinstance(error, TemporarilyUnavailable) and error.retry_after_s is not None:
+            error.retry_after_s = min(error.retry_after_s, RETRY_AFTER_MAX_S)
         if isinstance(error, RateLimited):
             error.retry_after_s = await self._line.pacer.refused(call.operation, error.retry_after_s)
         else:
@@ -294,9 +303,14 @@ class ChannelApi:
             if base is None:
                 raise UnexpectedAnswer(f"{self._channel} has no address named {call.base!r}")
             url = httpx.URL(base + call.path)
-        return self._transport.client.build_request(
-            call.method, url, params=list(call.query) or None, headers=dict(call.headers), content=call.body
-        )
+        try:
+            return self._transport.client.build_request(
+                call.method, url, params=list(call.query) or None, headers=dict(call.headers), content=call.body
+            )
+        except UnicodeError:
+            raise UnexpectedAnswer(
+                "The call cannot be sent: a header has characters that do not belong there"
+            ) from None
 
     async def _exchange(self, request: httpx.Request) -> Reply:
         limit = self._transport.settings.answer_bytes_max
@@ -313,7 +327,8 @@ class ChannelApi:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise NotSent(f"The channel cannot be reached ({type(error).__name__})") from error
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
-            raise UnexpectedAnswer(f"The call cannot be sent ({error})") from error
+            # Without its words: they repeat headers, which may hold secrets.
+            raise UnexpectedAnswer(f"The call cannot be sent ({type(error).__name__})") from None
         except httpx.RequestError as error:
             raise Lost(f"The channel's answer was lost ({type(error).__name__})") from error
         return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))

@@ -153,7 +153,13 @@ class LaneRunner:
     async def _sweep(self) -> None:
         organisations = await self._database.pool.fetch("select id from organisation")
         for row in organisations:
-            for key in await self._find_due(row["id"]):
+            try:
+                due = await self._find_due(row["id"])
+            except Exception as error:
+                # Of one organisation; if the database is gone, the connection that holds the locks says so.
+                log.warning("lanes_not_looked_at", organisation=str(row["id"]), error=str(error))
+                continue
+            for key in due:
                 self.wake(key)
 
     def _on_hint(self, organisation_id: UUID, name: str) -> None:

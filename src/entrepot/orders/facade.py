@@ -35,6 +35,7 @@ __all__ = [
     "orders_to_route",
     "past_lines",
     "settle_exceptions",
+    "settle_known",
     "ship",
     "shipment_refused",
     "shipment_told",
@@ -46,14 +47,30 @@ async def settle_exceptions(tx: Tx, variants: Mapping[str, UUID]) -> int:
     """Claim stock for lines that waited for one of these SKUs (SKU -> variant); return how many lines that were."""
     await store.lock_orders_waiting_for(tx, list(variants))
     waiting = await store.exception_lines(tx, list(variants))
-    await store.settle_exception(tx, [(row["id"], variants[row["sku"]]) for row in waiting])
-    claims = [SaleClaim(row["id"], variants[row["sku"]], row["units"]) for row in waiting if row["units"] > 0]
+    await _settle(tx, [(row["id"], row["order_id"], variants[row["sku"]], row["units"]) for row in waiting])
+    return len(waiting)
+
+
+async def settle_known(tx: Tx, limit: int = 500) -> int:
+    """Claim stock for lines that wait although their variant is known by now; return how many lines that were.
+
+    Who makes a variant settles the lines that wait for it, but does not see those of orders that come in meanwhile, nor
+    does their ingestion see the variant. And a line without a SKU is known by its listing only.
+    """
+    waiting = await store.lines_known_now(tx, limit)
+    await _settle(tx, [(row["id"], row["order_id"], row["variant_id"], row["units"]) for row in waiting])
+    return len(waiting)
+
+
+async def _settle(tx: Tx, waiting: Sequence[tuple[UUID, UUID, UUID, int]]) -> None:
+    """Give (line, order, variant, open units) lines their variant and claim their stock."""
+    await store.settle_exception(tx, [(line, variant) for line, _, variant, _ in waiting])
+    claims = [SaleClaim(line, variant, units) for line, _, variant, units in waiting if units > 0]
     results = await stock.claim_sales(tx, claims, actor="catalog")
     await store.update_line_claims(tx, list(results.values()))
-    settled = list({row["order_id"] for row in waiting})
+    settled = list({order for _, order, _, _ in waiting})
     await store.refresh_flags(tx, settled)
     await tell_orders(tx, settled)
-    return len(waiting)
 
 
 async def claims_changed(tx: Tx, events: Sequence[Mapping[str, Any]]) -> None:

@@ -132,13 +132,15 @@ async def _plan_newer(
         mapped = {v.external_id: variants.variant(v.external_variant_id, v.sku) for v in order.lines}
         stored = before.get(id, [])
         position = len(stored)
-        for plan in rules.plan_order(stored, order, mapped):
+        plans = rules.plan_order(stored, order, mapped)
+        for plan in plans:
             if plan.line is None:
                 position += 1
                 _add_line(work, id, order, plan, mapped, position, now)
             else:
                 _change_line(work, plan, plan.line, order)
-        status = rules.next_status(old, order.status)
+        left = sum(max(0, plan.quantity - plan.cancelled - plan.shipped) for plan in plans)
+        status = rules.next_status(old, order.status, left)
         await store.update_order(tx, id, order, status)
         kind = str(status) if status is not old else "updated"
         summary = f"{old} → {status}" if status is not old else "Changed on the channel"
@@ -147,9 +149,11 @@ async def _plan_newer(
 
 
 def _change_line(work: _Work, plan: rules.LinePlan, line: rules.StoredLine, order: ChannelOrder) -> None:
-    if line.variant_id is not None and not order.fulfilled_by_channel and plan.incoming is not None:
-        work.sell(plan.incoming.external_variant_id, line.variant_id, plan.quantity - line.quantity, order)
-        work.sell(plan.incoming.external_variant_id, line.variant_id, line.cancelled - plan.cancelled, order)
+    if line.variant_id is not None and not order.fulfilled_by_channel:
+        # A line that is gone was cancelled: it may come back, and is sold anew then.
+        listing = plan.incoming.external_variant_id if plan.incoming else line.external_variant_id
+        work.sell(listing, line.variant_id, plan.quantity - line.quantity, order)
+        work.sell(listing, line.variant_id, line.cancelled - plan.cancelled, order)
     if (plan.quantity, plan.cancelled, plan.shipped) != (line.quantity, line.cancelled, line.shipped):
         work.counts.append((line.id, plan.quantity, plan.cancelled, plan.shipped))
     if plan.ship > 0:

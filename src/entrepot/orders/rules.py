@@ -17,11 +17,17 @@ RANK = {
 }
 
 
-def next_status(before: str, after: ChannelOrderStatus) -> ChannelOrderStatus:
-    """Return the status after a newer version: it only moves forward; a shipped order is not cancelled any more."""
+def next_status(before: str, after: ChannelOrderStatus, open_units: int = 0) -> ChannelOrderStatus:
+    """Return the status after a newer version, which leaves so many units to be shipped.
+
+    It moves forward, and a shipped order is not cancelled any more. But where a cancelled order lives on (it was paid late),
+    or something was added to a shipped one, its units can be shipped.
+    """
     old = ChannelOrderStatus(before)
-    if old in (ChannelOrderStatus.SHIPPED, ChannelOrderStatus.CANCELLED):
-        return old
+    if old is ChannelOrderStatus.CANCELLED:
+        return after
+    if old is ChannelOrderStatus.SHIPPED:
+        return ChannelOrderStatus.PARTLY_SHIPPED if open_units and RANK[after] < RANK[old] else old
     return after if RANK[after] >= RANK[old] else old
 
 
@@ -37,6 +43,7 @@ class StoredLine:
     shipped: int
     reserved: int
     shortage: int
+    external_variant_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

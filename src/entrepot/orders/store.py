@@ -142,7 +142,8 @@ async def stored_lines(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, list[Sto
     """Return the lines of these orders by order."""
     lines: dict[UUID, list[StoredLine]] = {}
     for row in await tx.fetch(
-        "select order_id, id, external_id, variant_id, quantity, cancelled, shipped, reserved, shortage from order_line"
+        "select order_id, id, external_id, variant_id, quantity, cancelled, shipped, reserved, shortage,"
+        " external_variant_id from order_line"
         " where organisation_id = $1 and order_id = any($2::uuid[]) order by order_id, position",
         tx.organisation,
         order_ids,
@@ -229,6 +230,28 @@ async def exception_lines(tx: Tx, skus: Sequence[str]) -> list[Any]:
     )
 
 
+KNOWN_NOW = """
+select l.id, l.order_id, coalesce(b.variant_id, v.id) as variant_id, l.quantity - l.cancelled - l.shipped as units
+from order_line l
+join sales_order o on o.organisation_id = $1 and o.id = l.order_id
+left join listing b on b.organisation_id = $1 and b.connection_id = o.connection_id
+    and b.external_id = l.external_variant_id
+left join variant v on v.organisation_id = $1 and v.sku = l.sku
+where l.organisation_id = $1 and l.exception is not null and coalesce(b.variant_id, v.id) is not null
+  and ($2::uuid[] is null or l.id = any($2))
+order by l.id limit $3
+"""
+
+
+async def lines_known_now(tx: Tx, limit: int) -> list[Any]:
+    """Lock and return lines that wait although their variant is known: (id, order_id, variant_id, open units)."""
+    found = [row["id"] for row in await tx.fetch(KNOWN_NOW, tx.organisation, None, limit)]
+    if not found:
+        return []
+    await lock_orders_of_lines(tx, found)
+    return await tx.fetch(f"{KNOWN_NOW} for update of l", tx.organisation, found, limit)
+
+
 async def settle_exception(tx: Tx, rows: Sequence[tuple[UUID, UUID]]) -> None:
     """Give (line, variant) lines their variant and end their exception."""
     if rows:
@@ -284,7 +307,7 @@ async def set_shipment(
     """Note what became of telling the channel; return the order."""
     order_id: UUID = await tx.fetch_value(
         "update shipment set push_state = $3, external_id = coalesce($4, external_id), push_detail = $5,"
-        " next_attempt_at = $6, attempts = attempts + 1 where organisation_id = $1 and id = $2 returning order_id",
+        " next_attempt_at = $6, attempts = least(attempts + 1, 1000) where organisation_id = $1 and id = $2 returning order_id",
         tx.organisation,
         id,
         state,

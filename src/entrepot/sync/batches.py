@@ -30,6 +30,7 @@ from entrepot.channels.contract import (
     ReadsQuantities,
     RequestRejected,
     TemporarilyUnavailable,
+    UnexpectedAnswer,
 )
 from entrepot.channels.contracts import Connection
 from entrepot.database.pool import Tx
@@ -140,6 +141,11 @@ async def call(
     except RequestRejected as error:
         outcome = PushOutcome.UNKNOWN if repeated else PushOutcome.REFUSED
         receipt = PushReceipt(same_result(changes, outcome, error.detail))
+    except UnexpectedAnswer as error:
+        if not repeated:
+            raise
+        # It would be answered so again: what the listings show tells more, and others are not kept waiting.
+        receipt = PushReceipt(same_result(changes, PushOutcome.UNKNOWN, error.detail))
     except TemporarilyUnavailable as error:
         if repeated:
             raise

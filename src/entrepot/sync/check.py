@@ -165,7 +165,7 @@ async def listings_step(context: SyncContext, key: LaneKey) -> float | None:
             return wait
         if context.subscribe is not None:
             await context.subscribe(connection, api)
-        await _pull_listings(context, connection, api, connector, asked, first=state.listings_pulled_at is None)
+        await _pull_listings(context, connection, api, connector, asked, state)
         return min(context.settings.drift_interval_s, 60.0)
 
     return await context.guarded(key, work)
@@ -177,15 +177,13 @@ async def _pull_listings(
     api: Api,
     connector: PullsListings,
     run_id: UUID | None,
-    *,
-    first: bool,
+    state: progress.Progress,
 ) -> None:
     if run_id is None:
         async with context.database.transaction(connection.organisation_id) as tx:
+            first = state.listings_pulled_at is None
             kind, trigger = (LISTINGS, "connected") if first else (DRIFT, "schedule")
             run_id = await progress.begin_run(tx, connection.id, kind, trigger, context.clock())
-    async with context.database.transaction(connection.organisation_id) as tx:
-        await progress.listings_started(tx, connection.id)
     done, found = 0, {"listings": 0, "matched": 0, "differing": 0}
     started, seen = context.clock(), set[str]()
     cursor: str | None = None
@@ -202,6 +200,8 @@ async def _pull_listings(
                 done += len(page.items)
                 seen.update(each.ref.external_id for each in page.items)
                 go_on = await progress.step_run(tx, run_id, done, found, context.clock())
+                if not page.more or not go_on:
+                    await progress.listings_answered(tx, connection.id, state.listings_wanted_at)
                 if not page.more:
                     await progress.listings_pulled(tx, connection.id, context.clock())
                     await progress.drift_checked(tx, connection.id, context.clock())

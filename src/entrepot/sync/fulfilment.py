@@ -14,6 +14,7 @@ from entrepot.channels.contract import (
     FulfilmentLine,
     PushesFulfilment,
     RequestRejected,
+    TemporarilyUnavailable,
     UnexpectedAnswer,
 )
 from entrepot.channels.contracts import Connection
@@ -60,5 +61,11 @@ async def _tell(context: SyncContext, connection: Connection, api: Api, connecto
         async with context.database.transaction(connection.organisation_id) as tx:
             await orders.shipment_refused(tx, shipment_id, error.detail, next_at)
         return
+    except TemporarilyUnavailable as error:
+        # It may fail for this order only, and for ever: the others go before it.
+        later = context.clock() + timedelta(seconds=backoff_s(row["attempts"] + 1, random.random(), most_s=60))  # noqa: S311
+        async with context.database.transaction(connection.organisation_id) as tx:
+            await orders.shipment_refused(tx, shipment_id, error.detail, later)
+        raise
     async with context.database.transaction(connection.organisation_id) as tx:
         await orders.shipment_told(tx, shipment_id, external_id, context.clock())

@@ -75,14 +75,16 @@ async def want_listings(tx: Tx, connection_id: UUID, now: datetime) -> None:
     tx.hint(f"listings:{connection_id}")
 
 
-async def listings_started(tx: Tx, connection_id: UUID) -> None:
-    """All listings are being read: every wish until now is answered by that."""
-    await tx.execute(
-        "update connection_progress set listings_wanted_at = null"
-        " where organisation_id = $1 and connection_id = $2 and listings_wanted_at is not null",
-        tx.organisation,
-        connection_id,
-    )
+async def listings_answered(tx: Tx, connection_id: UUID, wanted_at: datetime | None) -> None:
+    """All listings were read: that answers the wish that was there when it began, none that came since."""
+    if wanted_at is not None:
+        await tx.execute(
+            "update connection_progress set listings_wanted_at = null"
+            " where organisation_id = $1 and connection_id = $2 and listings_wanted_at = $3",
+            tx.organisation,
+            connection_id,
+            wanted_at,
+        )
 
 
 async def listings_pulled(tx: Tx, connection_id: UUID, at: datetime) -> None:

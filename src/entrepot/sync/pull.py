@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -15,9 +16,11 @@ from entrepot.channels.contract import (
     ChannelOrder,
     ConnectorError,
     HandlesWebhooks,
+    Page,
     PullsOrders,
     QuantitySemantics,
     ReportedQuantity,
+    RequestRejected,
     UnexpectedAnswer,
     WebhookEvent,
 )
@@ -30,12 +33,16 @@ from entrepot.sync import comparisons, exposure, progress
 from entrepot.sync.batches import tell_certain
 from entrepot.sync.context import SyncContext
 from entrepot.sync.fields import store as store_fields
+from entrepot.sync.sifting import UNSTORABLE, store_singly, words
 
 log = structlog.get_logger(__name__)
 
 ORDERS = "orders"
 ECHO_S = 2.0
 """A stock webhook that differs is looked into after this time: mostly it is a sale whose order is on its way."""
+
+
+_Parsed = tuple[InboxEvent, WebhookEvent]
 
 
 # ---- polling ---------------------------------------------------------------------------------------------
@@ -47,7 +54,8 @@ def next_pull_s(state: progress.Progress, interval_s: float, spacing_s: float, n
     if started is None:
         return 0.0
     due = (state.pulled_at or started) + timedelta(seconds=interval_s)
-    if state.pull_wanted_at is not None and state.pull_wanted_at > started:
+    unfinished = state.pulled_at is None or state.pulled_at < started
+    if unfinished or (state.pull_wanted_at is not None and state.pull_wanted_at > started):
         due = min(due, started + timedelta(seconds=spacing_s))
     return max(0.0, (due - now).total_seconds())
 
@@ -74,37 +82,38 @@ async def pull_step(context: SyncContext, key: LaneKey) -> float | None:
     return await context.guarded(key, work)
 
 
+@dataclass(slots=True)
+class _Pull:
+    """A pull that is going on. `left`: external ids of orders that cannot be stored."""
+
+    started: datetime
+    run_id: UUID | None
+    done: int = 0
+    total: orders.Ingested = field(default_factory=orders.Ingested)
+    left: list[str] = field(default_factory=list)
+
+
 async def _pull(
     context: SyncContext, connection: Connection, api: Api, connector: PullsOrders, run_id: UUID | None
 ) -> None:
-    started = context.clock()
-    done, total = 0, orders.Ingested()
+    pull = _Pull(context.clock(), run_id)
     async with context.database.transaction(connection.organisation_id) as tx:
         cursor = (await channels.get_cursor(tx, connection.id, ORDERS)).value
-        await progress.pull_started(tx, connection.id, started)
+        await progress.pull_started(tx, connection.id, pull.started)
     try:
         while True:
             page = await connector.pull_orders(api, cursor)
-            async with context.database.transaction(connection.organisation_id) as tx:
-                total += await orders.ingest(tx, connection.id, page.items, via="poll", now=context.clock())
-                done += len(page.items)
-                await channels.advance_cursor(
-                    tx, connection.id, ORDERS, page.cursor, page.complete_until, context.clock()
-                )
-                go_on = await progress.step_run(tx, run_id, done, counts(total), context.clock()) if run_id else True
-                if not page.more:
-                    await progress.pull_finished(
-                        tx, connection.id, context.clock(),
-                        drained(page.complete_until, context.transport.clock_offset(connection.id), started),
-                    )  # fmt: skip
-                    await _end(tx, connection, run_id, started, done, total, context.clock())
-                    await _tell_certain(context, tx, connection)
-                    tx.hint(f"push:{connection.id}")
-                    tx.hint(f"check:{connection.id}")
+            try:
+                go_on = await _take_page(context, connection, pull, page, page.items)
+            except UNSTORABLE:
+                told, left = await store_singly(context, connection, page.items)
+                pull.total, pull.left = pull.total + told, pull.left + left
+                go_on = await _take_page(context, connection, pull, page, ())
             if not page.more:
                 return
             if not go_on and run_id is not None:
                 async with context.database.transaction(connection.organisation_id) as tx:
+                    await progress.pull_finished(tx, connection.id, context.clock(), None)
                     await progress.end_run(tx, run_id, "cancelled", context.clock())
                 return
             cursor = page.cursor
@@ -113,6 +122,33 @@ async def _pull(
             async with context.database.transaction(connection.organisation_id) as tx:
                 await progress.end_run(tx, run_id, "failed", context.clock(), error=error.detail)
         raise
+
+
+async def _take_page(
+    context: SyncContext, connection: Connection, pull: _Pull, page: Page[ChannelOrder], found: Sequence[ChannelOrder]
+) -> bool:
+    """Store these orders of a page and how far the pull got, in one transaction; return whether to go on.
+
+    What could not be stored is read again with the next pull: the cursor stays before it, and not every sale is known.
+    """
+    now = context.clock()
+    done = pull.done + len(page.items)
+    async with context.database.transaction(connection.organisation_id) as tx:
+        total = pull.total + await orders.ingest(tx, connection.id, found, via="poll", now=now)
+        if not pull.left:
+            await channels.advance_cursor(tx, connection.id, ORDERS, page.cursor, page.complete_until, now)
+        go_on = await progress.step_run(tx, pull.run_id, done, counts(total), now) if pull.run_id else True
+        if not page.more:
+            until = drained(page.complete_until, context.transport.clock_offset(connection.id), pull.started)
+            await progress.pull_finished(tx, connection.id, now, None if pull.left else until)
+            if pull.left:
+                await progress.note_error(tx, connection.id, words(pull.left), now)
+            await _end(tx, connection, pull, done, total, now)
+            await _tell_certain(context, tx, connection)
+            tx.hint(f"push:{connection.id}")
+            tx.hint(f"check:{connection.id}")
+    pull.done, pull.total = done, total
+    return go_on
 
 
 async def _tell_certain(context: SyncContext, tx: Tx, connection: Connection) -> None:
@@ -145,13 +181,13 @@ def counts(total: orders.Ingested) -> dict[str, int]:
 
 
 async def _end(
-    tx: Tx, connection: Connection, run_id: UUID | None, started: datetime, done: int, total: orders.Ingested,
-    now: datetime,
+    tx: Tx, connection: Connection, pull: _Pull, done: int, total: orders.Ingested, now: datetime
 ) -> None:  # fmt: skip
-    if run_id is not None:
-        await progress.end_run(tx, run_id, "done", now, done=done, counts=counts(total))
+    if pull.run_id is not None:
+        state, error = ("failed", words(pull.left)) if pull.left else ("done", "")
+        await progress.end_run(tx, pull.run_id, state, now, done=done, counts=counts(total), error=error)
     elif total.created or total.updated:
-        await progress.record_run(tx, connection.id, ORDERS, started, now, done, counts(total))
+        await progress.record_run(tx, connection.id, ORDERS, pull.started, now, done, counts(total))
 
 
 # ---- the inbox -------------------------------------------------------------------------------------------
@@ -162,16 +198,22 @@ async def inbox_step(context: SyncContext, key: LaneKey) -> float | None:
 
     async def work(connection: Connection, api: Api, connector: HandlesWebhooks) -> float | None:
         limit = context.settings.inbox_batch_max
-        async with context.database.transaction(key.organisation_id) as tx:
-            events = await channels.take_pending(tx, connection.id, limit)
-            if not events:
-                return None
-            parsed, bad = parse(connector, events)
-            for event, problem in bad:
-                await _fail(context, tx, event, problem)
-            if not any(p.order_ids for _, p in parsed):
-                await _ingest(context, tx, connection, parsed, [])
-        if any(p.order_ids for _, p in parsed):
+        parsed: list[_Parsed] = []
+        named = False
+        try:
+            async with context.database.transaction(key.organisation_id) as tx:
+                events = await channels.take_pending(tx, connection.id, limit)
+                if not events:
+                    return None
+                parsed, bad = parse(connector, events)
+                named = any(p.order_ids for _, p in parsed)
+                if not named:
+                    await _ingest(context, tx, connection, parsed, [])
+                for event, problem in bad:
+                    await _fail(context, tx, event, problem)
+        except UNSTORABLE:
+            await _take_singly(context, connection, parsed, {})
+        if named:
             await _fetch_and_ingest(context, connection, api, parsed)
         return 0.0 if len(events) == limit else None
 
@@ -180,9 +222,9 @@ async def inbox_step(context: SyncContext, key: LaneKey) -> float | None:
 
 def parse(
     connector: HandlesWebhooks, events: Sequence[InboxEvent]
-) -> tuple[list[tuple[InboxEvent, WebhookEvent]], list[tuple[InboxEvent, str]]]:
+) -> tuple[list[_Parsed], list[tuple[InboxEvent, str]]]:
     """Map deliveries; return those that could be mapped and those that could not, with the reason."""
-    good: list[tuple[InboxEvent, WebhookEvent]] = []
+    good: list[_Parsed] = []
     bad: list[tuple[InboxEvent, str]] = []
     for event in events:
         try:
@@ -204,7 +246,7 @@ async def _ingest(
     context: SyncContext,
     tx: Tx,
     connection: Connection,
-    parsed: Sequence[tuple[InboxEvent, WebhookEvent]],
+    parsed: Sequence[_Parsed],
     fetched: Sequence[ChannelOrder],
 ) -> None:
     """Take over what the deliveries say and mark them done, in one transaction: exactly once."""
@@ -243,15 +285,58 @@ async def _look_into_reports(
     await comparisons.want_check(tx, differing, context.clock() + timedelta(seconds=ECHO_S))
 
 
-async def _fetch_and_ingest(
-    context: SyncContext, connection: Connection, api: Api, parsed: Sequence[tuple[InboxEvent, WebhookEvent]]
-) -> None:
+async def _fetch_and_ingest(context: SyncContext, connection: Connection, api: Api, parsed: Sequence[_Parsed]) -> None:
     """The deliveries only name orders: fetch these first, outside of any transaction. The lane keeps others away."""
     connector = context.find_connector(connection.channel)
     wanted = list(dict.fromkeys(i for _, p in parsed for i in p.order_ids))
-    fetched: list[ChannelOrder] = []
+    fetched: dict[str, ChannelOrder] = {}
+    refused: dict[str, str] = {}
     if isinstance(connector, PullsOrders):
         for start in range(0, len(wanted), 50):
-            fetched += await connector.fetch_orders(api, wanted[start : start + 50])
-    async with context.database.transaction(connection.organisation_id) as tx:
-        await _ingest(context, tx, connection, parsed, fetched)
+            some, not_given = await _fetch(api, connector, wanted[start : start + 50])
+            fetched |= {order.external_id: order for order in some}
+            refused |= not_given
+    good = [(event, p) for event, p in parsed if not refused.keys() & set(p.order_ids)]
+    try:
+        async with context.database.transaction(connection.organisation_id) as tx:
+            await _ingest(context, tx, connection, good, list(fetched.values()))
+            for event, p in parsed:
+                if problems := [refused[i] for i in p.order_ids if i in refused]:
+                    await _fail(context, tx, event, problems[0])
+    except UNSTORABLE:
+        await _take_singly(context, connection, good, fetched)
+
+
+async def _fetch(
+    api: Api, connector: PullsOrders, wanted: Sequence[str]
+) -> tuple[Sequence[ChannelOrder], dict[str, str]]:
+    """Fetch these orders; return them, and by external id why the channel does not give the others."""
+    try:
+        return await connector.fetch_orders(api, wanted), {}
+    except (RequestRejected, UnexpectedAnswer) as error:
+        if len(wanted) == 1:
+            return (), {wanted[0]: error.detail}
+    found: list[ChannelOrder] = []
+    refused: dict[str, str] = {}
+    for external_id in wanted:
+        some, not_given = await _fetch(api, connector, [external_id])
+        found += some
+        refused |= not_given
+    return found, refused
+
+
+async def _take_singly(
+    context: SyncContext, connection: Connection, parsed: Sequence[_Parsed], fetched: Mapping[str, ChannelOrder]
+) -> None:
+    """One of these cannot be stored: take each by itself, and try that one again later, until it is put aside."""
+    asked = {i for _, told in parsed for i in told.order_ids}
+    await store_singly(context, connection, [order for i, order in fetched.items() if i not in asked])
+    for event, told in parsed:
+        try:
+            async with context.database.transaction(connection.organisation_id) as tx:
+                some = [fetched[i] for i in told.order_ids if i in fetched]
+                await _ingest(context, tx, connection, [(event, told)], some)
+        except UNSTORABLE as error:
+            log.exception("webhook_not_stored", topic=event.topic)
+            async with context.database.transaction(connection.organisation_id) as tx:
+                await _fail(context, tx, event, f"{type(error).__name__}: {error}")

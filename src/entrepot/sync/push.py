@@ -24,6 +24,7 @@ from entrepot.channels.contract import (
     ReadsQuantities,
     RequestRejected,
     TooLate,
+    UnexpectedAnswer,
 )
 from entrepot.channels.contracts import Connection
 from entrepot.database.pool import Tx
@@ -96,7 +97,7 @@ async def _follow(target: Target, row: Any) -> bool:
     else:
         try:
             results = await target.connector.follow_push(target.api, row["handle"])
-        except RequestRejected as error:
+        except (RequestRejected, UnexpectedAnswer) as error:
             results = same_result(row["changes"], PushOutcome.UNKNOWN, error.detail)
     if results is None:
         async with target.transaction() as tx:

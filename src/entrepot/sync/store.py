@@ -93,11 +93,12 @@ FEW = 10
 
 DUE = f"""
 with due as (
-    select listing_id from listing_quantity
-    where organisation_id = $1 and connection_id = $2 and state in ('pending', 'waiting') and desired is not null
-      and (next_attempt_at is null or next_attempt_at <= $3)
-    order by desired > expected, case when desired <= expected then least(desired, {FEW}) end,
-             published_at nulls first
+    select w.listing_id from listing_quantity w
+    join listing a on a.organisation_id = $1 and a.id = w.listing_id and a.active
+    where w.organisation_id = $1 and w.connection_id = $2 and w.state in ('pending', 'waiting') and w.desired is not null
+      and (w.next_attempt_at is null or w.next_attempt_at <= $3)
+    order by w.desired > w.expected, case when w.desired <= w.expected then least(w.desired, {FEW}) end,
+             w.published_at nulls first
     limit $4
 )
 select q.listing_id, q.variant_id, q.desired, q.expected, q.published_at, q.uncertain, q.raise_wanted_at, q.attempts, q.gap,
@@ -285,7 +286,8 @@ select
         and w.next_attempt_at <= $2)) as inbox,
     array(select id from active where pull_started_at is null
         or coalesce(pulled_at, pull_started_at) + make_interval(secs => sync_interval_s) <= $2
-        or (pull_wanted_at > pull_started_at and pull_started_at + make_interval(secs => $4::float8) <= $2)) as pull,
+        or ((pull_wanted_at > pull_started_at or pulled_at is null or pulled_at < pull_started_at)
+            and pull_started_at + make_interval(secs => $4::float8) <= $2)) as pull,
     array(select id from active a where exists (
         select 1 from listing_quantity q where q.organisation_id = $1 and q.connection_id = a.id
         and q.state in ('pending', 'waiting') and (q.next_attempt_at is null or q.next_attempt_at <= $2))

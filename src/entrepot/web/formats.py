@@ -15,7 +15,6 @@ NONE = "–"
 WORDS = {
     "open": "Open",
     "pending": "Pending",
-    "in_progress": "Picking",
     "ready": "Packed",
     "partly_shipped": "Partly shipped",
     "shipped": "Shipped",

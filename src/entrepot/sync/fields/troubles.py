@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from entrepot.database.pool import Tx
 from entrepot.jobs.lanes import LaneKey
+from entrepot.orders import facade as orders
 from entrepot.sync.context import SyncContext
 from entrepot.sync.fields import conflict_store
 from entrepot.sync.fields.conflict_store import Found
@@ -19,6 +20,7 @@ STANDS_S = 60.0
 TWICE = timedelta(minutes=10)
 """Two orders so close together, of one buyer and of the same goods on two channels, may be one."""
 LOOK_BACK = timedelta(days=1)
+SETTLE_MOST = 500
 
 _STOCK = """
 select 'stock' as kind, q.listing_id as subject_id, 'quantity' as field, q.connection_id, q.variant_id, 'stock' as why,
@@ -99,9 +101,11 @@ async def refresh(tx: Tx, now: datetime) -> None:
 
 
 async def troubles_step(context: SyncContext, key: LaneKey) -> float | None:
-    """Look after an organisation's conflicts that are not of fields."""
+    """Look after an organisation's conflicts that are not of fields, and after lines that wait for what is known."""
     now = context.clock()
+    async with context.database.transaction(key.organisation_id) as tx:
+        settled = await orders.settle_known(tx, SETTLE_MOST)
     async with context.database.transaction(key.organisation_id) as tx:
         await refresh(tx, now)
     context.looked_at[key.organisation_id] = now
-    return EVERY_S
+    return 0.0 if settled == SETTLE_MOST else EVERY_S
