@@ -79,7 +79,7 @@ def test_work_is_begun_packed_and_sent_and_the_order_says_where_it_goes(site: Si
     assert id
     path = f"/fulfilment/{id[1]}"
     assert "Begin" in client.get(path).text
-    assert "Picking" in post(client, f"{path}/begin").text
+    assert "In progress" in post(client, f"{path}/begin").text
     assert post(client, f"{path}/begin").status_code == 409
     assert "Packed" in post(client, f"{path}/pack").text
     typed = re.search(r'name="(units_[0-9a-f-]{36})"', client.get(path).text)
