@@ -231,7 +231,6 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
             registry.connector_of,
             watch=StockWatch(settings.inventory.low_stock_threshold, reorder_rule(settings)),
             learning=learning(settings),
-            clock_offset=core.transport.clock_offset,
         )
         runner = sync.lane_runner(context, reactions)
         queued = job_runner(core)

@@ -203,12 +203,14 @@ class Wire:
     """The transport: nothing is sent, the channel is in memory."""
 
     settings: Mapping[str, str] = {}
+    ahead = timedelta(0)
+    """How far the channels' clocks are ahead of ours."""
 
     def api(self, connection: Connection) -> Api:
         return self
 
     def clock_offset(self, connection_id: UUID) -> timedelta:
-        return timedelta(0)
+        return self.ahead
 
     async def send(self, call: Call) -> Any:
         raise AssertionError(call)

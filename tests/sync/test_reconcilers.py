@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -320,3 +321,24 @@ async def test_errors_are_noted_and_waits_grow(database: Database, organisation_
     await hub.pull(name)
     async with database.transaction(organisation_id) as tx:
         assert await tx.fetch_value(said, organisation_id) == ""
+
+
+async def test_a_worker_that_never_called_a_channel_knows_how_its_clock_goes(
+    database: Database, organisation_id: UUID
+) -> None:
+    """A sale from before a reading that was believed is in it; the channel's clock alone puts it after."""
+    hub, channel, name = await make(database, organisation_id, DELTA)
+    hub.context.transport.ahead = timedelta(seconds=10)  # type: ignore[attr-defined]
+    await hub.pull(name)
+    expected = (await hub.row(name, "A"))["expected"]
+    async with database.transaction(organisation_id) as tx:
+        await tx.execute(
+            "update listing_quantity set believed_at = $2 where organisation_id = $1", organisation_id, utc_now()
+        )
+    sold = channel.sell("A", 1)
+    assert sold is not None
+    # The reactions know the channel by what was stored only: they may run in any worker.
+    await hub.take(name, replace(sold, placed_at=utc_now() + timedelta(seconds=5)))
+    assert (await hub.row(name, "A"))["expected"] == expected
+    await hub.take(name, replace(sold, external_id="later", placed_at=utc_now() + timedelta(seconds=15)))
+    assert (await hub.row(name, "A"))["expected"] == expected - 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from entrepot.allocation import facade as allocation
@@ -46,14 +46,13 @@ def reaction_table(
     *,
     watch: StockWatch | None = None,
     learning: allocation.Learning = LEARNING,
-    clock_offset: Callable[[UUID], timedelta] = lambda connection_id: timedelta(0),
     clock_error_s: float = CLOCK_ERROR_S,
 ) -> Mapping[str, Sequence[Reaction]]:
     """Return the one table of reactions: what follows from each event, in the order in which it does.
 
-    `watch`: looks for what is low; `clock_offset`: a channel's clock less ours; `clock_error_s`: how far it may still be off.
+    `watch`: looks for what is low; `clock_error_s`: how far a channel's times may be off.
     """
-    own = Reactions(find_connector, learning=learning, clock_offset=clock_offset, clock_error_s=clock_error_s)
+    own = Reactions(find_connector, learning=learning, clock_error_s=clock_error_s)
     watch = watch or StockWatch()
     return {
         ORDERS_SOLD: (own.orders_sold,),

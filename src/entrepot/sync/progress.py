@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -67,6 +67,27 @@ async def pull_finished(tx: Tx, connection_id: UUID, at: datetime, drained_at: d
     await _set(tx, connection_id, "pulled_at", at)
     if drained_at is not None:
         await _set(tx, connection_id, "drained_at", drained_at)
+
+
+async def note_clock(tx: Tx, connection_id: UUID, ahead: timedelta) -> None:
+    """Keep how far the channel's clock is ahead of ours: who works on its orders may never have called it."""
+    await tx.execute(
+        "update connection_progress set clock_offset_s = $3"
+        " where organisation_id = $1 and connection_id = $2 and clock_offset_s <> $3",
+        tx.organisation,
+        connection_id,
+        ahead.total_seconds(),
+    )
+
+
+async def clock_offset(tx: Tx, connection_id: UUID) -> timedelta:
+    """Return how far the channel's clock is ahead of ours, as it was last seen; nothing where it was never asked."""
+    seconds = await tx.fetch_value(
+        "select clock_offset_s from connection_progress where organisation_id = $1 and connection_id = $2",
+        tx.organisation,
+        connection_id,
+    )
+    return timedelta(seconds=seconds or 0)
 
 
 async def want_listings(tx: Tx, connection_id: UUID, now: datetime) -> None:

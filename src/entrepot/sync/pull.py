@@ -133,13 +133,15 @@ async def _take_page(
     """
     now = context.clock()
     done = pull.done + len(page.items)
+    ahead = context.transport.clock_offset(connection.id)
     async with context.database.transaction(connection.organisation_id) as tx:
+        await progress.note_clock(tx, connection.id, ahead)
         total = pull.total + await orders.ingest(tx, connection.id, found, via="poll", now=now)
         if not pull.left:
             await channels.advance_cursor(tx, connection.id, ORDERS, page.cursor, page.complete_until, now)
         go_on = await progress.step_run(tx, pull.run_id, done, counts(total), now) if pull.run_id else True
         if not page.more:
-            until = drained(page.complete_until, context.transport.clock_offset(connection.id), pull.started)
+            until = drained(page.complete_until, ahead, pull.started)
             await progress.pull_finished(tx, connection.id, now, None if pull.left else until)
             if pull.left:
                 await progress.note_error(tx, connection.id, words(pull.left), now)

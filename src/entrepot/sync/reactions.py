@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from entrepot.channels.contract import QuantitySemantics
 from entrepot.channels.contracts import FindConnector
 from entrepot.database.pool import Tx
 from entrepot.kernel.clock import utc_now
-from entrepot.sync import exposure, store
+from entrepot.sync import exposure, progress, store
 from entrepot.sync.fields import store as fields
 from entrepot.sync.publishing import archiving
 from entrepot.sync.publishing import asking as publishing
@@ -35,13 +35,11 @@ class Reactions:
         find_connector: FindConnector,
         *,
         learning: allocation.Learning = LEARNING,
-        clock_offset: Callable[[UUID], timedelta] = lambda connection_id: timedelta(0),
         clock_error_s: float = CLOCK_ERROR_S,
     ) -> None:
-        """`clock_offset`: a channel's clock less ours; `clock_error_s`: how far its times may be off after that."""
+        """`clock_error_s`: how far a channel's times may be off once its clock is compared with ours."""
         self._find = find_connector
         self._learning = learning
-        self._clock_offset = clock_offset
         self._clock_error_s = clock_error_s
 
     async def lock(self, tx: Tx, events: Sequence[Event]) -> None:
@@ -56,7 +54,7 @@ class Reactions:
             connection = await channels.get(tx, connection_id)
             since = connection.created_at - BEFORE_CONNECTING
             manifest = self._find(connection.channel).manifest
-            offset = self._clock_offset(connection_id)
+            offset = await progress.clock_offset(tx, connection_id)
             sold = [
                 (external_id, UUID(variant_id), units, datetime.fromisoformat(placed_at) - offset)
                 for event in events
@@ -64,13 +62,15 @@ class Reactions:
                 for external_id, variant_id, units, placed_at in event["sold"]
                 if datetime.fromisoformat(placed_at) >= since and (units > 0 or manifest.cancel_restocks)
             ]
-            await self._learn(tx, connection_id, since, events)
+            await self._learn(tx, connection_id, since, offset, events)
             if sold:
                 absolute = manifest.quantity_semantics is QuantitySemantics.ABSOLUTE
                 await store.count_sold(tx, connection_id, sold, absolute=absolute, clock_error_s=self._clock_error_s)
                 tx.hint(f"push:{connection_id}")
 
-    async def _learn(self, tx: Tx, connection_id: UUID, since: datetime, events: Sequence[Event]) -> None:
+    async def _learn(
+        self, tx: Tx, connection_id: UUID, since: datetime, offset: timedelta, events: Sequence[Event]
+    ) -> None:
         """Count what sold there and how long it took to hear of it."""
         now = utc_now()
         lines: list[tuple[UUID, int]] = []
@@ -83,7 +83,7 @@ class Reactions:
                 if placed_at >= since:
                     lines.append((UUID(variant_id), count))
                     if count > 0:
-                        heard[placed_at] = (now - (placed_at - self._clock_offset(connection_id))).total_seconds()
+                        heard[placed_at] = (now - (placed_at - offset)).total_seconds()
         await allocation.count_sales(tx, connection_id, lines, now, self._learning)
         await allocation.count_lags(tx, connection_id, allocation.HEARD, heard.values(), now)
 

@@ -115,6 +115,8 @@ connection_progress = tenant_table(
     timestamp("error_at"),
     # Since when all listings are to be read, as the channel said that some changed.
     timestamp("listings_wanted_at"),
+    # How far the channel's clock is ahead of ours, as who read its orders last has seen it.
+    sa.Column("clock_offset_s", sa.Float, nullable=False, server_default="0"),
     reference("connection", "connection_id", on_delete="CASCADE"),
     key=("connection_id",),
 )

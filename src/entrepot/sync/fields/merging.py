@@ -21,6 +21,7 @@ from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import system_actor
 from entrepot.jobs.lanes import LaneKey
+from entrepot.sync import progress
 from entrepot.sync.context import SyncContext
 from entrepot.sync.fields import conflict_store, first_contact, questions, store
 from entrepot.sync.fields.conflict_store import Decided, Found
@@ -58,8 +59,8 @@ async def merge_step(context: SyncContext, key: LaneKey) -> float | None:
     if connection is None:
         return None
     manifest = context.find_connector(connection.channel).manifest
-    offset = context.transport.clock_offset(connection.id)
     async with context.database.transaction(key.organisation_id) as tx:
+        offset = await progress.clock_offset(tx, connection.id)
         here = Here(connection, manifest, context.find_connector, context.clock(), offset)
         await store.lock_connection(tx, connection.id)
         wanted = await store.take_wanted(tx, connection.id, BATCH)

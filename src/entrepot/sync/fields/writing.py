@@ -34,6 +34,7 @@ from entrepot.channels.contracts import Connection
 from entrepot.database.pool import Tx
 from entrepot.jobs.lanes import LaneKey
 from entrepot.kernel.ids import new_id
+from entrepot.sync import progress
 from entrepot.sync.context import SyncContext
 from entrepot.sync.fields import batch_store, store
 from entrepot.sync.fields.drafts import Listed, listing_draft, price_change
@@ -133,7 +134,7 @@ async def _open(
     connection, now = target.connection, target.context.clock()
     await store.lock_connection(tx, connection.id)
     listed_ids = await batch_store.listings_of(tx, connection.id, products)
-    offset = target.context.transport.clock_offset(connection.id)
+    offset = await progress.clock_offset(tx, connection.id)
     here = Here(connection, target.manifest, target.context.find_connector, now, offset)
     await merge_listings(tx, here, listed_ids)
     listed = await listed_of(tx, listed_ids)
