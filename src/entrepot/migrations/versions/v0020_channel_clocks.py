@@ -7,4 +7,4 @@ down_revision = "0019"
 
 
 def upgrade() -> None:
-    op.execute("alter table connection_progress add column clock_offset_s double precision default 0 not null")
+    op.execute("alter table connection_progress add column clock_offset_s double precision default '0' not null")
