@@ -10,6 +10,7 @@ from uuid import UUID
 
 from entrepot.allocation.bunching import Course
 from entrepot.allocation.contracts import Demand, Outlet, Shown, Situation
+from entrepot.allocation.replay_locations import Parcels, filled
 from entrepot.allocation.replay_rates import Rates
 from entrepot.allocation.replay_terms import (
     DAY_S,
@@ -41,7 +42,9 @@ class OneSku:
         span: float,
         course: Course,
         clock: Sequence[float],
+        parcels: tuple[Parcels, Parcels] | None = None,
     ) -> None:
+        """`parcels`: ours and the clairvoyant's, if the plan tells which units are where."""
         total = sum([line.units for line in lines])
         stocking, many = plan.stocking, len(channels)
         self.lines, self.plan, self.channels = lines, plan, channels
@@ -54,7 +57,13 @@ class OneSku:
         self.waiting: list[tuple[float, int, int, int, int]] = []
         self.counter = 0
         usual = max(1, round(total / span * stocking.cover_days * DAY_S))
-        self.fill = min(usual, round(usual * plan.kept.get(lines[0].sku, 1.0)))
+        self.parcels = parcels
+        self.fill = first = min(usual, round(usual * plan.kept.get(lines[0].sku, 1.0)))
+        if plan.arrangement is not None:
+            self.targets = plan.arrangement.targets(lines[0].sku, usual)
+            self.stock = plan.arrangement.start(lines[0].sku, usual)
+            self.stock_free = list(self.stock)
+            self.fill, first = sum(self.targets), sum(self.stock)
         self.unit = max(1e-9, sum([line.units * plan.margin_of(line) for line in lines]) / total)
         self.learned = Rates([0.0] * many, start, usual / (stocking.cover_days * DAY_S))
         self.selling = [plan.selling.get(channel, UNSET) for channel in channels]
@@ -63,8 +72,7 @@ class OneSku:
         self.relearn_at = start + RELEARN_S
         self.memo: dict[Hashable, list[int]] = {}
         self.due = start + stocking.every_days * DAY_S
-        self.known = self.real = self.free = self.fill
-        self.opening = self.fill
+        self.known = self.real = self.free = self.opening = first
         self.turned_away = self.sold = self.could = self.all_asked = 0
         """Since the last delivery: units asked for in vain where there were some, sold, sold by the clairvoyant, asked for."""
         self.shows, self.most, self.heading = [0] * many, [0] * many, [0] * many
@@ -95,6 +103,8 @@ class OneSku:
         tally.clairvoyant_sold += could
         tally.clairvoyant_margin_minor += could * unit
         tally.clairvoyant_revenue_minor += could * line.price_minor
+        if could and self.parcels:
+            self.parcels[1].send(line.order, line.to, could, self.stock_free)
         sold = min(line.units, self.shows[place])
         if sold < line.units and self.real > sold:
             self.turned_away += min(line.units - sold, self.real - sold)
@@ -103,6 +113,8 @@ class OneSku:
         there = min(sold, max(0, self.real))
         self.shows[place] -= sold
         self.real -= sold
+        if there and self.parcels:
+            self.parcels[0].send(line.order, line.to, there, self.stock)
         self.sold += there
         tally.sold += there
         tally.oversold += sold - there
@@ -165,6 +177,9 @@ class OneSku:
         self.real += more
         self.known += more
         self.free = self.opening = self.real
+        if self.parcels:
+            filled(self.stock, self.targets)
+            self.stock_free = list(self.stock)
         self._decide(self.due)
         self.due += self.plan.stocking.every_days * DAY_S
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from entrepot.allocation.contracts import Policy
+from entrepot.allocation.replay_locations import NOWHERE, Arrangement, Destination, Sent
 
 DAY_S = 86_400.0
 
@@ -16,7 +17,8 @@ DAY_S = 86_400.0
 class OrderLine(NamedTuple):
     """Units of a SKU asked for on a channel: `at_s` in seconds from any start, `price_minor` of one unit.
 
-    `margin_minor` of one unit: its price less its cost; None where no cost is known.
+    `margin_minor` of one unit: its price less its cost; None where no cost is known. `order`: a number that the lines of an
+    order share; below 0 the line is an order of its own.
     """
 
     at_s: float
@@ -25,6 +27,8 @@ class OrderLine(NamedTuple):
     channel: str
     price_minor: float = 0.0
     margin_minor: float | None = None
+    order: int = -1
+    to: Destination = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ class Plan:
     kept: Mapping[str, float] = field(default_factory=dict)
     goods: Mapping[str, Goods] = field(default_factory=dict)
     """What rules about products and tags may ask, by SKU."""
+    arrangement: Arrangement | None = None
+    """Which units are where; None: at one place. With it `kept` says nothing."""
 
     def margin_of(self, line: OrderLine) -> float:
         """Return what a unit of the line earns, in minor units."""
@@ -86,7 +92,8 @@ class Tally:
     `lost`: sales that the clairvoyant makes and the policy does not. `stranded`: units that were there, on another listing or in
     reserve, when a customer was turned away and that were left at the next delivery. `oversold_lines`: lines with one.
     `stock_outs`: deliveries of a SKU before which more was asked for than was there; `stock_outs_oversold`: with an oversell.
-    `asked_with_cost`: units asked for whose cost is known.
+    `asked_with_cost`: units asked for whose cost is known. Where locations are told: `orders_sent`, `orders_split` (sent from
+    several locations), `parcels`, `parcels_told` (both countries are known), `parcels_abroad`; the same of the clairvoyant.
     """
 
     asked: int = 0
@@ -103,11 +110,27 @@ class Tally:
     revenue_minor: float = 0.0
     clairvoyant_revenue_minor: float = 0.0
     asked_with_cost: int = 0
+    orders_sent: int = 0
+    orders_split: int = 0
+    parcels: int = 0
+    parcels_told: int = 0
+    parcels_abroad: int = 0
+    clairvoyant_orders_sent: int = 0
+    clairvoyant_orders_split: int = 0
+    clairvoyant_parcels: int = 0
+    clairvoyant_parcels_told: int = 0
+    clairvoyant_parcels_abroad: int = 0
 
     def add(self, other: Tally) -> None:
         """Add what came of another SKU."""
         for name in self.__slots__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def note(self, ours: Sent, clairvoyants: Sent) -> None:
+        """Write down what became of all orders."""
+        self.orders_sent, self.orders_split, self.parcels, self.parcels_told, self.parcels_abroad = ours
+        self.clairvoyant_orders_sent, self.clairvoyant_orders_split, self.clairvoyant_parcels = clairvoyants[:3]
+        self.clairvoyant_parcels_told, self.clairvoyant_parcels_abroad = clairvoyants[3:]
 
 
 class Asks(NamedTuple):

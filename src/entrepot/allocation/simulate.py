@@ -14,6 +14,7 @@ from datetime import UTC, datetime, tzinfo
 from entrepot.allocation.bunching import Course
 from entrepot.allocation.clock import asks_for_time, turns
 from entrepot.allocation.contracts import Policy
+from entrepot.allocation.replay_locations import Parcels
 from entrepot.allocation.replay_sku import OneSku
 from entrepot.allocation.replay_terms import (
     DAY_S,
@@ -55,13 +56,19 @@ class Replay:
         return len(self._by_sku)
 
     def steps(self, plan: Plan, channels: Sequence[str]) -> Iterator[Tally]:
-        """Replay SKU by SKU; after each the sum so far (always the same object). Channels are in order of priority."""
+        """Replay SKU by SKU; after each the sum so far (always the same object). Channels are in order of priority.
+
+        What became of orders is in it at the end.
+        """
         whole = Tally()
         course = self._bunching() if divides_by_risk(plan.policy) else NO_COURSE
         clock = self._clock(plan.policy)
+        parcels = (Parcels(plan.arrangement), Parcels(plan.arrangement)) if plan.arrangement else None
         for own in self._by_sku.values():
-            whole.add(OneSku(own, plan, channels, self.first_s, self._span, course, clock).run())
+            whole.add(OneSku(own, plan, channels, self.first_s, self._span, course, clock, parcels).run())
             yield whole
+        if parcels:
+            whole.note(parcels[0].sent(), parcels[1].sent())
 
     def _clock(self, policy: Policy) -> Sequence[float]:
         """Return when a policy's rules say something else though nothing happens."""

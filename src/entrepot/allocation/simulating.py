@@ -44,7 +44,10 @@ class ReplayFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class PastLine:
-    """A line of an order of the hub. Money in minor units of the organisation's currency; None: not known."""
+    """A line of an order of the hub. Money in minor units of the organisation's currency; None: not known.
+
+    `country`: where it goes, two letters; empty: not known.
+    """
 
     key: tuple[datetime, UUID]
     order: str
@@ -53,6 +56,7 @@ class PastLine:
     units: int
     price_minor: int | None
     cost_minor: int | None
+    country: str = ""
 
 
 class PastOrders(Protocol):
@@ -185,7 +189,7 @@ class _Simulation:
     async def _own(self) -> AsyncIterator[bytes]:
         since, until = _bounds(self._settings)
         labels = self._labels()
-        yield b"time,order,sku,quantity,channel,price,cost\n"
+        yield b"time,order,sku,quantity,channel,price,cost,country\n"
         after = None
         while True:
             async with self._run.database.transaction(self._run.organisation_id) as tx:
@@ -194,7 +198,7 @@ class _Simulation:
             csv.writer(text).writerows(
                 (
                     line.key[0].isoformat(), line.order, line.sku, line.units, labels[line.connection_id],
-                    _major(line.price_minor), _major(line.cost_minor if line.price_minor is not None else None),
+                    _major(line.price_minor), _major(line.cost_minor if line.price_minor is not None else None), line.country,
                 )
                 for line in lines
             )  # fmt: skip
