@@ -283,7 +283,7 @@ async def test_a_file_stays_as_long_as_a_simulation_is_about_it(database: Databa
         ({"policies": []}, "at least one policy"),
         ({"lags_s": []}, "at least one policy"),
         ({"lags_s": [-1.0]}, "A lag lies"),
-        ({"lags_s": [float(n) for n in range(25)]}, "at most 24"),
+        ({"lags_s": [float(n) for n in range(61)]}, "at most 60"),
         ({"policies": [Choice("a", "equal"), Choice("a", "risk")]}, "a name of its own"),
         ({"cover_days": 0.0}, "Days of stock"),
         ({"margin": 0.0}, "The margin lies"),

@@ -5,23 +5,25 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from entrepot.allocation.simulate import Tally
-from entrepot.allocation.simulation_settings import SimulationSettings
+from entrepot.allocation.simulation_settings import SimulationSettings, lag_words
 from entrepot.jobs.facade import JobState, JobView
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a policy at a lag came to. `best`: it earns most at its lag."""
+    """What a policy at a lag came to, with a choice of locations if any. `best`: it earns most at its lag."""
 
     policy: str
     lag_s: float
     tally: Tally
     best: bool = False
+    locations: str = ""
 
     @property
     def oversold_share(self) -> float:
@@ -30,8 +32,18 @@ class Outcome:
 
     @property
     def lost_share(self) -> float:
-        """Units lost, of those that the clairvoyant sells."""
+        """Units lost, of those that the clairvoyant sells with the same stock."""
         return self.tally.lost / self.tally.clairvoyant_sold if self.tally.clairvoyant_sold else 0.0
+
+    @property
+    def split_share(self) -> float:
+        """Orders sent from several locations, of all that were sent."""
+        return self.tally.orders_split / self.tally.orders_sent if self.tally.orders_sent else 0.0
+
+    @property
+    def abroad_share(self) -> float | None:
+        """Parcels that went abroad, of those where both countries are known; None where there is none."""
+        return self.tally.parcels_abroad / self.tally.parcels_told if self.tally.parcels_told else None
 
     @property
     def margin_share(self) -> float | None:
@@ -80,12 +92,62 @@ def marked(outcomes: Sequence[Outcome], oversell_cost: float) -> tuple[Outcome, 
     best = {}
     for lag in {each.lag_s for each in outcomes}:
         best[lag] = max(worth(each) for each in outcomes if each.lag_s == lag)
-    return tuple(Outcome(e.policy, e.lag_s, e.tally, worth(e) == best[e.lag_s]) for e in outcomes)
+    return tuple(replace(each, best=worth(each) == best[each.lag_s]) for each in outcomes)
+
+
+def conclusions(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return in words which is best at each lag, and what the other choices of locations come to under that policy."""
+    found = []
+    for lag in dict.fromkeys(each.lag_s for each in outcomes):
+        rows = [each for each in outcomes if each.lag_s == lag]
+        best = next((each for each in rows if each.best), None)
+        if best is None or len(rows) < 2:
+            continue
+        if best.margin_share is not None:
+            why = f"earns most, {best.margin_share:.2%} of what the clairvoyant earns with the same stock"
+        else:
+            why = f"sells most, less what oversells cost; of what the clairvoyant sells {best.lost_share:.2%} are lost"
+        found.append(f"At {lag_words(lag)} {_named(best)} {why}.")
+        same = [each for each in rows if each.policy == best.policy and each.locations]
+        if len(same) > 1:
+            found += [_beside(each, best) for each in same if each is not best]
+            found.append(_fewest(same))
+    return found
+
+
+def _named(each: Outcome) -> str:
+    policy = each.policy.replace("_", " ")
+    return f"{policy} with “{each.locations}”" if each.locations else policy
+
+
+def _beside(each: Outcome, best: Outcome) -> str:
+    tally, other = each.tally, best.tally
+    figures = []
+    if best.margin_share is not None and other.margin_minor > 0:
+        figures.append(f"{tally.margin_minor / other.margin_minor - 1:+.2%} margin")
+    figures.append(f"{tally.sold - other.sold:+,.0f} units sold")
+    if tally.parcels_told and other.parcels_told:
+        figures.append(f"{tally.parcels_abroad - other.parcels_abroad:+,.0f} parcels abroad")
+    figures.append(f"{tally.orders_split - other.orders_split:+,.0f} orders split")
+    return f"“{each.locations}” beside it: {', '.join(figures)}."
+
+
+def _fewest(rows: Sequence[Outcome]) -> str:
+    """Shares, not counts: who sells less sends less."""
+    split = min(rows, key=lambda each: each.split_share)
+    words = f"Split most rarely: “{split.locations}” ({split.split_share:.2%} of its orders)"
+    told = [each for each in rows if each.abroad_share is not None]
+    if told:
+        near = min(told, key=lambda each: each.abroad_share or 0.0)
+        words = f"Abroad most rarely: “{near.locations}” ({near.abroad_share:.2%} of its parcels). {words}"
+    return f"{words}."
 
 
 CSV_COLUMNS = (
     "asked", "sold", "oversold", "lost", "stranded", "stock_outs", "stock_outs_oversold", "clairvoyant_sold",
     "revenue_minor", "margin_minor", "clairvoyant_revenue_minor", "clairvoyant_margin_minor", "asked_with_cost",
+    "orders_sent", "orders_split", "parcels", "parcels_told", "parcels_abroad", "clairvoyant_orders_split",
+    "clairvoyant_parcels", "clairvoyant_parcels_told", "clairvoyant_parcels_abroad",
 )  # fmt: skip
 
 
@@ -93,9 +155,9 @@ def as_csv(view: SimulationView) -> str:
     """Return the comparison as a file. A name that a spreadsheet would take for a formula is quoted."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(("policy", "lag_s", "best", *CSV_COLUMNS))
+    writer.writerow(("policy", "lag_s", "locations", "best", *CSV_COLUMNS))
     for each in view.outcomes:
-        name = f"'{each.policy}" if each.policy[:1] in "=+-@\t\r" else each.policy
+        names = [f"'{name}" if name[:1] in "=+-@\t\r" else name for name in (each.policy, each.locations)]
         figures = [round(getattr(each.tally, column)) for column in CSV_COLUMNS]
-        writer.writerow((name, f"{each.lag_s:g}", "yes" if each.best else "", *figures))
+        writer.writerow((names[0], f"{each.lag_s:g}", names[1], "yes" if each.best else "", *figures))
     return text.getvalue()

@@ -10,12 +10,15 @@ from uuid import UUID
 
 import msgspec
 
+from entrepot.allocation import location_choices
 from entrepot.allocation.contracts import Policy
+from entrepot.allocation.location_choices import LocationChoice, Whereabouts
 from entrepot.allocation.rules import check_policy
 from entrepot.allocation.simulate import NAMED
 from entrepot.kernel.errors import InvalidInput
 
-TRIALS_MAX = 24
+TRIALS_MAX = 60
+"""Policies times lags times choices of locations."""
 LAG_MOST_S = 7 * 86_400.0
 DAYS_MOST = 3_650.0
 SHARES: Mapping[str, float] = {"first": 0.5, "second": 0.3, "third": 0.2}
@@ -38,7 +41,8 @@ class SimulationSettings(msgspec.Struct, frozen=True):
     """What to try. Lags in seconds; `margin`: part of the price where no cost is known; `oversell_cost`: in margins.
 
     `since` and `until` (dates, the last one included) choose among the hub's own orders; `left_out`: locations whose stock is
-    not there; `shares`, `seed`: which order goes to which channel, where a file names no channels.
+    not there under any choice; `shares`, `seed`: which order goes to which channel, where a file names no channels. `locations`:
+    choices to try side by side (none: it is not asked which units are where), `whereabouts`: where locations are.
     """
 
     policies: list[Choice]
@@ -52,6 +56,13 @@ class SimulationSettings(msgspec.Struct, frozen=True):
     left_out: list[str] = []
     shares: dict[str, float] = msgspec.field(default_factory=lambda: dict(SHARES))
     seed: int = 1
+    locations: list[LocationChoice] = []
+    whereabouts: list[Whereabouts] = []
+
+    def trials(self) -> list[tuple[float, LocationChoice | None, Choice]]:
+        """Return what is tried, in order: lag, choice of locations, policy."""
+        locations: list[LocationChoice | None] = [*self.locations] or [None]
+        return [(lag, where, policy) for lag in self.lags_s for where in locations for policy in self.policies]
 
 
 def choices(names: Sequence[str], present: Policy | None = None) -> list[Choice]:
@@ -71,8 +82,8 @@ def check_settings(settings: SimulationSettings) -> SimulationSettings:
     """Return the settings. Raises InvalidSimulation, InvalidPolicy saying what is wrong."""
     if not settings.policies or not settings.lags_s:
         raise InvalidSimulation("Choose at least one policy and one lag.")
-    if len(settings.policies) * len(settings.lags_s) > TRIALS_MAX:
-        raise InvalidSimulation(f"Policies times lags are at most {TRIALS_MAX}.")
+    if len(settings.trials()) > TRIALS_MAX:
+        raise InvalidSimulation(f"Policies times lags times choices of locations are at most {TRIALS_MAX}.")
     for choice in settings.policies:
         check_policy(choice.strategy, choice.parameters)
     if len({choice.name for choice in settings.policies}) < len(settings.policies):
@@ -97,7 +108,11 @@ def _check_texts(settings: SimulationSettings) -> None:
             raise InvalidSimulation(f"{text[:40]!r} is not a date such as 2026-05-31.") from None
     if settings.since and settings.until and settings.since > settings.until:
         raise InvalidSimulation("The first day lies after the last.")
-    for text in settings.left_out:
+    location_choices.check(settings.locations, settings.whereabouts)
+    told = [*settings.left_out, *(place.location_id for place in settings.whereabouts)]
+    for choice in settings.locations:
+        told += [*choice.left_out, *(id for move in choice.moves for id in (move.source, move.target))]
+    for text in told:
         try:
             UUID(text)
         except ValueError:

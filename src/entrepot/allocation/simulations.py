@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
-import re
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,21 +12,38 @@ import msgspec
 
 from entrepot.allocation import order_file
 from entrepot.allocation import store_simulations as store
-from entrepot.allocation.contracts import Policy
-from entrepot.allocation.rules import check_policy
-from entrepot.allocation.simulate import NAMED, Tally
+from entrepot.allocation.location_choices import placed
+from entrepot.allocation.simulate import Tally
+from entrepot.allocation.simulation_outcomes import Outcome, SimulationView, as_csv, conclusions, marked
+from entrepot.allocation.simulation_settings import (
+    SHARES,
+    Choice,
+    InvalidSimulation,
+    SimulationSettings,
+    check_settings,
+    choices,
+    lag_of,
+    lag_words,
+    shares_of,
+)
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Actor
 from entrepot.jobs import facade as jobs
-from entrepot.jobs.facade import JobKind, JobNotFound, JobState, JobView
-from entrepot.kernel.errors import Conflict, InvalidInput, NotFound
+from entrepot.jobs.facade import JobKind, JobNotFound, JobState
+from entrepot.kernel.errors import Conflict, NotFound
 from entrepot.kernel.ids import new_id
 from entrepot.kernel.paging import Slice, bounded, decode_cursor, slice_of
 
+__all__ = [
+    "FILES_MAX", "FILE_BYTES_MAX", "SHARES", "SIMULATION", "Choice", "InvalidSimulation", "OrderFileNotFound", "Outcome",
+    "Simulate", "SimulationNotFound", "SimulationSettings", "SimulationView", "StillRunning", "TooManyFiles", "as_csv",
+    "as_utf8", "check_settings", "choices", "conclusions", "delete", "detail", "files", "keep_file", "lag_of", "lag_words",
+    "listing", "marked", "of_job", "plain", "shares_of", "start", "stop",
+]  # fmt: skip
+
 FILE_BYTES_MAX = 64 * 1024 * 1024
 FILES_MAX = 20
-
 
 
 class SimulationNotFound(NotFound):
@@ -50,12 +62,6 @@ class StillRunning(Conflict):
     """The simulation is still running: stop it first."""
 
 
-
-
-
-
-
-
 class Simulate(msgspec.Struct, frozen=True):
     """The payload of the job."""
 
@@ -63,12 +69,6 @@ class Simulate(msgspec.Struct, frozen=True):
 
 
 SIMULATION = JobKind("simulation", "Simulation", Simulate)
-
-
-
-
-
-
 
 
 async def keep_file(tx: Tx, name: str, data: bytes, *, actor: str) -> UUID:
@@ -110,6 +110,10 @@ async def start(
     Raises InvalidSimulation, InvalidPolicy, OrderFileNotFound.
     """
     check_settings(settings)
+    if settings.locations:
+        ids = [str(row["id"]) for row in await store.locations(tx)]
+        for choice in settings.locations:
+            placed(choice, ids)
     about = "own orders"
     if file_id is not None:
         # The lock keeps the file from being deleted with its last simulation meanwhile.
@@ -154,13 +158,17 @@ async def listing(tx: Tx, cursor: str | None = None, limit: int = 50) -> Slice[S
 
 
 async def _views(tx: Tx, rows: Sequence[Any]) -> list[SimulationView]:
+    tried = {row["id"]: msgspec.convert(row["settings"], SimulationSettings) for row in rows}
     outcomes: dict[UUID, list[Outcome]] = {}
     for row in await store.results(tx, [row["id"] for row in rows]):
         tally = Tally(**{name: row["tally"].get(name, 0) for name in Tally.__slots__})
-        outcomes.setdefault(row["simulation_id"], []).append(Outcome(row["policy"], row["lag_s"], tally))
+        where = tried[row["simulation_id"]].trials()[row["position"]][1]
+        outcomes.setdefault(row["simulation_id"], []).append(
+            Outcome(row["policy"], row["lag_s"], tally, locations=where.name if where else "")
+        )
     views = []
     for row in rows:
-        settings = msgspec.convert(row["settings"], SimulationSettings)
+        settings = tried[row["id"]]
         try:
             job = await jobs.detail(tx, row["job_id"])
         except JobNotFound:
@@ -208,6 +216,3 @@ def plain(settings: SimulationSettings) -> dict[str, Any]:
     """Return the settings as JSON."""
     found: dict[str, Any] = msgspec.to_builtins(settings)
     return found
-
-
-

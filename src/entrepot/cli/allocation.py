@@ -16,6 +16,7 @@ from entrepot.cli.output import err, out, print_json
 if TYPE_CHECKING:
     from entrepot.allocation.contracts import Policy
     from entrepot.allocation.order_file import Orders
+    from entrepot.allocation.replay_locations import Arrangement
     from entrepot.allocation.simulate import Tally
 
 T = TypeVar("T")
@@ -48,17 +49,29 @@ def simulate(
     locations: Annotated[
         Path | None,
         typer.Option(
-            help="Units by location: CSV with sku, location, units. Each policy is tried with all, and without each."
+            help="Units by location: CSV with sku, location, units, and country, latitude, longitude if known. Each policy is"
+            " tried with each of --choices."
         ),
     ] = None,
+    choices: Annotated[
+        str | None,
+        typer.Option(
+            help="Choices of locations, such as: all; without North; only South; North at South; 30% of North at South at first."
+            " Usually all, and without each."
+        ),
+    ] = None,
+    send: Annotated[
+        str, typer.Option(help="From where orders are sent: priority (as in the file), nearest, or both with a comma.")
+    ] = "priority",
     zone: Annotated[str, typer.Option(help="Time zone of the shop, such as Europe/Lisbon.")] = "UTC",
     as_json: AsJson = False,
 ) -> None:
     """Replay past orders under other policies: units oversold, lost and stranded, beside a clairvoyant."""
-    from entrepot.allocation.location_file import location_choices
+    from entrepot.allocation.location_choices import ALL
     from entrepot.allocation.order_file import read
     from entrepot.allocation.simulate import NAMED, Plan, Replay, Stocking
-    from entrepot.allocation.simulations import lag_of, shares_of
+    from entrepot.allocation.simulation_outcomes import Outcome, conclusions, marked
+    from entrepot.allocation.simulation_settings import lag_of, shares_of
     from entrepot.kernel.errors import InvalidInput
 
     names = [name.strip() for name in policies.split(",") if name.strip()]
@@ -71,21 +84,68 @@ def simulate(
     if not (0 < margin <= 1 and oversell_cost >= 0):
         raise InvalidInput("--margin must lie between 0 and 1, --oversell-cost must be 0 or more.")
     lag_s = _told("--lag", lag_of, lag)
+    arranged = _arranged(locations, choices, send)
     orders = read(file, _told("--channels", shares_of, channels), seed=seed)
     found: dict[str, Tally] = {}
     past = Replay(orders.lines, _zone(zone))
     tried = {name: NAMED[name] for name in names} | ({"rules": _rules(rules)} if rules else {})
-    choices = location_choices(locations) if locations else {"": {}}
+    outcomes: list[Outcome] = []
     for name, policy in tried.items():
-        for choice, kept in choices.items():
-            label = f"{name} {choice}".strip()
+        for where, arrangement in arranged.items():
+            label = f"{name} {where[:1].lower()}{where[1:]}" if where not in ("", ALL) else name
             err.print(f"{label} ...")
-            plan = Plan(policy, lag_s, Stocking(cover_days, every_days), margin, oversell_cost, kept=kept)
+            stocking = Stocking(cover_days, every_days)
+            plan = Plan(policy, lag_s, stocking, margin, oversell_cost, arrangement=arrangement)
             found[label] = past.run(plan, orders.channels)
+            outcomes.append(Outcome(name, lag_s, found[label], locations=where))
+    words = conclusions(marked(outcomes, oversell_cost)) if locations else []
     if as_json:
-        print_json(_as_json(orders, found, lag_s))
+        print_json(_as_json(orders, found, lag_s) | {"conclusions": words})
     else:
         _show(orders, found, lag, cover_days, every_days)
+        for line in words:
+            out.print(line)
+
+
+def _arranged(path: Path | None, told: str | None, send: str) -> dict[str, Arrangement | None]:
+    """Return the choices of locations to try, by their names; without a file of units one that does not ask."""
+    from entrepot.allocation.location_choices import (
+        ALL,
+        SENDING,
+        LocationChoice,
+        check,
+        choice_of,
+        placed,
+        sent_by,
+        without,
+    )
+    from entrepot.allocation.location_file import read_stores
+    from entrepot.allocation.replay_locations import Arrangement
+    from entrepot.kernel.errors import InvalidInput
+
+    ways = [way.strip() for way in send.split(",") if way.strip()]
+    if not ways or not set(ways) <= set(SENDING):
+        raise InvalidInput(f"--send: {send!r} is not among {', '.join(SENDING)}.")
+    if path is None:
+        if told or ways != ["priority"]:
+            raise InvalidInput("--choices and --send need --locations, which tells what is where.")
+        return {"": None}
+    stores = read_stores(path)
+    names = [location.name for location in stores.locations]
+    chosen = [LocationChoice(ALL), *(without(name, name) for name in names)]
+    if told:
+        chosen = [
+            _told("--choices", lambda text: choice_of(text, names), part) for part in told.split(";") if part.strip()
+        ]
+    chosen = sent_by(chosen, list(dict.fromkeys(ways)))
+    _told("--choices", lambda _: check(chosen, []), "")
+    found: dict[str, Arrangement | None] = {}
+    for choice in chosen:
+        placing = placed(choice, names)
+        found[choice.name] = Arrangement(
+            stores.locations, stores.units, frozenset(placing.left_out), placing.moves, placing.nearest
+        )
+    return found
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -142,7 +202,9 @@ def _show(orders: Orders, found: dict[str, Tally], lag: str, cover_days: float, 
         f" units to sell left out. Lag {lag}; stock for {cover_days:g} days, filled up every {every_days:g} days."
     )
     table = Table()
-    for head in ("Policy", "Sold", "Oversold", "in stock-outs", "Lost", "", "Stranded", "Margin"):
+    placed = any(tally.parcels for tally in found.values())
+    heads = ["Policy", "Sold", "Oversold", "in stock-outs", "Lost", "", "Stranded", "Margin"]
+    for head in heads + (["Parcels", "abroad", "Orders split"] if placed else []):
         table.add_column(head, justify="left" if head == "Policy" else "right", overflow="fold")
     for name, tally in found.items():
         table.add_row(
@@ -154,6 +216,7 @@ def _show(orders: Orders, found: dict[str, Tally], lag: str, cover_days: float, 
             f"{tally.lost / max(1, tally.clairvoyant_sold):.2%}",
             f"{tally.stranded:,}",
             f"{tally.margin_minor / tally.clairvoyant_margin_minor:.2%}" if tally.clairvoyant_margin_minor else "-",
+            *((f"{tally.parcels:,}", f"{tally.parcels_abroad:,}", f"{tally.orders_split:,}") if placed else ()),
         )
     out.print(table)
     out.print("Lost, stranded: units; margin, less oversells: of what a clairvoyant would have earned.")
