@@ -111,7 +111,7 @@ def conclusions(outcomes: Sequence[Outcome]) -> list[str]:
         same = [each for each in rows if each.policy == best.policy and each.locations]
         if len(same) > 1:
             found += [_beside(each, best) for each in same if each is not best]
-            found.append(_fewest(same))
+            found += _fewest(same)
     return found
 
 
@@ -132,15 +132,18 @@ def _beside(each: Outcome, best: Outcome) -> str:
     return f"“{each.locations}” beside it: {', '.join(figures)}."
 
 
-def _fewest(rows: Sequence[Outcome]) -> str:
-    """Shares, not counts: who sells less sends less."""
-    split = min(rows, key=lambda each: each.split_share)
-    words = f"Split most rarely: “{split.locations}” ({split.split_share:.2%} of its orders)"
+def _fewest(rows: Sequence[Outcome]) -> list[str]:
+    """Shares, not counts: who sells less sends less. Where all are alike nothing is said."""
+    found = []
     told = [each for each in rows if each.abroad_share is not None]
-    if told:
+    if len({each.abroad_share for each in told}) > 1:
         near = min(told, key=lambda each: each.abroad_share or 0.0)
-        words = f"Abroad most rarely: “{near.locations}” ({near.abroad_share:.2%} of its parcels). {words}"
-    return f"{words}."
+        found.append(f"Abroad most rarely: “{near.locations}” ({near.abroad_share:.2%} of its parcels).")
+    sent = [each for each in rows if each.tally.orders_sent]
+    if len({each.split_share for each in sent}) > 1:
+        whole = min(sent, key=lambda each: each.split_share)
+        found.append(f"Split most rarely: “{whole.locations}” ({whole.split_share:.2%} of its orders).")
+    return found
 
 
 CSV_COLUMNS = (

@@ -67,7 +67,6 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Replay past orders under other policies: units oversold, lost and stranded, beside a clairvoyant."""
-    from entrepot.allocation.location_choices import ALL
     from entrepot.allocation.order_file import read
     from entrepot.allocation.simulate import NAMED, Plan, Replay, Stocking
     from entrepot.allocation.simulation_outcomes import Outcome, conclusions, marked
@@ -92,7 +91,7 @@ def simulate(
     outcomes: list[Outcome] = []
     for name, policy in tried.items():
         for where, arrangement in arranged.items():
-            label = f"{name} {where[:1].lower()}{where[1:]}" if where not in ("", ALL) else name
+            label = _label(name, where)
             err.print(f"{label} ...")
             stocking = Stocking(cover_days, every_days)
             plan = Plan(policy, lag_s, stocking, margin, oversell_cost, arrangement=arrangement)
@@ -105,6 +104,15 @@ def simulate(
         _show(orders, found, lag, cover_days, every_days)
         for line in words:
             out.print(line)
+
+
+def _label(policy: str, where: str) -> str:
+    """Return what a trial is called: "pool", "pool without North"."""
+    from entrepot.allocation.location_choices import ALL
+
+    for start in ("Without ", "Only ", "All "):
+        where = where.replace(start, start.lower(), 1) if where.startswith(start) else where
+    return policy if where in ("", ALL.replace("All ", "all ")) else f"{policy} {where}"
 
 
 def _arranged(path: Path | None, told: str | None, send: str) -> dict[str, Arrangement | None]:
@@ -202,9 +210,7 @@ def _show(orders: Orders, found: dict[str, Tally], lag: str, cover_days: float, 
         f" units to sell left out. Lag {lag}; stock for {cover_days:g} days, filled up every {every_days:g} days."
     )
     table = Table()
-    placed = any(tally.parcels for tally in found.values())
-    heads = ["Policy", "Sold", "Oversold", "in stock-outs", "Lost", "", "Stranded", "Margin"]
-    for head in heads + (["Parcels", "abroad", "Orders split"] if placed else []):
+    for head in ("Policy", "Sold", "Oversold", "in stock-outs", "Lost", "", "Stranded", "Margin"):
         table.add_column(head, justify="left" if head == "Policy" else "right", overflow="fold")
     for name, tally in found.items():
         table.add_row(
@@ -216,10 +222,27 @@ def _show(orders: Orders, found: dict[str, Tally], lag: str, cover_days: float, 
             f"{tally.lost / max(1, tally.clairvoyant_sold):.2%}",
             f"{tally.stranded:,}",
             f"{tally.margin_minor / tally.clairvoyant_margin_minor:.2%}" if tally.clairvoyant_margin_minor else "-",
-            *((f"{tally.parcels:,}", f"{tally.parcels_abroad:,}", f"{tally.orders_split:,}") if placed else ()),
         )
     out.print(table)
     out.print("Lost, stranded: units; margin, less oversells: of what a clairvoyant would have earned.")
+    if any(tally.clairvoyant_parcels for tally in found.values()):
+        _show_parcels(found)
+
+
+def _show_parcels(found: dict[str, Tally]) -> None:
+    from rich.table import Table
+
+    table = Table()
+    for head in ("Policy", "Parcels", "abroad", "Orders split", "Clairvoyant: parcels", "abroad", "split"):
+        table.add_column(head, justify="left" if head == "Policy" else "right", overflow="fold")
+    for name, tally in found.items():
+        figures = (
+            tally.parcels, tally.parcels_abroad, tally.orders_split, tally.clairvoyant_parcels,
+            tally.clairvoyant_parcels_abroad, tally.clairvoyant_orders_split,
+        )  # fmt: skip
+        table.add_row(name, *(f"{figure:,}" for figure in figures))
+    out.print(table)
+    out.print("Parcels: of one order from one location. Abroad: of those where both countries are known.")
 
 
 def _as_json(orders: Orders, found: dict[str, Tally], lag_s: float) -> dict[str, Any]:
