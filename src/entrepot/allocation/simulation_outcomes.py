@@ -84,10 +84,12 @@ class SimulationView:
 def marked(outcomes: Sequence[Outcome], oversell_cost: float) -> tuple[Outcome, ...]:
     """Return the outcomes with the best at each lag marked: it earns most; without prices it sells most, less oversells."""
 
-    def worth(each: Outcome) -> tuple[float, float, float]:
+    def worth(each: Outcome) -> tuple[float, ...]:
         tally = each.tally
         units = tally.sold - tally.oversold * oversell_cost
-        return (tally.margin_minor if each.margin_share is not None else units, -tally.oversold, -tally.lost)
+        first = tally.margin_minor if each.margin_share is not None else units
+        # Where units are changes nothing of what is sold: then fewer parcels abroad are better, then fewer parcels.
+        return first, -tally.oversold, -tally.lost, -tally.parcels_abroad, -tally.parcels
 
     best = {}
     for lag in {each.lag_s for each in outcomes}:
