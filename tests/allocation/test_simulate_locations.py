@@ -159,5 +159,6 @@ def test_the_nearest_is_compared_at_a_terminal(tmp_path: Path, capsys: pytest.Ca
     assert main(argv) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "At 60s pool with “All locations” earns most, 100.00%" in said
-    assert "Clairvoyant:" in said
+    assert "10 (10)" in said
+    assert "In brackets: the clairvoyant's" in said
     assert "Split most rarely" not in said

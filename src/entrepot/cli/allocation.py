@@ -73,10 +73,7 @@ def simulate(
     from entrepot.allocation.simulation_settings import lag_of, shares_of
     from entrepot.kernel.errors import InvalidInput
 
-    names = [name.strip() for name in policies.split(",") if name.strip()]
-    for name in names:
-        if name not in NAMED:
-            raise InvalidInput(f"There is no policy {name!r} to simulate: choose among {', '.join(NAMED)}.")
+    names = _names(policies)
     for option, value in (("--cover-days", cover_days), ("--every-days", every_days)):
         if not 0 < value < 100_000:
             raise InvalidInput(f"{option} must be more than 0.")
@@ -102,8 +99,19 @@ def simulate(
         print_json(_as_json(orders, found, lag_s) | {"conclusions": words})
     else:
         _show(orders, found, lag, cover_days, every_days)
-        for line in words:
-            out.print(line)
+        out.print("\n".join(words))
+
+
+def _names(told: str) -> list[str]:
+    """Return the names of policies that were typed. Raises InvalidInput."""
+    from entrepot.allocation.simulate import NAMED
+    from entrepot.kernel.errors import InvalidInput
+
+    names = [name.strip() for name in told.split(",") if name.strip()]
+    for name in names:
+        if name not in NAMED:
+            raise InvalidInput(f"There is no policy {name!r} to simulate: choose among {', '.join(NAMED)}.")
+    return names
 
 
 def _label(policy: str, where: str) -> str:
@@ -233,16 +241,17 @@ def _show_parcels(found: dict[str, Tally]) -> None:
     from rich.table import Table
 
     table = Table()
-    for head in ("Policy", "Parcels", "abroad", "Orders split", "Clairvoyant: parcels", "abroad", "split"):
+    for head in ("Policy", "Parcels", "Abroad", "Orders split"):
         table.add_column(head, justify="left" if head == "Policy" else "right", overflow="fold")
     for name, tally in found.items():
-        figures = (
-            tally.parcels, tally.parcels_abroad, tally.orders_split, tally.clairvoyant_parcels,
-            tally.clairvoyant_parcels_abroad, tally.clairvoyant_orders_split,
+        pairs = (
+            (tally.parcels, tally.clairvoyant_parcels), (tally.parcels_abroad, tally.clairvoyant_parcels_abroad),
+            (tally.orders_split, tally.clairvoyant_orders_split),
         )  # fmt: skip
-        table.add_row(name, *(f"{figure:,}" for figure in figures))
+        table.add_row(name, *(f"{ours:,} ({best:,})" for ours, best in pairs))
     out.print(table)
     out.print("Parcels: of one order from one location. Abroad: of those where both countries are known.")
+    out.print("In brackets: the clairvoyant's.")
 
 
 def _as_json(orders: Orders, found: dict[str, Tally], lag_s: float) -> dict[str, Any]:
