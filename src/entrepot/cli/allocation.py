@@ -85,12 +85,11 @@ def simulate(
     found: dict[str, Tally] = {}
     past = Replay(orders.lines, _zone(zone))
     tried = {name: NAMED[name] for name in names} | ({"rules": _rules(rules)} if rules else {})
-    outcomes: list[Outcome] = []
+    outcomes, stocking = list[Outcome](), Stocking(cover_days, every_days)
     for name, policy in tried.items():
         for where, arrangement in arranged.items():
             label = _label(name, where)
             err.print(f"{label} ...")
-            stocking = Stocking(cover_days, every_days)
             plan = Plan(policy, lag_s, stocking, margin, oversell_cost, arrangement=arrangement)
             found[label] = past.run(plan, orders.channels)
             outcomes.append(Outcome(name, lag_s, found[label], locations=where))
