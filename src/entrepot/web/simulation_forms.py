@@ -37,7 +37,7 @@ def read(form: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         what, _, id = name.partition(":")
         if what in ("country", "coordinates") and id:
             where.setdefault(id, {})[what] = value
-    typed = {name: plain.get(name, "") for name in ("move_from", "move_to", "move_part", "move_once")}
+    typed: dict[str, Any] = {name: plain.get(name, "") for name in ("move_from", "move_to", "move_part", "move_once")}
     for name in ("choice", "send"):
         typed[name] = [value for key, value in form if key == name]
     return {**typed, "where": where}
