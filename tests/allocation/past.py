@@ -19,15 +19,17 @@ async def add_order(
     price_minor: int = 1_000,
     currency: str = "EUR",
     cancelled: int = 0,
+    country: str = "",
 ) -> None:
     """Write an order: lines of (SKU, variant, units)."""
     order = new_id()
     async with database.transaction(organisation_id) as tx:
         await tx.execute(
             """insert into sales_order (organisation_id, id, connection_id, external_id, number, version, status, currency,
-                   total_minor, placed_at, channel_updated_at, received_at)
-               values ($1, $2, $3, $4, $4, 1, 'open', $5, 0, $6, $6, $6)""",
+                   total_minor, placed_at, channel_updated_at, received_at, ship_to)
+               values ($1, $2, $3, $4, $4, 1, 'open', $5, 0, $6, $6, $6, $7)""",
             organisation_id, order, connection_id, order.hex, currency, placed_at,
+            {"country": country} if country else None,
         )  # fmt: skip
         for position, (sku, variant_id, units) in enumerate(lines):
             await tx.execute(

@@ -16,6 +16,7 @@ from tests.orders.support import make_connection, make_variants
 from entrepot.allocation import facade as allocation
 from entrepot.allocation import simulating, simulations
 from entrepot.allocation.facade import SIMULATION, Choice, SimulationSettings, SimulationView
+from entrepot.allocation.location_choices import InvalidLocationChoice, LocationChoice, Moving, Whereabouts
 from entrepot.allocation.order_file import UnreadableOrders, read_stream
 from entrepot.allocation.simulate import NAMED, Plan, Selling, Stocking, Tally, replay
 from entrepot.allocation.simulations import (
@@ -32,6 +33,7 @@ from entrepot.database.pool import Database
 from entrepot.identity import facade as identity
 from entrepot.jobs import facade as jobs
 from entrepot.jobs.facade import JobState
+from entrepot.kernel.errors import InvalidInput
 from entrepot.kernel.ids import new_id
 from entrepot.orders import facade as orders
 from entrepot.stock import facade as stock
@@ -179,6 +181,50 @@ async def test_a_location_is_left_out(database: Database, organisation_id: UUID)
     assert whole.asked == less.asked == none.asked
 
 
+async def test_locations_are_tried_side_by_side(database: Database, organisation_id: UUID) -> None:
+    skus = await make_variants(database, organisation_id, {"A": 6})
+    shop = await make_connection(database, organisation_id, "shopify", name="Shop")
+    async with database.transaction(organisation_id) as tx:
+        south = await stock.create_location(tx, "South", "store")
+        main = await tx.fetch_value(
+            "select id from location where organisation_id = $1 and id <> $2", organisation_id, south
+        )
+        await stock.change_on_hand(
+            tx, [stock.StockChange(skus["A"], "x", 4, None, south)], kind="count", actor="t"
+        )  # fmt: skip
+    # Ten orders of a unit, by turns to Portugal and Germany; ten units, four of them in Portugal.
+    for number, at in enumerate(days(T0, 10)):
+        await add_order(
+            database, organisation_id, shop, at, [("A", skus["A"], 1)], country="DE" if number % 2 else "PT"
+        )
+    where = [
+        LocationChoice("All"),
+        LocationChoice("Near", send="nearest"),
+        LocationChoice("Without main", [str(main)]),
+        LocationChoice("One moved", [], [Moving(str(main), str(south), 1 / 6)], "nearest"),
+    ]
+    at = [Whereabouts(str(main), "DE"), Whereabouts(str(south), "PT")]
+    told = settings("pool", "equal", cover_days=9.0, every_days=100.0, locations=where, whereabouts=at)
+    view = await performed(database, organisation_id, await started(database, organisation_id, told))
+    assert view.state == "done"
+    found = {(each.policy, each.locations): each.tally for each in view.outcomes}
+    assert list(found) == [(policy, each.name) for each in where for policy in ("pool", "equal")]
+    assert [(found["pool", each.name].sold, found["pool", each.name].parcels_abroad) for each in where] == [
+        (10, 5), (10, 1), (4, 2), (10, 0),
+    ]  # fmt: skip
+    assert found["pool", "Without main"].clairvoyant_sold == 4
+    said = " ".join(simulations.conclusions(view.outcomes))
+    # Three sell all: the best of them has the fewest parcels abroad.
+    assert "At 60s pool with “One moved” earns most, 100.00% of what the clairvoyant earns with the same stock." in said
+    assert "“Without main” beside it: -60.00% margin, -6 units sold, +2 parcels abroad, +0 orders split." in said
+    assert "Abroad most rarely: “One moved” (0.00% of its parcels)" in said
+    table = list(csv.DictReader(io.StringIO(simulations.as_csv(view))))
+    assert [(row["locations"], row["parcels_abroad"]) for row in table if row["policy"] == "pool"][1] == ("Near", "1")
+    gone = settings("pool", locations=[LocationChoice("x", [str(new_id())])])
+    with pytest.raises(InvalidLocationChoice, match="not in use"):
+        await started(database, organisation_id, gone)
+
+
 async def test_a_wrong_file_holds_the_job_with_the_line(database: Database, organisation_id: UUID) -> None:
     bad = b"time,sku,quantity\n2026-01-01,A,two\n"
     view = await performed(database, organisation_id, await started(database, organisation_id, settings(), bad))
@@ -283,7 +329,7 @@ async def test_a_file_stays_as_long_as_a_simulation_is_about_it(database: Databa
         ({"policies": []}, "at least one policy"),
         ({"lags_s": []}, "at least one policy"),
         ({"lags_s": [-1.0]}, "A lag lies"),
-        ({"lags_s": [float(n) for n in range(25)]}, "at most 24"),
+        ({"lags_s": [float(n) for n in range(61)]}, "at most 60"),
         ({"policies": [Choice("a", "equal"), Choice("a", "risk")]}, "a name of its own"),
         ({"cover_days": 0.0}, "Days of stock"),
         ({"margin": 0.0}, "The margin lies"),
@@ -291,11 +337,17 @@ async def test_a_file_stays_as_long_as_a_simulation_is_about_it(database: Databa
         ({"since": "2026-02-01", "until": "2026-01-01"}, "after the last"),
         ({"left_out": ["x"]}, "is not the id"),
         ({"shares": {}}, "Name channels"),
+        ({"locations": [LocationChoice("a", ["x"])]}, "is not the id"),
+        ({"locations": [LocationChoice("a"), LocationChoice("a")]}, "a name of its own"),
+        ({"locations": [LocationChoice("a", send="air")]}, "not by 'air'"),
+        ({"locations": [LocationChoice("a", [], [Moving("x", "y", 1.5)])]}, "at most all of it"),
+        ({"whereabouts": [Whereabouts("x", "PT", 1.0)]}, "two numbers"),
+        ({"whereabouts": [Whereabouts("x", "PT", 91.0, 0.0)]}, "latitude lies between"),
     ],
 )
 async def test_what_makes_no_sense_is_refused(change: dict[str, object], words: str) -> None:
     told = {"policies": [Choice("equal", "equal")], "lags_s": [60.0], **change}
-    with pytest.raises(InvalidSimulation, match=words):
+    with pytest.raises(InvalidInput, match=words):
         simulations.check_settings(SimulationSettings(**told))  # type: ignore[arg-type]
     with pytest.raises(InvalidSimulation, match="no policy 'guess'"):
         choices(["guess"])

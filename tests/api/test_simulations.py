@@ -76,6 +76,39 @@ async def test_one_is_stopped_and_sent_twice_is_started_once(client: httpx.Async
     check_problem(await client.post(f"/v1/simulations/{id}/cancel"), 409, "job-has-ended")
 
 
+async def test_locations_are_tried_side_by_side(
+    client: httpx.AsyncClient, database: Database, organisation_id: UUID
+) -> None:
+    await make_variants(database, organisation_id, {"A": 4})
+    made = (await client.post("/v1/locations", json={"name": "South"})).json()["location"]
+    first = next(each for each in (await client.get("/v1/locations")).json()["locations"] if each["id"] != made["id"])
+    data = FILE.replace("price", "price,country").replace(",10\n", ",10,PT\n")
+    kept = (await client.post("/v1/order-files", json={"name": "m.csv", "data": data})).json()["orderFiles"][0]["id"]
+    tried = [
+        {"name": "as it is"},
+        {"name": "moved", "moves": [{"source": first["id"], "target": made["id"]}], "send": "nearest"},
+        {"name": "nothing", "leftOut": [first["id"], made["id"]]},
+    ]
+    where = [{"locationId": first["id"], "country": "DE"}, {"locationId": made["id"], "country": "PT"}]
+    begun = await start(
+        client, source="file", fileId=kept, policies=["pool"], lagsS=[60], locations=tried, whereabouts=where
+    )
+    handler = allocation.simulator(orders.past_lines)
+    await jobs.perform(database, SIMULATION, handler, organisation_id, UUID(begun["job"]["id"]))
+    done = (await client.get(f"/v1/simulations/{begun['id']}")).json()["simulation"]
+    stays, moved, nothing = done["outcomes"]
+    assert [each["locations"] for each in done["outcomes"]] == ["as it is", "moved", "nothing"]
+    assert stays["parcels"] == stays["parcelsAbroad"] == stays["parcelsTold"] == moved["parcels"] > 0
+    assert (moved["parcelsAbroad"], nothing["sold"], nothing["clairvoyantSold"], nothing["parcels"]) == (0, 0, 0, 0)
+    assert done["conclusions"][0].startswith("At 60s pool with “moved” earns most")
+    for body in (
+        {"locations": [{"name": "x", "leftOut": [str(new_id())]}]},
+        {"locations": [{"name": "x"}, {"name": "x"}]},
+    ):
+        answer = await client.post("/v1/simulations", json={"policies": ["pool"], "lagsS": [60], **body})
+        check_problem(answer, 422, "invalid-location-choice")
+
+
 async def test_what_makes_no_sense_is_said(client: httpx.AsyncClient) -> None:
     async def refused(**body: Any) -> str:
         answer = await client.post("/v1/simulations", json={"policies": ["equal"], "lagsS": [60], **body})

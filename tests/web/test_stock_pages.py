@@ -383,6 +383,63 @@ def test_past_orders_are_simulated(site: Site, client: httpx.Client) -> None:
     assert "March &lt;b&gt;" in client.get("/stock/simulations").text
 
 
+def test_locations_are_tried_side_by_side(site: Site, client: httpx.Client) -> None:
+    if "Far store" not in client.get("/stock/locations").text:
+        post(client, "/stock/locations", name="Far store", kind="store")
+    empty = client.get("/stock/simulations").text
+    far = re.search(r'value="without:([0-9a-f-]{36})"> Without Far store', empty)
+    other = re.search(r'value="only:([0-9a-f-]{36})"> Only (?!Far store)', empty)
+    assert far
+    assert other
+    assert 'value="all" checked' in empty
+    form = {"source": "new", "lags": "60s", "cover": "7", "every": "7", "margin": "30", "oversell_cost": "10", "channels": "a=1",
+            "policy": ["pool"], "title": "Places", "choice": ["all", f"without:{far[1]}", "move"],
+            "send": ["priority", "nearest"], "move_part": "50", "move_from": other[1], "move_to": far[1], "move_once": "1",
+            f"country:{far[1]}": "PT", f"coordinates:{far[1]}": "38.7, -9.1", f"country:{other[1]}": "DE"}  # fmt: skip
+    data = ORDERS.replace("channel", "channel,country", 1).replace(",a", ",a,PT").replace(",b", ",b,DE")
+    for change, words in (
+        ({f"coordinates:{far[1]}": "north"}, "are no coordinates"),
+        ({"move_to": other[1]}, "not to the same"),
+        ({"move_part": "half"}, "must be a number"),
+        ({"choice": [f"only:{new_id()}"]}, "not in use any more"),
+    ):
+        refused = upload(client, "/stock/simulations", "m.csv", data, **{**form, **change})
+        assert (refused.status_code, words in refused.text) == (422, True), words
+    assert 'value="PT"' in refused.text
+    page = upload(client, "/stock/simulations", "m.csv", data, **form)
+    path = page.url.path
+    assert site.database
+
+    async def job() -> UUID:
+        assert site.database
+        assert site.organisation_id
+        async with site.database.transaction(site.organisation_id) as tx:
+            view = await simulations.detail(tx, UUID(path.rpartition("/")[2]))
+            assert view.job
+            return view.job.id
+
+    work(site, allocation.SIMULATION, allocation.simulator(orders.past_lines), site.run(job()))
+    done = client.get(path).text
+    for part in (
+        "Orders split",
+        "Without Far store, sent from the nearest",
+        "At 60s pool with “",
+        "at first",
+    ):
+        assert part in done
+    # A clairvoyant for each of the six choices: each has the same stock as its choice.
+    assert done.count("Clairvoyant</td>") == 6
+    assert not re.search(r"<script(?![^>]*src=)|\sstyle=|\son\w+=", done)
+    table = list(csv.DictReader(io.StringIO(client.get(f"{path}/results.csv").text)))
+    assert len({row["locations"] for row in table}) == 6
+    assert sum(int(row["parcels_told"]) for row in table) == sum(int(row["parcels"]) for row in table) > 0
+    again = client.get(f"/stock/simulations?again={path.rpartition('/')[2]}").text
+    for part in ('value="all" checked', f'value="without:{far[1]}" checked', 'value="move" checked', 'value="nearest" checked',
+                 'value="38.7, -9.1"', 'name="move_once" value="1" checked', f'value="{far[1]}" selected'):  # fmt: skip
+        assert part in again
+    assert f'value="only:{far[1]}" checked' not in again
+
+
 def test_a_simulation_that_fails_says_why(site: Site, client: httpx.Client) -> None:
     form = {"source": "new", "lags": "60s", "cover": "7", "every": "7", "margin": "30", "oversell_cost": "10",
             "channels": "a=1", "policy": ["equal"]}  # fmt: skip

@@ -75,6 +75,7 @@ def simulations() -> Export:
     columns = fields("title", "state", "file_name", "actor", "created_at", "finished_at")
     columns["lines"] = lambda row: (row.found or {}).get("lines")
     columns["best"] = lambda row: next((each.policy for each in row.outcomes if each.best), "")
+    columns["best_locations"] = lambda row: next((each.locations for each in row.outcomes if each.best), "")
     return Export("simulations", columns, lambda tx, cursor: past.listing(tx, cursor, LIMIT_MAX))
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from entrepot.allocation.replay_locations import ANGLES, NOWHERE, Destination
 from entrepot.allocation.simulate import OrderLine
 from entrepot.kernel.errors import InvalidInput
 
@@ -25,9 +26,13 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "price": ("price", "unitprice", "unit_price"),
     "cost": ("cost", "unit_cost", "cost_price"),
     "order": ("order", "order_id", "invoiceno"),
+    "country": ("country", "ship_country", "shipping_country", "country_code"),
+    "latitude": ("latitude", "lat"),
+    "longitude": ("longitude", "lon", "lng"),
 }
 """Headings that are understood, whatever their case and with spaces for underscores."""
 NEEDED = ("time", "sku", "quantity")
+DESTINATION = ("country", "latitude", "longitude")
 FORMATS = ("%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M", "%m/%d/%Y", "%d.%m.%Y")
 
 
@@ -79,6 +84,8 @@ def read_stream(source: BinaryIO, name: str, form: str, shares: Mapping[str, flo
     if not lines:
         raise UnreadableOrders(f"{name} has no line with a quantity above 0.")
     assigned = "channel" not in places
+    numbers: dict[str, int] = {}
+    lines = [(line._replace(order=numbers.setdefault(order, len(numbers))), order) for line, order in lines]
     made = list(_assigned(lines, shares, seed)) if assigned else [line for line, _ in lines]
     made.sort(key=lambda line: line.at_s)
     sold: dict[str, int] = {}
@@ -197,7 +204,16 @@ def _line(name: str, number: int, row: Sequence[Any], places: Mapping[str, int])
     if "channel" in places and not channel:
         raise wrong("channel", "is empty")
     order = str(value("order")) or f"{at}/{number}"
-    return OrderLine(at, sku, units, channel, max(0.0, price) * 100, margin), order
+    to = NOWHERE
+    if not places.keys().isdisjoint(DESTINATION):
+        degrees = []
+        for what, most in ANGLES.items():
+            found = _amount(value(what))
+            if found is None or abs(found) > most:
+                raise wrong(what, f"is not a number of degrees from -{most:g} to {most:g}")
+            degrees.append(None if value(what) == "" else found)
+        to = Destination(str(value("country")).strip(), degrees[0], degrees[1])
+    return OrderLine(at, sku, units, channel, max(0.0, price) * 100, margin, to=to), order
 
 
 def _amount(value: Any) -> float | None:

@@ -19,7 +19,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from entrepot.allocation.contracts import Policy
+from entrepot.allocation.location_choices import Placing
 from entrepot.allocation.order_file import Orders, read_stream
+from entrepot.allocation.replay_locations import Arrangement, Location
 from entrepot.allocation.simulate import Goods, Plan, Replay, Selling, Stocking, Tally
 from entrepot.kernel.errors import InvalidInput
 
@@ -28,11 +30,12 @@ NICE = 10
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """One policy at one lag (seconds)."""
+    """One policy at one lag (seconds), with one choice of locations (None: it is not asked which units are where)."""
 
     strategy: str
     parameters: dict[str, Any]
     lag_s: float
+    placing: Placing | None = None
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -62,6 +65,10 @@ class Task(msgspec.Struct, frozen=True):
     """By SKU its product and that one's tags, as far as rules ask for them."""
     zone: str = "UTC"
     """Where the shop's hours are meant."""
+    locations: list[Location] = []
+    """In order of priority."""
+    units: dict[str, list[int]] = {}
+    """By SKU the units at each location."""
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -133,6 +140,7 @@ def _try(task: Task, trial: Trial, past: Replay, names: Sequence[str], tell: Any
         Policy(trial.strategy, trial.parameters), trial.lag_s, Stocking(task.cover_days, task.every_days), task.margin,
         task.oversell_cost, selling, task.kept,
         {sku: Goods(product_id, frozenset(tags)) for sku, (product_id, tags) in task.goods.items()},
+        _arrangement(task, trial.placing),
     )  # fmt: skip
     told_at, tally = time.monotonic(), Tally()
     for skus, tally in enumerate(past.steps(plan, names), start=1):  # noqa: B007 (the last one is the sum)
@@ -140,6 +148,12 @@ def _try(task: Task, trial: Trial, past: Replay, names: Sequence[str], tell: Any
             tell(skus)
             told_at = time.monotonic()
     return tally
+
+
+def _arrangement(task: Task, placing: Placing | None) -> Arrangement | None:
+    if placing is None:
+        return None
+    return Arrangement(task.locations, task.units, frozenset(placing.left_out), placing.moves, placing.nearest)
 
 
 if __name__ == "__main__":

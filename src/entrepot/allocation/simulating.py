@@ -17,7 +17,9 @@ from uuid import UUID
 import msgspec
 
 from entrepot.allocation import store_simulations as store
+from entrepot.allocation.location_choices import Whereabouts, placed
 from entrepot.allocation.order_file import UnreadableOrders
+from entrepot.allocation.replay_locations import Location
 from entrepot.allocation.replaying import Channel, Task, Told, Trial
 from entrepot.allocation.simulations import (
     InvalidSimulation,
@@ -44,7 +46,10 @@ class ReplayFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class PastLine:
-    """A line of an order of the hub. Money in minor units of the organisation's currency; None: not known."""
+    """A line of an order of the hub. Money in minor units of the organisation's currency; None: not known.
+
+    `country`: where it goes, two letters; empty: not known.
+    """
 
     key: tuple[datetime, UUID]
     order: str
@@ -53,6 +58,7 @@ class PastLine:
     units: int
     price_minor: int | None
     cost_minor: int | None
+    country: str = ""
 
 
 class PastOrders(Protocol):
@@ -94,11 +100,13 @@ class _Simulation:
                 raise SimulationNotFound
             self._settings = msgspec.convert(row["settings"], SimulationSettings)
             self._connections = await store.connections(step.tx) if row["file_id"] is None else []
+            self._locations = await store.locations(step.tx) if self._settings.locations else []
+            levels = await store.units_by_location(step.tx) if self._locations else []
             kept = await stock.parts_without(step.tx, [UUID(id) for id in self._settings.left_out])
             self._goods = await self._asked_about(step.tx)
             self._zone = await store.zone(step.tx)
             step.words = "reads the orders"
-        task = self._task(row, kept)
+        task = self._task(row, kept, _by_sku(levels, [place["id"] for place in self._locations]))
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", PROGRAM,
             # A session of its own: what ends the worker lets it put the job back first.
@@ -119,10 +127,19 @@ class _Simulation:
             step.words = "done"
         return {"trials": self._work.trials}
 
-    def _task(self, row: Any, kept: Mapping[str, float]) -> Task:
+    def _task(self, row: Any, kept: Mapping[str, float], units: dict[str, list[int]]) -> Task:
         told = self._settings
-        trials = [Trial(c.strategy, c.parameters, lag) for lag in told.lags_s for c in told.policies]
-        self._names = [(c.name, lag) for lag in told.lags_s for c in told.policies]
+        ids = [str(place["id"]) for place in self._locations]
+        trials = [
+            Trial(c.strategy, c.parameters, lag, placed(where, ids, told.left_out) if where else None)
+            for lag, where, c in told.trials()
+        ]
+        self._names = [(c.name, lag) for lag, _, c in told.trials()]
+        told_of = {place.location_id: place for place in told.whereabouts}
+        locations = []
+        for place in self._locations:
+            found = told_of.get(str(place["id"]), Whereabouts(""))
+            locations.append(Location(place["name"], found.country, found.latitude, found.longitude))
         form, name = "csv", row["file_name"] or "The hub's orders"
         if name.lower().endswith((".parquet", ".pq")):
             form = "parquet"
@@ -134,7 +151,7 @@ class _Simulation:
         ]
         return Task(
             name, form, trials, self._work.trials, channels, told.shares, told.seed, told.cover_days, told.every_days,
-            told.margin, told.oversell_cost, dict(kept), self._goods, self._zone,
+            told.margin, told.oversell_cost, dict(kept), self._goods, self._zone, locations, units,
         )  # fmt: skip
 
     async def _asked_about(self, tx: Tx) -> dict[str, tuple[UUID, list[str]]]:
@@ -185,7 +202,7 @@ class _Simulation:
     async def _own(self) -> AsyncIterator[bytes]:
         since, until = _bounds(self._settings)
         labels = self._labels()
-        yield b"time,order,sku,quantity,channel,price,cost\n"
+        yield b"time,order,sku,quantity,channel,price,cost,country\n"
         after = None
         while True:
             async with self._run.database.transaction(self._run.organisation_id) as tx:
@@ -194,7 +211,7 @@ class _Simulation:
             csv.writer(text).writerows(
                 (
                     line.key[0].isoformat(), line.order, line.sku, line.units, labels[line.connection_id],
-                    _major(line.price_minor), _major(line.cost_minor if line.price_minor is not None else None),
+                    _major(line.price_minor), _major(line.cost_minor if line.price_minor is not None else None), line.country,
                 )
                 for line in lines
             )  # fmt: skip
@@ -244,6 +261,16 @@ class _Simulation:
                 step.done = max(step.done, told.trial * self._skus + told.skus)
                 policy, lag_s = self._names[min(self._work.trials, len(self._names) - 1)]
                 step.words = f"{policy.replace('_', ' ')} at {lag_words(lag_s)}"
+
+
+def _by_sku(levels: Sequence[Any], location_ids: Sequence[UUID]) -> dict[str, list[int]]:
+    """Return by SKU the units at each of these locations."""
+    places = {id: place for place, id in enumerate(location_ids)}
+    found: dict[str, list[int]] = {}
+    for level in levels:
+        if level["location_id"] in places:
+            found.setdefault(level["sku"], [0] * len(places))[places[level["location_id"]]] += level["units"]
+    return found
 
 
 def _bounds(settings: SimulationSettings) -> tuple[datetime, datetime]:

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
-import re
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,25 +12,38 @@ import msgspec
 
 from entrepot.allocation import order_file
 from entrepot.allocation import store_simulations as store
-from entrepot.allocation.contracts import Policy
-from entrepot.allocation.rules import check_policy
-from entrepot.allocation.simulate import NAMED, Tally
+from entrepot.allocation.location_choices import placed
+from entrepot.allocation.simulate import Tally
+from entrepot.allocation.simulation_outcomes import Outcome, SimulationView, as_csv, conclusions, marked
+from entrepot.allocation.simulation_settings import (
+    SHARES,
+    Choice,
+    InvalidSimulation,
+    SimulationSettings,
+    check_settings,
+    choices,
+    lag_of,
+    lag_words,
+    shares_of,
+)
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Actor
 from entrepot.jobs import facade as jobs
-from entrepot.jobs.facade import JobKind, JobNotFound, JobState, JobView
-from entrepot.kernel.errors import Conflict, InvalidInput, NotFound
+from entrepot.jobs.facade import JobKind, JobNotFound, JobState
+from entrepot.kernel.errors import Conflict, NotFound
 from entrepot.kernel.ids import new_id
 from entrepot.kernel.paging import Slice, bounded, decode_cursor, slice_of
 
+__all__ = [
+    "FILES_MAX", "FILE_BYTES_MAX", "SHARES", "SIMULATION", "Choice", "InvalidSimulation", "OrderFileNotFound", "Outcome",
+    "Simulate", "SimulationNotFound", "SimulationSettings", "SimulationView", "StillRunning", "TooManyFiles", "as_csv",
+    "as_utf8", "check_settings", "choices", "conclusions", "delete", "detail", "files", "keep_file", "lag_of", "lag_words",
+    "listing", "marked", "of_job", "plain", "shares_of", "start", "stop",
+]  # fmt: skip
+
 FILE_BYTES_MAX = 64 * 1024 * 1024
 FILES_MAX = 20
-TRIALS_MAX = 24
-LAG_MOST_S = 7 * 86_400.0
-DAYS_MOST = 3_650.0
-SHARES: Mapping[str, float] = {"first": 0.5, "second": 0.3, "third": 0.2}
-"""Channels of a file that names none, with their parts of the orders."""
 
 
 class SimulationNotFound(NotFound):
@@ -54,38 +62,6 @@ class StillRunning(Conflict):
     """The simulation is still running: stop it first."""
 
 
-class InvalidSimulation(InvalidInput):
-    """The simulation cannot be run like that."""
-
-
-class Choice(msgspec.Struct, frozen=True):
-    """A policy to try, by the name that it is shown under."""
-
-    name: str
-    strategy: str
-    parameters: dict[str, Any] = {}
-
-
-class SimulationSettings(msgspec.Struct, frozen=True):
-    """What to try. Lags in seconds; `margin`: part of the price where no cost is known; `oversell_cost`: in margins.
-
-    `since` and `until` (dates, the last one included) choose among the hub's own orders; `left_out`: locations whose stock is
-    not there; `shares`, `seed`: which order goes to which channel, where a file names no channels.
-    """
-
-    policies: list[Choice]
-    lags_s: list[float]
-    since: str = ""
-    until: str = ""
-    cover_days: float = 28.0
-    every_days: float = 42.0
-    margin: float = 0.3
-    oversell_cost: float = 10.0
-    left_out: list[str] = []
-    shares: dict[str, float] = msgspec.field(default_factory=lambda: dict(SHARES))
-    seed: int = 1
-
-
 class Simulate(msgspec.Struct, frozen=True):
     """The payload of the job."""
 
@@ -93,155 +69,6 @@ class Simulate(msgspec.Struct, frozen=True):
 
 
 SIMULATION = JobKind("simulation", "Simulation", Simulate)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a policy at a lag came to. `best`: it earns most at its lag."""
-
-    policy: str
-    lag_s: float
-    tally: Tally
-    best: bool = False
-
-    @property
-    def oversold_share(self) -> float:
-        """Stock-outs with an oversell, of all stock-outs."""
-        return self.tally.stock_outs_oversold / self.tally.stock_outs if self.tally.stock_outs else 0.0
-
-    @property
-    def lost_share(self) -> float:
-        """Units lost, of those that the clairvoyant sells."""
-        return self.tally.lost / self.tally.clairvoyant_sold if self.tally.clairvoyant_sold else 0.0
-
-    @property
-    def margin_share(self) -> float | None:
-        """The margin less oversells, of what the clairvoyant earns; None where no price is known."""
-        whole = self.tally.clairvoyant_margin_minor
-        return self.tally.margin_minor / whole if whole > 0 else None
-
-
-@dataclass(frozen=True, slots=True)
-class SimulationView:
-    """A simulation with what came of it so far. `job` is None once its record is too old to be kept."""
-
-    id: UUID
-    title: str
-    actor: str
-    job: JobView | None
-    file_id: UUID | None
-    file_name: str | None
-    settings: SimulationSettings
-    found: Mapping[str, Any] | None
-    created_at: datetime
-    finished_at: datetime | None
-    outcomes: tuple[Outcome, ...]
-
-    @property
-    def state(self) -> str:
-        """Return where it stands: done, or where its job does."""
-        if self.finished_at is not None:
-            return JobState.DONE.value
-        return self.job.state.value if self.job else JobState.CANCELLED.value
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it goes on."""
-        return self.finished_at is None and self.job is not None and self.job.is_open
-
-
-def marked(outcomes: Sequence[Outcome], oversell_cost: float) -> tuple[Outcome, ...]:
-    """Return the outcomes with the best at each lag marked: it earns most; without prices it sells most, less oversells."""
-
-    def worth(each: Outcome) -> tuple[float, float, float]:
-        tally = each.tally
-        units = tally.sold - tally.oversold * oversell_cost
-        return (tally.margin_minor if each.margin_share is not None else units, -tally.oversold, -tally.lost)
-
-    best = {}
-    for lag in {each.lag_s for each in outcomes}:
-        best[lag] = max(worth(each) for each in outcomes if each.lag_s == lag)
-    return tuple(Outcome(e.policy, e.lag_s, e.tally, worth(e) == best[e.lag_s]) for e in outcomes)
-
-
-def choices(names: Sequence[str], present: Policy | None = None) -> list[Choice]:
-    """Return the policies of these names; `present`: the shop's own, as `now`. Raises InvalidSimulation."""
-    found = []
-    for name in names:
-        if name == "now" and present is not None:
-            found.append(Choice("now", present.strategy, dict(present.parameters)))
-        elif name in NAMED:
-            found.append(Choice(name, NAMED[name].strategy, dict(NAMED[name].parameters)))
-        else:
-            raise InvalidSimulation(f"There is no policy {name!r} to simulate: choose among {', '.join(NAMED)}, now.")
-    return found
-
-
-def check_settings(settings: SimulationSettings) -> SimulationSettings:
-    """Return the settings. Raises InvalidSimulation, InvalidPolicy saying what is wrong."""
-    if not settings.policies or not settings.lags_s:
-        raise InvalidSimulation("Choose at least one policy and one lag.")
-    if len(settings.policies) * len(settings.lags_s) > TRIALS_MAX:
-        raise InvalidSimulation(f"Policies times lags are at most {TRIALS_MAX}.")
-    for choice in settings.policies:
-        check_policy(choice.strategy, choice.parameters)
-    if len({choice.name for choice in settings.policies}) < len(settings.policies):
-        raise InvalidSimulation("Give each policy a name of its own.")
-    if not all(0 <= lag <= LAG_MOST_S for lag in settings.lags_s):
-        raise InvalidSimulation("A lag lies between 0 seconds and 7 days.")
-    if not (0 < settings.cover_days <= DAYS_MOST and 0 < settings.every_days <= DAYS_MOST):
-        raise InvalidSimulation(f"Days of stock and days between deliveries are more than 0, up to {DAYS_MOST:,.0f}.")
-    if not (0 < settings.margin <= 1 and 0 <= settings.oversell_cost <= 1_000):
-        raise InvalidSimulation("The margin lies between 0 and 1, what an oversell costs between 0 and 1,000 margins.")
-    _check_texts(settings)
-    if not settings.shares or not all(share > 0 for share in settings.shares.values()) or len(settings.shares) > 50:
-        raise InvalidSimulation("Name channels with shares above 0.")
-    return settings
-
-
-def _check_texts(settings: SimulationSettings) -> None:
-    for text in (settings.since, settings.until):
-        try:
-            date.fromisoformat(text or "2026-01-01")
-        except ValueError:
-            raise InvalidSimulation(f"{text[:40]!r} is not a date such as 2026-05-31.") from None
-    if settings.since and settings.until and settings.since > settings.until:
-        raise InvalidSimulation("The first day lies after the last.")
-    for text in settings.left_out:
-        try:
-            UUID(text)
-        except ValueError:
-            raise InvalidSimulation(f"{text[:40]!r} is not the id of a location.") from None
-
-
-_UNITS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-
-
-def lag_of(text: str) -> float:
-    """Return the seconds of a lag such as 5s, 60s, 15min or 1h. Raises InvalidSimulation."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip())
-    if not match or match[2] not in _UNITS:
-        raise InvalidSimulation(f"{text.strip()[:40]!r} is not a time: write 5s, 60s, 15min or 1h.")
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def lag_words(seconds: float) -> str:
-    """Return a lag as it is typed."""
-    for size, unit in ((3600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"
-
-
-def shares_of(text: str) -> dict[str, float]:
-    """Return the parts of channels, such as shop=0.6,market=0.4. Raises InvalidSimulation."""
-    shares = {}
-    for part in text.split(","):
-        name, _, share = part.partition("=")
-        if not name.strip() or not re.fullmatch(r"\d*\.?\d+", share.strip()) or float(share) <= 0:
-            raise InvalidSimulation(f"{part[:40]!r} is not a channel and its part: write shop=0.6,market=0.4.")
-        shares[name.strip()] = float(share)
-    return shares
 
 
 async def keep_file(tx: Tx, name: str, data: bytes, *, actor: str) -> UUID:
@@ -283,6 +110,10 @@ async def start(
     Raises InvalidSimulation, InvalidPolicy, OrderFileNotFound.
     """
     check_settings(settings)
+    if settings.locations:
+        ids = [str(row["id"]) for row in await store.locations(tx)]
+        for choice in settings.locations:
+            placed(choice, ids)
     about = "own orders"
     if file_id is not None:
         # The lock keeps the file from being deleted with its last simulation meanwhile.
@@ -327,13 +158,17 @@ async def listing(tx: Tx, cursor: str | None = None, limit: int = 50) -> Slice[S
 
 
 async def _views(tx: Tx, rows: Sequence[Any]) -> list[SimulationView]:
+    tried = {row["id"]: msgspec.convert(row["settings"], SimulationSettings) for row in rows}
     outcomes: dict[UUID, list[Outcome]] = {}
     for row in await store.results(tx, [row["id"] for row in rows]):
         tally = Tally(**{name: row["tally"].get(name, 0) for name in Tally.__slots__})
-        outcomes.setdefault(row["simulation_id"], []).append(Outcome(row["policy"], row["lag_s"], tally))
+        where = tried[row["simulation_id"]].trials()[row["position"]][1]
+        outcomes.setdefault(row["simulation_id"], []).append(
+            Outcome(row["policy"], row["lag_s"], tally, locations=where.name if where else "")
+        )
     views = []
     for row in rows:
-        settings = msgspec.convert(row["settings"], SimulationSettings)
+        settings = tried[row["id"]]
         try:
             job = await jobs.detail(tx, row["job_id"])
         except JobNotFound:
@@ -381,21 +216,3 @@ def plain(settings: SimulationSettings) -> dict[str, Any]:
     """Return the settings as JSON."""
     found: dict[str, Any] = msgspec.to_builtins(settings)
     return found
-
-
-CSV_COLUMNS = (
-    "asked", "sold", "oversold", "lost", "stranded", "stock_outs", "stock_outs_oversold", "clairvoyant_sold",
-    "revenue_minor", "margin_minor", "clairvoyant_revenue_minor", "clairvoyant_margin_minor", "asked_with_cost",
-)  # fmt: skip
-
-
-def as_csv(view: SimulationView) -> str:
-    """Return the comparison as a file. A name that a spreadsheet would take for a formula is quoted."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("policy", "lag_s", "best", *CSV_COLUMNS))
-    for each in view.outcomes:
-        name = f"'{each.policy}" if each.policy[:1] in "=+-@\t\r" else each.policy
-        figures = [round(getattr(each.tally, column)) for column in CSV_COLUMNS]
-        writer.writerow((name, f"{each.lag_s:g}", "yes" if each.best else "", *figures))
-    return text.getvalue()

@@ -158,3 +158,22 @@ async def zone(tx: Tx) -> str:
     """Return the organisation's time zone."""
     found: str = await tx.fetch_value("select timezone from organisation where id = $1", tx.organisation)
     return found
+
+
+async def locations(tx: Tx) -> list[Any]:
+    """Return (id, name) of the locations in use, in the order in which stock is taken from them."""
+    return await tx.fetch(
+        "select id, name from location where organisation_id = $1 and active order by priority, id", tx.organisation
+    )
+
+
+async def units_by_location(tx: Tx) -> list[Any]:
+    """Return (sku, location_id, units on hand) of all variants where there are some."""
+    return await tx.fetch(
+        """
+        select v.sku, l.location_id, l.on_hand as units
+        from stock_level l join variant v on v.organisation_id = $1 and v.id = l.variant_id
+        where l.organisation_id = $1 and l.on_hand > 0 and v.sku is not null
+        """,
+        tx.organisation,
+    )

@@ -16,6 +16,7 @@ from entrepot.cli.output import err, out, print_json
 if TYPE_CHECKING:
     from entrepot.allocation.contracts import Policy
     from entrepot.allocation.order_file import Orders
+    from entrepot.allocation.replay_locations import Arrangement
     from entrepot.allocation.simulate import Tally
 
 T = TypeVar("T")
@@ -48,44 +49,118 @@ def simulate(
     locations: Annotated[
         Path | None,
         typer.Option(
-            help="Units by location: CSV with sku, location, units. Each policy is tried with all, and without each."
+            help="Units by location: CSV with sku, location, units, and country, latitude, longitude if known. Each policy is"
+            " tried with each of --choices."
         ),
     ] = None,
+    choices: Annotated[
+        str | None,
+        typer.Option(
+            help="Choices of locations, such as: all; without North; only South; North at South; 30% of North at South at first."
+            " Usually all, and without each."
+        ),
+    ] = None,
+    send: Annotated[
+        str, typer.Option(help="From where orders are sent: priority (as in the file), nearest, or both with a comma.")
+    ] = "priority",
     zone: Annotated[str, typer.Option(help="Time zone of the shop, such as Europe/Lisbon.")] = "UTC",
     as_json: AsJson = False,
 ) -> None:
     """Replay past orders under other policies: units oversold, lost and stranded, beside a clairvoyant."""
-    from entrepot.allocation.location_file import location_choices
     from entrepot.allocation.order_file import read
     from entrepot.allocation.simulate import NAMED, Plan, Replay, Stocking
-    from entrepot.allocation.simulations import lag_of, shares_of
+    from entrepot.allocation.simulation_outcomes import Outcome, conclusions, marked
+    from entrepot.allocation.simulation_settings import lag_of, shares_of
     from entrepot.kernel.errors import InvalidInput
 
-    names = [name.strip() for name in policies.split(",") if name.strip()]
-    for name in names:
-        if name not in NAMED:
-            raise InvalidInput(f"There is no policy {name!r} to simulate: choose among {', '.join(NAMED)}.")
+    names = _names(policies)
     for option, value in (("--cover-days", cover_days), ("--every-days", every_days)):
         if not 0 < value < 100_000:
             raise InvalidInput(f"{option} must be more than 0.")
     if not (0 < margin <= 1 and oversell_cost >= 0):
         raise InvalidInput("--margin must lie between 0 and 1, --oversell-cost must be 0 or more.")
     lag_s = _told("--lag", lag_of, lag)
+    arranged = _arranged(locations, choices, send)
     orders = read(file, _told("--channels", shares_of, channels), seed=seed)
     found: dict[str, Tally] = {}
     past = Replay(orders.lines, _zone(zone))
     tried = {name: NAMED[name] for name in names} | ({"rules": _rules(rules)} if rules else {})
-    choices = location_choices(locations) if locations else {"": {}}
+    outcomes, stocking = list[Outcome](), Stocking(cover_days, every_days)
     for name, policy in tried.items():
-        for choice, kept in choices.items():
-            label = f"{name} {choice}".strip()
+        for where, arrangement in arranged.items():
+            label = _label(name, where)
             err.print(f"{label} ...")
-            plan = Plan(policy, lag_s, Stocking(cover_days, every_days), margin, oversell_cost, kept=kept)
+            plan = Plan(policy, lag_s, stocking, margin, oversell_cost, arrangement=arrangement)
             found[label] = past.run(plan, orders.channels)
+            outcomes.append(Outcome(name, lag_s, found[label], locations=where))
+    words = conclusions(marked(outcomes, oversell_cost)) if locations else []
     if as_json:
-        print_json(_as_json(orders, found, lag_s))
+        print_json(_as_json(orders, found, lag_s) | {"conclusions": words})
     else:
         _show(orders, found, lag, cover_days, every_days)
+        out.print("\n".join(words))
+
+
+def _names(told: str) -> list[str]:
+    """Return the names of policies that were typed. Raises InvalidInput."""
+    from entrepot.allocation.simulate import NAMED
+    from entrepot.kernel.errors import InvalidInput
+
+    names = [name.strip() for name in told.split(",") if name.strip()]
+    for name in names:
+        if name not in NAMED:
+            raise InvalidInput(f"There is no policy {name!r} to simulate: choose among {', '.join(NAMED)}.")
+    return names
+
+
+def _label(policy: str, where: str) -> str:
+    """Return what a trial is called: "pool", "pool without North"."""
+    from entrepot.allocation.location_choices import ALL
+
+    for start in ("Without ", "Only ", "All "):
+        where = where.replace(start, start.lower(), 1) if where.startswith(start) else where
+    return policy if where in ("", ALL.replace("All ", "all ")) else f"{policy} {where}"
+
+
+def _arranged(path: Path | None, told: str | None, send: str) -> dict[str, Arrangement | None]:
+    """Return the choices of locations to try, by their names; without a file of units one that does not ask."""
+    from entrepot.allocation.location_choices import (
+        ALL,
+        SENDING,
+        LocationChoice,
+        check,
+        choice_of,
+        placed,
+        sent_by,
+        without,
+    )
+    from entrepot.allocation.location_file import read_stores
+    from entrepot.allocation.replay_locations import Arrangement
+    from entrepot.kernel.errors import InvalidInput
+
+    ways = [way.strip() for way in send.split(",") if way.strip()]
+    if not ways or not set(ways) <= set(SENDING):
+        raise InvalidInput(f"--send: {send!r} is not among {', '.join(SENDING)}.")
+    if path is None:
+        if told or ways != ["priority"]:
+            raise InvalidInput("--choices and --send need --locations, which tells what is where.")
+        return {"": None}
+    stores = read_stores(path)
+    names = [location.name for location in stores.locations]
+    chosen = [LocationChoice(ALL), *(without(name, name) for name in names)]
+    if told:
+        chosen = [
+            _told("--choices", lambda text: choice_of(text, names), part) for part in told.split(";") if part.strip()
+        ]
+    chosen = sent_by(chosen, list(dict.fromkeys(ways)))
+    _told("--choices", lambda _: check(chosen, []), "")
+    found: dict[str, Arrangement | None] = {}
+    for choice in chosen:
+        placing = placed(choice, names)
+        found[choice.name] = Arrangement(
+            stores.locations, stores.units, frozenset(placing.left_out), placing.moves, placing.nearest
+        )
+    return found
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -157,6 +232,25 @@ def _show(orders: Orders, found: dict[str, Tally], lag: str, cover_days: float, 
         )
     out.print(table)
     out.print("Lost, stranded: units; margin, less oversells: of what a clairvoyant would have earned.")
+    if any(tally.clairvoyant_parcels for tally in found.values()):
+        _show_parcels(found)
+
+
+def _show_parcels(found: dict[str, Tally]) -> None:
+    from rich.table import Table
+
+    table = Table()
+    for head in ("Policy", "Parcels", "Abroad", "Orders split"):
+        table.add_column(head, justify="left" if head == "Policy" else "right", overflow="fold")
+    for name, tally in found.items():
+        pairs = (
+            (tally.parcels, tally.clairvoyant_parcels), (tally.parcels_abroad, tally.clairvoyant_parcels_abroad),
+            (tally.orders_split, tally.clairvoyant_orders_split),
+        )  # fmt: skip
+        table.add_row(name, *(f"{ours:,} ({best:,})" for ours, best in pairs))
+    out.print(table)
+    out.print("Parcels: of one order from one location. Abroad: of those where both countries are known.")
+    out.print("In brackets: the clairvoyant's.")
 
 
 def _as_json(orders: Orders, found: dict[str, Tally], lag_s: float) -> dict[str, Any]:

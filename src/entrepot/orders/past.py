@@ -14,7 +14,8 @@ select o.placed_at, l.id, o.id::text as order_id, o.connection_id, coalesce(v.sk
        l.quantity - l.cancelled as units,
        case when o.currency = g.currency then l.unit_price_minor
             when v.currency = g.currency then v.price_minor end as price_minor,
-       case when v.currency = g.currency then v.cost_minor end as cost_minor
+       case when v.currency = g.currency then v.cost_minor end as cost_minor,
+       coalesce(o.ship_to ->> 'country', '') as country
 from sales_order o
 join organisation g on g.id = $1
 join order_line l on l.organisation_id = $1 and l.order_id = o.id
@@ -41,7 +42,7 @@ async def past_lines(
     return [
         PastLine(
             (row["placed_at"], row["id"]), row["order_id"], row["connection_id"], row["sku"], row["units"],
-            row["price_minor"], row["cost_minor"],
+            row["price_minor"], row["cost_minor"], row["country"],
         )
         for row in rows
     ]  # fmt: skip

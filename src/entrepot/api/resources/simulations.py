@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from entrepot.allocation import facade as allocation
 from entrepot.allocation import simulations
+from entrepot.allocation.location_choices import LocationChoice, Moving, Whereabouts
 from entrepot.api.answers import Answer, Input, Resource, answer, empty, once, respond
 from entrepot.api.dependencies import CallDep
 from entrepot.api.paging import PagingDep
@@ -31,13 +32,47 @@ class PolicyTried(Input):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
+Degrees = Annotated[float, Field(ge=-180, le=180)]
+
+
+class UnitsMoved(Input):
+    """Before the first order a part of the units of a location is moved to another; `once`: deliveries go to where they were."""
+
+    source: UUID
+    target: UUID
+    part: Annotated[float, Field(gt=0, le=1)] = 1.0
+    once: bool = False
+
+
+class LocationsTried(Input):
+    """A choice of locations under a name of your own: units are moved, then the stock of those left out is not there.
+
+    `send`: from the first location by priority that has units, or from the nearest to the order.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+    left_out: Annotated[list[UUID], Field(max_length=200)] = Field(default_factory=list)
+    moves: Annotated[list[UnitsMoved], Field(max_length=200)] = Field(default_factory=list)
+    send: Literal["priority", "nearest"] = "priority"
+
+
+class LocationIs(Input):
+    """Where a location is: a country as orders write it (the hub's own: two letters), coordinates in degrees."""
+
+    location_id: UUID
+    country: Annotated[str, Field(max_length=80, pattern=r"^[^\x00]*$")] = ""
+    latitude: Degrees | None = None
+    longitude: Degrees | None = None
+
+
 class SimulationInput(Input):
     """What to try. `policies`: names (`fixed_shares`, `equal`, `pool`, `priority`, `performance`, `demand`, `risk`, or `now`
     for the shop's present policy) or policies with parameters; each is tried at each of `lagsS` (seconds).
 
     `source`: `own` takes the hub's orders from `since` to `until` (days, the last included), `file` the one of `fileId`.
     `leftOut`: locations whose stock is not there. `margin`: part of the price where no cost is known; `oversellCost`: in margins.
-    `channels`, `seed`: which order goes to which channel where a file names none.
+    `locations`: choices to try side by side, with each policy at each lag; `whereabouts`: where locations are, for parcels that
+    go abroad and for the nearest. `channels`, `seed`: which order goes to which channel where a file names none.
     """
 
     source: Literal["own", "file"] = "own"
@@ -56,6 +91,8 @@ class SimulationInput(Input):
         default_factory=lambda: {"first": 0.5, "second": 0.3, "third": 0.2}
     )
     seed: Annotated[int, Field(ge=0, le=2**31)] = 1
+    locations: Annotated[list[LocationsTried], Field(max_length=20)] = Field(default_factory=list)
+    whereabouts: Annotated[list[LocationIs], Field(max_length=200)] = Field(default_factory=list)
 
 
 class OutcomeView(Resource):
@@ -63,9 +100,12 @@ class OutcomeView(Resource):
 
     `lost`, `clairvoyantSold`: against whoever knows all orders beforehand. `stranded`: there, but not where they were asked for.
     `marginMinor`: less what oversells cost. `askedWithCost`: units whose cost is known. `marginShare` null: no prices.
+    With a choice of `locations`: orders sent, those sent from several (`ordersSplit`), parcels, those where both countries are
+    known (`parcelsTold`) and those of them to another one (`parcelsAbroad`).
     """
 
     policy: str
+    locations: str
     lag_s: float
     best: bool
     asked: int
@@ -80,13 +120,25 @@ class OutcomeView(Resource):
     margin_minor: int
     clairvoyant_margin_minor: int
     asked_with_cost: int
+    orders_sent: int
+    orders_split: int
+    parcels: int
+    parcels_told: int
+    parcels_abroad: int
+    clairvoyant_orders_split: int
+    clairvoyant_parcels: int
+    clairvoyant_parcels_told: int
+    clairvoyant_parcels_abroad: int
     oversold_share: float
     lost_share: float
     margin_share: float | None
 
 
 class Simulation(Resource):
-    """A simulation. `state`: as its job's. `found`: what was read (lines, SKUs, channels), once it is read."""
+    """A simulation. `state`: as its job's. `found`: what was read (lines, SKUs, channels), once it is read.
+
+    `conclusions`: in words which choice is best at each lag, and what the others come to beside it.
+    """
 
     id: UUID
     title: str
@@ -100,6 +152,7 @@ class Simulation(Resource):
     created_at: datetime
     finished_at: datetime | None
     outcomes: list[OutcomeView]
+    conclusions: list[str]
 
 
 class OneSimulation(Resource):
@@ -173,6 +226,8 @@ async def start(body: SimulationInput, call: CallDep) -> Response:
         settings = allocation.SimulationSettings(
             chosen, body.lags_s, body.since, body.until, body.cover_days, body.every_days, body.margin,
             body.oversell_cost, [str(id) for id in body.left_out], dict(body.channels), body.seed,
+            [_locations(each) for each in body.locations],
+            [Whereabouts(str(at.location_id), at.country, at.latitude, at.longitude) for at in body.whereabouts],
         )  # fmt: skip
         title = body.title.replace("\x00", "")
         id = await simulations.start(tx, call.actor, settings, file_id=body.file_id, title=title)
@@ -219,6 +274,11 @@ async def delete(simulation_id: UUID, call: CallDep) -> Response:
     return empty()
 
 
+def _locations(told: LocationsTried) -> LocationChoice:
+    moves = [Moving(str(move.source), str(move.target), move.part, move.once) for move in told.moves]
+    return LocationChoice(told.name, [str(id) for id in told.left_out], moves, told.send)
+
+
 def _one(view: allocation.SimulationView) -> OneSimulation:
     return OneSimulation(simulation=_view(view))
 
@@ -230,6 +290,7 @@ def _view(view: allocation.SimulationView) -> Simulation:
         file_id=view.file_id, file_name=view.file_name, settings=simulations.plain(view.settings),
         found=dict(view.found) if view.found else None, created_at=view.created_at, finished_at=view.finished_at,
         outcomes=[_outcome(each) for each in view.outcomes],
+        conclusions=simulations.conclusions(view.outcomes),
     )  # fmt: skip
 
 
@@ -237,6 +298,6 @@ def _outcome(each: allocation.Outcome) -> OutcomeView:
     tally = each.tally
     counts = {name: round(getattr(tally, name)) for name in OutcomeView.model_fields if hasattr(tally, name)}
     return OutcomeView(
-        policy=each.policy, lag_s=each.lag_s, best=each.best, oversold_share=each.oversold_share,
+        policy=each.policy, locations=each.locations, lag_s=each.lag_s, best=each.best, oversold_share=each.oversold_share,
         lost_share=each.lost_share, margin_share=each.margin_share, **counts,
     )  # fmt: skip

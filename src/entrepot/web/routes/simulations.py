@@ -18,6 +18,7 @@ from entrepot.identity import facade as identity
 from entrepot.identity.facade import Scope
 from entrepot.kernel.errors import InvalidInput
 from entrepot.stock import reading
+from entrepot.web import simulation_forms
 from entrepot.web.services import PageServices
 from entrepot.web.stock_forms import Done, attempt
 from entrepot.web.visit import HEADERS, Visit, page, parse_id, upload_of
@@ -55,7 +56,7 @@ async def listing(visit: Visit) -> Response:
     typed = _first()
     if again:
         async with visit.transaction() as tx:
-            typed = _typed(await simulations.detail(tx, parse_id(again)))
+            typed = _typed(await simulations.detail(tx, parse_id(again)), await reading.locations(tx))
     return await _listing(visit, typed)
 
 
@@ -77,7 +78,8 @@ async def start(visit: Visit) -> Response:
     form = await visit.files()
     fields = {name: value.strip() for name, value in form.multi_items() if isinstance(value, str)}
     typed: dict[str, Any] = {
-        **_first(), **fields, "policies": [str(value) for name, value in form.multi_items() if name == "policy"],
+        **_first(), **fields, **simulation_forms.read(form.multi_items()),
+        "policies": [str(value) for name, value in form.multi_items() if name == "policy"],
         "left_out": [str(value) for name, value in form.multi_items() if name == "left_out"],
     }  # fmt: skip
     name, data = "", b""
@@ -89,7 +91,7 @@ async def start(visit: Visit) -> Response:
         name, data = upload.filename or "orders.csv", await upload.read(FILE_BYTES_MAX + 1)
 
     async def work(tx: Tx) -> Done:
-        settings = _settings(typed, await allocation.get_policy(tx))
+        settings = _settings(typed, await allocation.get_policy(tx), await reading.locations(tx))
         file_id: UUID | None = None
         if typed["source"] == "new":
             file_id = await simulations.keep_file(tx, name, data, actor=visit.actor.name)
@@ -108,7 +110,7 @@ async def one(visit: Visit) -> Response:
         view = await simulations.detail(tx, visit.id_of("id"))
         places = dict(await reading.locations(tx))
     shown: dict[str, Any] = {
-        "view": view, "lag_words": lag_words, "policies": POLICIES,
+        "view": view, "conclusions": simulations.conclusions(view.outcomes), "lag_words": lag_words, "policies": POLICIES,
         "left_out": [places.get(UUID(id), "a location that is gone") for id in view.settings.left_out],
         "currency": visit.organisation.currency if view.file_id is None else None,
     }  # fmt: skip
@@ -155,7 +157,7 @@ def _first() -> dict[str, Any]:
     return {
         "source": "own", "title": "", "policies": ["fixed_shares", "equal", "pool", "risk"], "lags": "60s, 15min",
         "since": "", "until": "", "cover": "28", "every": "42", "margin": "30", "oversell_cost": "10", "left_out": [],
-        "channels": _shares(SHARES),
+        "channels": _shares(SHARES), **simulation_forms.FIRST,
     }  # fmt: skip
 
 
@@ -163,7 +165,7 @@ def _shares(shares: Mapping[str, float]) -> str:
     return ",".join(f"{name}={share:g}" for name, share in shares.items())
 
 
-def _typed(view: SimulationView) -> dict[str, Any]:
+def _typed(view: SimulationView, places: simulation_forms.Places) -> dict[str, Any]:
     told = view.settings
     return {
         "source": "own" if view.file_id is None else str(view.file_id), "title": "",
@@ -171,10 +173,13 @@ def _typed(view: SimulationView) -> dict[str, Any]:
         "lags": ", ".join(lag_words(lag) for lag in told.lags_s), "since": told.since, "until": told.until,
         "cover": f"{told.cover_days:g}", "every": f"{told.every_days:g}", "margin": f"{told.margin * 100:g}",
         "oversell_cost": f"{told.oversell_cost:g}", "left_out": told.left_out, "channels": _shares(told.shares),
+        **simulation_forms.typed_of(told, places),
     }  # fmt: skip
 
 
-def _settings(typed: Mapping[str, Any], present: allocation.Policy) -> SimulationSettings:
+def _settings(
+    typed: Mapping[str, Any], present: allocation.Policy, places: simulation_forms.Places
+) -> SimulationSettings:
     """Return the settings that a person typed. Raises InvalidSimulation, InvalidInput."""
     return SimulationSettings(
         simulations.choices(typed["policies"], present),
@@ -187,6 +192,8 @@ def _settings(typed: Mapping[str, Any], present: allocation.Policy) -> Simulatio
         _figure(typed["oversell_cost"], "What an oversell costs"),
         list(typed["left_out"]),
         shares_of(typed["channels"]),
+        locations=simulation_forms.choices(typed, places),
+        whereabouts=simulation_forms.whereabouts(typed),
     )
 
 
