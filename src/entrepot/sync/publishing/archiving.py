@@ -60,6 +60,14 @@ def _ending(connection: Connection, manifest: Manifest) -> Ending:
     return Ending(connection.id, connection.name, None, "it can only be deleted there, so it stays and shows no stock")
 
 
+async def listings_matched(tx: Tx, find: FindConnector, listing_ids: Sequence[UUID]) -> None:
+    """Listings have another variant now: that of one out of use closes and, where the channel can, ends, as if it went out of
+    use there; one that was closed for another variant opens again."""
+    products = await catalog_publishing.products_of_listings(tx, listing_ids)
+    if products:
+        await variants_changed(tx, find, products)
+
+
 async def variants_changed(tx: Tx, find: FindConnector, product_ids: Sequence[UUID]) -> None:
     """Products were changed: listings of variants that went out of use close and, where the channel can, end.
 
