@@ -148,3 +148,31 @@ async def test_a_listing_matched_to_a_variant_out_of_use_closes_and_opens_for_an
             await hub.settle()
             assert await listing_of(hub, "A-1") == (listing, True, False), "another variant, which is in use"
             assert (await hub.on_offer())["A-1"][0] > 0
+
+
+@pytest.mark.parametrize("end", [True, False])
+async def test_a_listing_matched_to_an_archived_product_ends_as_the_product_did_there(
+    hub: PublishHub, end: bool
+) -> None:
+    """Somebody made the same product twice in the shop; the second comes to light when the first has ended."""
+    [variant] = [row[0] for row in await hub.rows("select id from variant where organisation_id = $1 and sku = 'A-0'")]
+    listing, _, _ = await listing_of(hub, "B-0")
+    await bulk_edit(hub, ARCHIVE, end=end)
+    async with hub.database.transaction(hub.id) as tx:
+        await match_queue.unmatch(tx, hub.actor, listing)
+    await hub.settle()
+    async with hub.database.transaction(hub.id) as tx:
+        await tx.execute("update listing set active = true where organisation_id = $1 and id = $2", hub.id, listing)
+        await match_queue.assign(tx, hub.actor, listing, variant)
+    await hub.react()
+    intent = (await hub.intents("shopify"))["a"]
+    assert (intent.wanted, intent.state) == (("archive", "ending") if end else ("publish", "live"))
+    if end:
+        assert intent.asked_by == "the hub"
+        assert (await listing_of(hub, "B-0"))[1:] == (True, False)
+        await hub.step("shopify")
+        assert (await listing_of(hub, "B-0"))[1:] != (True, False), "it shows nothing any more"
+        # It is two products there by now, which only a person can end; they are told.
+        await hub.settle()
+        found = (await hub.intents("shopify"))["a"]
+        assert (found.state, "products there" in found.text) == ("error", True), found.text
