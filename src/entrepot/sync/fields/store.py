@@ -288,6 +288,38 @@ async def rows_of(tx: Tx, listing_ids: Sequence[UUID], *, lock: bool = False) ->
     return {(record["listing_id"], record["field"]): _row(record) for record in found}
 
 
+async def listings_with_prices(tx: Tx, connection_id: UUID, variant_ids: Sequence[UUID] | None) -> list[UUID]:
+    """Return the matched listings on sale of a connection, of all variants or of these, by id."""
+    rows = await tx.fetch(
+        "select id from listing where organisation_id = $1 and connection_id = $2 and active and variant_id is not null"
+        " and ($3::uuid[] is null or variant_id = any($3)) order by id",
+        tx.organisation,
+        connection_id,
+        None if variant_ids is None else list(variant_ids),
+    )
+    return [row[0] for row in rows]
+
+
+async def price_rows(tx: Tx, listing_ids: Sequence[UUID]) -> list[tuple[Row, Any]]:
+    """Return the price fields of these listings that are not their own, locked in the one order, each with variant_id, sku and
+    listing_currency."""
+    found = await tx.fetch(
+        f"""
+        select {", ".join(f"f.{c}" for c in ("listing_id", "field", "connection_id", *_COLUMNS))}, l.variant_id,
+               l.currency as listing_currency, v.sku as variant_sku
+        from listing_field f join listing l on l.organisation_id = $1 and l.id = f.listing_id
+        join variant v on v.organisation_id = $1 and v.id = l.variant_id
+        where f.organisation_id = $1 and f.listing_id = any($2::uuid[]) and f.field in ('price', 'compare_at')
+          and not exists (select 1 from listing_override o where o.organisation_id = $1
+                          and o.listing_id = f.listing_id and o.field = f.field)
+        order by f.listing_id, f.field for no key update of f
+        """,
+        tx.organisation,
+        listing_ids,
+    )
+    return [(_row(record), record) for record in found]
+
+
 async def put_rows(tx: Tx, rows: Sequence[Row]) -> None:
     """Store fields."""
     if rows:
