@@ -85,6 +85,7 @@ BODIES: dict[str, Any] = {
     "/v1/simulations": {"policies": ["equal"], "lagsS": [60]},
     "/v1/match-candidates/accept-above": {"score": "0.9"},
     "/v1/listings/{listing_id}/product": {"sku": "A-1"},
+    "/v1/own-prices/take-off": {"prices": [{"listingId": PLACE}]},
     "/v1/publications": {"filter": {}, "connectionIds": [PLACE]},
     "/v1/publications/retry": {},
     "/v1/products/import": {"source": "csv", "data": "sku,title,price\nA-1,Mug,1\n"},

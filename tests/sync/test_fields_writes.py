@@ -20,7 +20,7 @@ from entrepot.kernel.errors import EntrepotError, InvalidInput, NotFound
 from entrepot.sync import conflict_reading, conflicts, pull
 from entrepot.sync.conflict_reading import ConflictFilter
 from entrepot.sync.conflicts import CannotUndo, Choice, ConflictMoved, ConflictOver, NewPolicy, Policy, Side
-from entrepot.sync.fields import conflict_store, store, troubles
+from entrepot.sync.fields import conflict_store, policy_store, troubles
 from entrepot.sync.fields.merging import merge_step
 from entrepot.sync.fields.reads import read_step
 from entrepot.sync.fields.writing import write_step
@@ -446,4 +446,4 @@ async def test_conflicts_of_another_organisation_are_not_seen(hub: FieldHub, dat
     conflict = await contested(hub)
     async with database.transaction(new_id()) as tx:
         assert await conflict_store.by_ids(tx, [conflict["id"]]) == []
-        assert await store.list_policies(tx) == []
+        assert await policy_store.list_policies(tx) == []

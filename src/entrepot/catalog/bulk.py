@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from entrepot.catalog import bulk_rules, bulk_store, store
+from entrepot.catalog.archiving import tell_archived
 from entrepot.catalog.bulk_rules import Change, InvalidBulkEdit, Problem
 from entrepot.catalog.filters import filter_of
 from entrepot.catalog.flats import flats_of, write_flats
@@ -165,28 +166,41 @@ async def _check(tx: Tx, changes: Sequence[Change]) -> None:
             await store.require_collections(tx, [UUID(each) for each in bulk_rules.parts(change.value)])
 
 
-async def take_on(database: Database, actor: Actor, chosen: Selection, changes: Sequence[Change]) -> UUID:
-    """Start a bulk edit; a small one is done before this returns. Return its id. Raises InvalidBulkEdit."""
+async def take_on(
+    database: Database, actor: Actor, chosen: Selection, changes: Sequence[Change], *, end_listings: bool = True
+) -> UUID:
+    """Start a bulk edit; a small one is done before this returns. Return its id. Raises InvalidBulkEdit.
+
+    `end_listings`: the listings of products that it archives end as well.
+    """
     async with database.transaction(actor.organisation_id) as tx:
         total = await count_selected(tx, chosen)
         here = total.count <= HERE_MAX
-        bulk_edit_id, job_id = await start(tx, actor, chosen, changes, after=HERE_FOR if here else timedelta(0))
+        bulk_edit_id, job_id = await start(
+            tx, actor, chosen, changes, end_listings=end_listings, after=HERE_FOR if here else timedelta(0)
+        )
     if here:
         await jobs.perform(database, BULK_EDIT, apply_bulk_edit, actor.organisation_id, job_id)
     return bulk_edit_id
 
 
 async def start(
-    tx: Tx, actor: Actor, chosen: Selection, changes: Sequence[Change], *, after: timedelta = timedelta(0)
-) -> tuple[UUID, UUID]:
+    tx: Tx, actor: Actor, chosen: Selection, changes: Sequence[Change], *, end_listings: bool = True,
+    after: timedelta = timedelta(0),
+) -> tuple[UUID, UUID]:  # fmt: skip
     """Start a bulk edit with this transaction; return it and its job. Raises InvalidBulkEdit."""
     await _check(tx, changes)
     id = new_id()
     title = f"{BULK_EDIT.title}: {'; '.join(change.words for change in changes)}"[:200]
     job_id = await jobs.enqueue(tx, BULK_EDIT, BulkPayload(id), actor=actor.name, title=title, after=after)
     kept = msgspec.to_builtins(chosen), [msgspec.to_builtins(change) for change in changes]
-    await bulk_store.insert(tx, id, actor.name, *kept, job_id)
-    after_words = {"changes": [change.words for change in changes], "selection": _selection_words(chosen)}
+    await bulk_store.insert(tx, id, actor.name, *kept, job_id, end_listings=end_listings)
+    after_words: dict[str, Any] = {
+        "changes": [change.words for change in changes],
+        "selection": _selection_words(chosen),
+    }
+    if bulk_rules.archives(changes):
+        after_words["end_listings"] = end_listings
     await identity.record(tx, actor, "product.bulk-edit", "bulk_edit", id, None, after_words)
     return id, job_id
 
@@ -209,7 +223,7 @@ async def apply_bulk_edit(run: JobRun[BulkPayload]) -> Mapping[str, Any]:
             ids = await _next(step.tx, chosen, last, STEP)
             more = bool(ids)
             if ids:
-                await _apply_step(step.tx, id, ids, changes)
+                await _apply_step(step.tx, row, ids, changes)
                 last = ids[-1]
                 step.done += len(ids)
                 step.total = max(total.count, step.done)
@@ -222,7 +236,7 @@ async def apply_bulk_edit(run: JobRun[BulkPayload]) -> Mapping[str, Any]:
     return {"changed": row.changed, "unchanged": row.unchanged, "problems": row.problems}
 
 
-async def _apply_step(tx: Tx, id: UUID, ids: Sequence[UUID], changes: Sequence[Change]) -> None:
+async def _apply_step(tx: Tx, row: bulk_store.BulkEdit, ids: Sequence[UUID], changes: Sequence[Change]) -> None:
     await _check(tx, changes)
     known = await store.lock_products(tx, ids)
     written: dict[UUID, Flat] = {}
@@ -237,13 +251,19 @@ async def _apply_step(tx: Tx, id: UUID, ids: Sequence[UUID], changes: Sequence[C
             written[product_id] = after
             items.append((product_id, "changed", before, after, ""))
     await write_flats(tx, written)
+    if row.end_listings:
+        archived = [product_id for product_id, after in written.items() if after.get("status") == "archived"]
+        await tell_archived(tx, archived, f"{row.actor}, bulk edit")
     problems = len(items) - len(written)
-    await bulk_store.add_items(tx, id, items)
-    await bulk_store.count(tx, id, changed=len(written), problems=problems, unchanged=len(known) - len(items))
+    await bulk_store.add_items(tx, row.id, items)
+    await bulk_store.count(tx, row.id, changed=len(written), problems=problems, unchanged=len(known) - len(items))
 
 
 async def undo(database: Database, actor: Actor, bulk_edit_id: UUID) -> None:
-    """Start to undo a bulk edit; a small one is undone before this returns. Raises BulkEditNotFound, CannotUndo."""
+    """Start to undo a bulk edit; a small one is undone before this returns. Raises BulkEditNotFound, CannotUndo.
+
+    Nothing is published by that: listings that have ended, or are about to, stay so until somebody publishes the products.
+    """
     async with database.transaction(actor.organisation_id) as tx:
         row = await bulk_store.get(tx, bulk_edit_id, lock=True)
         if row.state != "done" or not row.changed:

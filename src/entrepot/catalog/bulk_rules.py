@@ -59,6 +59,11 @@ class Problem(Exception):
     """A product that a change cannot be done to, and why."""
 
 
+def archives(changes: Sequence[Change]) -> bool:
+    """Return whether these changes archive products."""
+    return any(each.field == "status" and each.value.strip() == "archived" for each in changes)
+
+
 def check_changes(changes: Sequence[Change]) -> None:
     """Raise InvalidBulkEdit unless these changes can be done to products at all."""
     if not 0 < len(changes) <= CHANGES_MAX:

@@ -13,7 +13,8 @@ from entrepot.kernel.errors import NotFound
 from entrepot.kernel.paging import Slice, bounded, decode_cursor, slice_of
 
 _COLUMNS = """
-    id, actor, selection, changes, state, changed, unchanged, problems, undone, left_alone, job_id, undo_job_id, created_at
+    id, actor, selection, changes, state, changed, unchanged, problems, undone, left_alone, job_id, undo_job_id, end_listings,
+    created_at
 """
 
 
@@ -23,7 +24,10 @@ class BulkEditNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class BulkEdit:
-    """A bulk edit: running, done, undoing or undone. Counts of products; `left_alone`: not undone, as changed since."""
+    """A bulk edit: running, done, undoing or undone. Counts of products; `left_alone`: not undone, as changed since.
+
+    `end_listings`: the listings of products that it archives end as well.
+    """
 
     id: UUID
     actor: str
@@ -37,6 +41,7 @@ class BulkEdit:
     left_alone: int
     job_id: UUID | None
     undo_job_id: UUID | None
+    end_listings: bool
     created_at: datetime
 
 
@@ -53,17 +58,20 @@ class Item:
 
 
 async def insert(
-    tx: Tx, id: UUID, actor: str, selection: Mapping[str, Any], changes: Sequence[Mapping[str, str]], job_id: UUID
-) -> None:
+    tx: Tx, id: UUID, actor: str, selection: Mapping[str, Any], changes: Sequence[Mapping[str, str]], job_id: UUID,
+    *, end_listings: bool,
+) -> None:  # fmt: skip
     """Write a bulk edit that starts."""
     await tx.execute(
-        "insert into bulk_edit (organisation_id, id, actor, selection, changes, job_id) values ($1, $2, $3, $4, $5, $6)",
+        "insert into bulk_edit (organisation_id, id, actor, selection, changes, job_id, end_listings)"
+        " values ($1, $2, $3, $4, $5, $6, $7)",
         tx.organisation,
         id,
         actor,
         selection,
         changes,
         job_id,
+        end_listings,
     )
 
 

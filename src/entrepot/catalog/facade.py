@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from entrepot.catalog import match_intake, store
+from entrepot.catalog.archiving import PRODUCTS_ARCHIVED, still_archived, tell_archived
 from entrepot.catalog.bundles import (
     PARTS_MAX,
     InvalidBundle,
@@ -45,6 +46,7 @@ __all__ = [
     "LISTINGS_MATCHED",
     "PARTS_MAX",
     "PRICES_CHANGED",
+    "PRODUCTS_ARCHIVED",
     "PRODUCTS_CHANGED",
     "PRODUCTS_FILED",
     "ChannelPrice",
@@ -76,9 +78,11 @@ __all__ = [
     "save_listings",
     "save_products",
     "skus_of",
+    "still_archived",
     "tags_of",
     "take",
     "take_over",
+    "tell_archived",
     "tell_changed",
     "tell_filed",
     "tell_matched",

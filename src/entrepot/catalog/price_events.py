@@ -19,6 +19,16 @@ async def tell_prices(
     variant_ids: Sequence[UUID] | None = None,
 ) -> None:
     """Emit that prices changed on these connections and on all of these channels; None among them stands for none."""
+    found = await connections_meant(tx, connection_ids, channels)
+    if found:
+        variants = None if variant_ids is None else sorted(str(each) for each in variant_ids)
+        await jobs.emit(tx, PRICES_CHANGED, {"connections": [str(each) for each in found], "variants": variants})
+
+
+async def connections_meant(
+    tx: Tx, connection_ids: Iterable[UUID | None], channels: Iterable[str | None]
+) -> list[UUID]:
+    """Return these connections and all of these channels, by id; None among them stands for none."""
     rows = await tx.fetch(
         "select id from connection where organisation_id = $1 and (id = any($2::uuid[]) or channel = any($3::text[]))"
         " order by id",
@@ -26,9 +36,7 @@ async def tell_prices(
         [each for each in connection_ids if each is not None],
         [each for each in channels if each],
     )
-    if rows:
-        variants = None if variant_ids is None else sorted(str(each) for each in variant_ids)
-        await jobs.emit(tx, PRICES_CHANGED, {"connections": [str(row["id"]) for row in rows], "variants": variants})
+    return [row["id"] for row in rows]
 
 
 async def tell_rates(tx: Tx) -> None:

@@ -107,6 +107,20 @@ async def listings_back_in_use(tx: Tx, product_ids: Sequence[UUID]) -> list[Any]
     )
 
 
+async def archived_on_sale(tx: Tx, listing_ids: Sequence[UUID]) -> list[Any]:
+    """Return (connection_id, product_id) of those of these listings that are on sale though their product is archived."""
+    return await tx.fetch(
+        """
+        select distinct l.connection_id, p.id as product_id from listing l
+        join variant v on v.organisation_id = $1 and v.id = l.variant_id
+        join product p on p.organisation_id = $1 and p.id = v.product_id and p.status = 'archived'
+        where l.organisation_id = $1 and l.id = any($2::uuid[]) and l.active and not l.closing order by 1, 2
+        """,
+        tx.organisation,
+        list(listing_ids),
+    )
+
+
 async def products_of_listings(tx: Tx, listing_ids: Sequence[UUID]) -> list[UUID]:
     """Return the products of these listings, each once, in their order."""
     rows = await tx.fetch(

@@ -260,6 +260,8 @@ bulk_edit = tenant_table(
     sa.Column("job_id", UUID),
     sa.Column("undo_job_id", UUID),
     created_at(),
+    # Whether the listings of products that it archives end as well.
+    sa.Column("end_listings", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.CheckConstraint("state in ('running', 'done', 'undoing', 'undone')", name="state"),
 )
 bulk_edit_item = tenant_table(

@@ -1,16 +1,14 @@
-"""What people decide in conflicts, and the policies that they make of it. Every function works in the caller's transaction."""
+"""What people decide in conflicts (their policies: conflict_policies). Every function works in the caller's transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from entrepot.catalog import facade as catalog
-from entrepot.channels import facade as channels
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
 from entrepot.identity.facade import Actor, Scope
@@ -18,14 +16,21 @@ from entrepot.kernel.errors import Conflict, EntrepotError, InvalidInput, NotFou
 from entrepot.stock import facade as stock
 from entrepot.sync import comparisons
 from entrepot.sync import store as quantities
-from entrepot.sync.fields import conflict_store, questions, store
+from entrepot.sync.conflict_policies import (
+    NewPolicy,
+    PolicyNotFound,
+    list_policies,
+    preview_policy,
+    remove_policy,
+    set_policy,
+)
+from entrepot.sync.fields import conflict_store, own_store, store
 from entrepot.sync.fields.merging import DECIDED, PRICES
 from entrepot.sync.fields.ours import Offer, Takeovers, can_take, subject_of
 from entrepot.sync.fields.store import Row
 from entrepot.sync.merge import rules
 from entrepot.sync.merge.fields import field_of
-from entrepot.sync.merge.learning import Learned
-from entrepot.sync.merge.policies import HUB, Policy, Preview, decide, fits, preview
+from entrepot.sync.merge.policies import HUB, Policy
 from entrepot.sync.merge.rules import Flow, Side
 from entrepot.sync.merge.values import Value, parse
 
@@ -58,10 +63,6 @@ class ConflictMoved(Conflict):
 
 class NotDecidedHere(InvalidInput):
     """This kind of conflict is settled elsewhere."""
-
-
-class PolicyNotFound(NotFound):
-    """There is no such policy."""
 
 
 class CannotUndo(Conflict):
@@ -165,14 +166,14 @@ async def _resolve_field(tx: Tx, actor: Actor, conflict: Any, choice: Choice, no
         value = parse(field.kind, choice.value, currency)
         if field.required and not value:
             raise InvalidInput(f"{field.title} cannot be empty.")
-    own = (await store.overrides_of(tx, [listing_id])).get((listing_id, name))
+    own = (await own_store.overrides_of(tx, [listing_id])).get((listing_id, name))
     apart = own is not None or await _by_list(tx, offer, name)
     undo = _before(row, own)
     resolved = rules.resolve(field.kind, row.known, row.ours, choice.side, value)
     if choice.side is Side.THEIRS and not apart and not can_take(offer, name, row.known.theirs):
         raise InvalidInput("The catalog cannot hold this value: keep it for this channel alone, or enter another.")
     if resolved.override or (resolved.ours != row.ours and apart):
-        await store.put_overrides(tx, [(listing_id, name, resolved.ours, actor.name, now)])
+        await own_store.put_overrides(tx, [(listing_id, name, resolved.ours, actor.name, now)])
     elif resolved.ours != row.ours:
         await _write(tx, offer, name, resolved.ours, actor, now)
     row.known = resolved.state
@@ -203,7 +204,7 @@ async def _write(tx: Tx, offer: Offer, name: str, value: Value, actor: Actor, no
     subject = subject_of(offer, name)
     if subject not in await catalog.take_over(tx, list(takeovers.found.values())):
         raise ConflictMoved
-    await store.put_origins(tx, [(subject, name, value, None, HUB, actor.name, now)])
+    await own_store.put_origins(tx, [(subject, name, value, None, HUB, actor.name, now)])
 
 
 def _before(row: Row, own: Any) -> dict[str, Any]:
@@ -307,9 +308,9 @@ async def _put_back(tx: Tx, actor: Actor, offer: Offer, conflict: Any, was: Any,
     """Give our side the value that it had before the decision, unless somebody has changed it since."""
     listing_id, name, side = conflict["subject_id"], conflict["field"], conflict["resolution"]["side"]
     if was["override"] is not None:
-        await store.put_overrides(tx, [(listing_id, name, was["override"], actor.name, now)])
+        await own_store.put_overrides(tx, [(listing_id, name, was["override"], actor.name, now)])
     elif side == Side.APART or await _by_list(tx, offer, name):
-        await store.remove_override(tx, listing_id, name)
+        await own_store.remove_override(tx, listing_id, name)
     elif side in (Side.THEIRS, Side.VALUE):
         await _write(tx, offer, name, was["ours"], actor, now)
 
@@ -324,101 +325,16 @@ async def set_override(tx: Tx, actor: Actor, listing_id: UUID, field_name: str, 
     if offer is None:
         raise NotFound("There is no such listing, or it has no variant.")
     await store.lock_connection(tx, offer["connection_id"])
-    before = (await store.overrides_of(tx, [listing_id])).get((listing_id, field_name))
+    before = (await own_store.overrides_of(tx, [listing_id])).get((listing_id, field_name))
     if value is None:
-        await store.remove_override(tx, listing_id, field_name)
+        await own_store.remove_override(tx, listing_id, field_name)
         parsed = None
     else:
         parsed = parse(field.kind, value, offer["listing_currency"] or offer["currency"])
         if field.required and not parsed:
             raise InvalidInput(f"{field.title} cannot be empty.")
-        await store.put_overrides(tx, [(listing_id, field_name, parsed, actor.name, now)])
+        await own_store.put_overrides(tx, [(listing_id, field_name, parsed, actor.name, now)])
     old = None if before is None else before["value"]
     await identity.record(tx, actor, "listing.override", "listing", listing_id, {field_name: old}, {field_name: parsed})
     await store.want_merge(tx, [listing_id])
     tx.hint(f"merge:{offer['connection_id']}")
-
-
-# ---- policies --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class NewPolicy:
-    """Of a field (empty: every one) on a connection (None: every one)."""
-
-    connection_id: UUID | None
-    field: str
-    flow: Flow = Flow.BOTH
-    policy: Policy = Policy.MANUAL
-    swing_percent: Decimal | None = None
-
-
-async def set_policy(tx: Tx, actor: Actor, new: NewPolicy, now: datetime) -> None:
-    """Set who may change a field and how its conflicts are decided; open ones are decided by it at once.
-
-    Raises UnknownField, PolicyDoesNotFit, ConnectionNotFound, InvalidInput.
-    """
-    if new.field:
-        fits(new.policy, field_of(new.field).kind)
-    if new.connection_id is not None:
-        await channels.get(tx, new.connection_id)
-    if new.swing_percent is not None and not 0 < new.swing_percent <= 100_000:
-        raise InvalidInput("The limit of a swing must be a percentage above 0.")
-    await store.put_policy(
-        tx, new.connection_id, new.field, str(new.flow), str(new.policy), new.swing_percent, actor.name, now
-    )
-    after = {
-        "field": new.field,
-        "flow": str(new.flow),
-        "policy": str(new.policy),
-        "swing": str(new.swing_percent or ""),
-    }
-    await identity.record(tx, actor, "policy.set", "connection", new.connection_id or "all", None, after)
-    await _merge_all(tx, new.connection_id)
-
-
-async def remove_policy(tx: Tx, actor: Actor, connection_id: UUID | None, field_name: str) -> bool:
-    """Remove a policy, so that the more general one holds again; return whether there was one."""
-    removed = await store.remove_policy(tx, connection_id, field_name)
-    if removed:
-        await identity.record(tx, actor, "policy.remove", "connection", connection_id or "all", {"field": field_name})
-        await _merge_all(tx, connection_id)
-    return removed
-
-
-async def list_policies(tx: Tx) -> list[Any]:
-    """Return all policies with the names of their connections, the general ones first."""
-    return await store.list_policies(tx)
-
-
-async def _merge_all(tx: Tx, connection_id: UUID | None) -> None:
-    for connection in await channels.list_all(tx):
-        if connection_id in (None, connection.id):
-            await store.want_merge_of_connections(tx, [connection.id])
-            tx.hint(f"merge:{connection.id}")
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyPreview:
-    """What a policy would have made of what people decided, and would make of what is open now."""
-
-    past: Preview
-    open_decided: int
-    open_left: int
-    weight_of_ours: float | None
-    decisions: int
-
-
-async def preview_policy(tx: Tx, connection_id: UUID | None, field_name: str, policy: Policy) -> PolicyPreview:
-    """Return what a policy would have decided on past conflicts of a field. Raises UnknownField, PolicyDoesNotFit."""
-    fits(policy, field_of(field_name).kind)
-    past = await conflict_store.past(tx, connection_id, [field_name])
-    learned = questions.learned_of(past).get(field_name, Learned())
-    before = [(questions.asked_before(row, learned), row["resolution"]["value"]) for row in past]
-    waiting = [
-        questions.asked_before(row, learned) for row in await conflict_store.open_of(tx, connection_id, field_name)
-    ]
-    decided = sum(decide(policy, question) is not None for question in waiting)
-    return PolicyPreview(
-        preview(policy, before), decided, len(waiting) - decided, learned.weight_of_ours, learned.decisions
-    )

@@ -7,7 +7,13 @@ from datetime import datetime
 from uuid import UUID
 
 from entrepot.allocation import facade as allocation
-from entrepot.catalog.facade import LISTINGS_MATCHED, PRICES_CHANGED, PRODUCTS_CHANGED, PRODUCTS_FILED
+from entrepot.catalog.facade import (
+    LISTINGS_MATCHED,
+    PRICES_CHANGED,
+    PRODUCTS_ARCHIVED,
+    PRODUCTS_CHANGED,
+    PRODUCTS_FILED,
+)
 from entrepot.catalog.match_contracts import LISTINGS_UNMATCHED
 from entrepot.channels import facade as channels
 from entrepot.channels.contracts import ConnectionState, FindConnector
@@ -62,6 +68,7 @@ def reaction_table(
         LISTINGS_MATCHED: (own.listings_matched,),
         PRODUCTS_FILED: (own.products_filed,),
         PRODUCTS_CHANGED: (own.products_changed,),
+        PRODUCTS_ARCHIVED: (own.products_archived,),
         PRICES_CHANGED: (own.prices_changed,),
         channels.CONNECTIONS_CHANGED: (own.connections_changed,),
         "stock.claims_changed": (orders.claims_changed,),

@@ -13,6 +13,7 @@ from entrepot.channels import facade as channels
 from entrepot.channels.contract import QuantitySemantics
 from entrepot.channels.contracts import FindConnector
 from entrepot.database.pool import Tx
+from entrepot.identity.facade import system_actor
 from entrepot.kernel.clock import utc_now
 from entrepot.sync import exposure, progress, store
 from entrepot.sync.fields import store as fields
@@ -123,6 +124,7 @@ class Reactions:
             tx.organisation,
             listings,
         )
+        await archiving.listings_matched(tx, self._find, listings)
         await self.divide(tx, [row[0] for row in rows])
         products: dict[UUID, list[str]] = {}
         for row in await fields.products_of(tx, listings):
@@ -135,6 +137,14 @@ class Reactions:
         """Listings have no variant any more: nothing is written to them; what they had goes to the others."""
         await store.forget_unmatched(tx, [UUID(i) for event in events for i in event["listings"]])
         await self.divide(tx, list({UUID(v) for event in events for v in event["variant_ids"]}))
+
+    async def products_archived(self, tx: Tx, events: Sequence[Event]) -> None:
+        """Many products were archived at once, by somebody who wants their listings to end."""
+        for event in events:
+            actor = system_actor(tx.organisation, event["by"])
+            archived = await catalog.still_archived(tx, [UUID(i) for i in event["products"]])
+            if archived:
+                await archiving.end_everywhere(tx, actor, self._find, archived)
 
     async def products_changed(self, tx: Tx, events: Sequence[Event]) -> None:
         """Products were changed: what that means for their listings is found by merging these."""

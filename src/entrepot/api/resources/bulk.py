@@ -27,11 +27,15 @@ class ChangeInput(Input):
 
 
 class BulkInput(Input):
-    """Which products, and what to change. `filter`: the parameters of the page of products; `{}` means all."""
+    """Which products, and what to change. `filter`: the parameters of the page of products; `{}` means all.
+
+    `endListings`: products that this archives end on their channels as well, as gently as each can.
+    """
 
     product_ids: Annotated[list[UUID] | None, Field(min_length=1, max_length=bulk.NAMED_MAX)] = None
     filter: Annotated[dict[str, Annotated[str, Field(max_length=200)]] | None, Field(max_length=20)] = None
     changes: Annotated[list[ChangeInput], Field(min_length=1, max_length=20)]
+    end_listings: bool = True
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -73,7 +77,10 @@ class PreviewView(Resource):
 
 
 class BulkEditView(Resource):
-    """A bulk edit: running, done, undoing or undone. Counts of products; `leftAlone`: changed since, so not undone."""
+    """A bulk edit: running, done, undoing or undone. Counts of products; `leftAlone`: changed since, so not undone.
+
+    `endListings`: the listings of products that it archived end as well.
+    """
 
     id: UUID
     actor: str
@@ -86,6 +93,7 @@ class BulkEditView(Resource):
     left_alone: int
     job_id: UUID | None
     undo_job_id: UUID | None
+    end_listings: bool
     created_at: datetime
 
 
@@ -138,13 +146,18 @@ async def start(body: BulkInput, call: CallDep) -> Response:
     """Change products: a few at once, many as a background job."""
     chosen = await _chosen(body, call)
 
-    id = await bulk.take_on(call.services.database, call.actor, chosen, body.changes_given())
+    id = await bulk.take_on(
+        call.services.database, call.actor, chosen, body.changes_given(), end_listings=body.end_listings
+    )
     found = await _one(call, id)
     return respond(found, 201 if found.bulk_edit.state == "done" else 202)
 
 
 async def undo(bulk_edit_id: UUID, call: CallDep) -> Response:
-    """Set back what nobody changed since; what somebody did change is left alone and named."""
+    """Set back what nobody changed since; what somebody did change is left alone and named.
+
+    Nothing is published by that: publish products whose listings have ended again.
+    """
     await bulk.undo(call.services.database, call.actor, bulk_edit_id)
     found = await _one(call, bulk_edit_id)
     return respond(found, 200 if found.bulk_edit.state == "undone" else 202)

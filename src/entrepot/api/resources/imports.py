@@ -33,6 +33,9 @@ Stock = Annotated[
     Literal["new", "set", "leave"],
     Field(description="Take stock for new variants only, set it for all that are told, or leave it"),
 ]
+EndListings = Annotated[
+    bool, Field(description="Products that the import archives end on their channels as well, as gently as each can")
+]
 DecimalMark = Annotated[Literal[".", ","], Field(description="What separates the fraction of amounts")]
 
 
@@ -58,6 +61,7 @@ class ImportInput(Input):
     dry_run: Annotated[bool, Field(description="Only say what would be done")] = False
     decimal: DecimalMark = "."
     stock: Stock = "new"
+    end_listings: EndListings = True
     supplier_id: UUID | None = None
 
     @model_validator(mode="after")
@@ -75,6 +79,7 @@ class ChannelImportInput(Input):
     connection_id: UUID
     dry_run: bool = True
     stock: Stock = "new"
+    end_listings: EndListings = True
 
 
 class RowProblemView(Resource):
@@ -98,9 +103,9 @@ class ColumnView(Resource):
 class ImportView(Resource):
     """What the import did so far, or would do.
 
-    `created`, `updated`: variants made and changed; `new`, `changed`, `unchanged`, `refused`: products. `problems` holds
-    the first 1,000, `problemCount` counts all. `stage`: new, read, looking, looked (a dry run is through), applying, applied,
-    refused.
+    `created`, `updated`: variants made and changed; `new`, `changed`, `unchanged`, `refused`, `archived`: products. `problems`
+    holds the first 1,000, `problemCount` counts all. `stage`: new, read, looking, looked (a dry run is through), applying,
+    applied, refused.
     """
 
     id: UUID
@@ -115,6 +120,7 @@ class ImportView(Resource):
     changed: int
     unchanged: int
     refused: int
+    archived: int
     created: int
     updated: int
     stock_set: int
@@ -191,7 +197,9 @@ async def import_channel(body: ChannelImportInput, call: CallDep) -> Response:
 
     async def inside(tx: Tx) -> Answer:
         currency = (await identity.organisation_of(tx)).currency
-        options = ImportOptions(currency, stock=body.stock, connection_id=body.connection_id)
+        options = ImportOptions(
+            currency, stock=body.stock, connection_id=body.connection_id, end_listings=body.end_listings
+        )
         import_id = await importing.take_from_channel(tx, call.actor, options, apply=not body.dry_run)
         return answer(await _imported(tx, await importing.import_detail(tx, import_id)), 202)
 
@@ -291,7 +299,9 @@ async def export_products(
 async def _options(call: Call, body: ImportInput) -> ImportOptions:
     async with call.transaction() as tx:
         currency = (await identity.organisation_of(tx)).currency
-    return ImportOptions(currency, body.decimal, body.stock, supplier_id=body.supplier_id)
+    return ImportOptions(
+        currency, body.decimal, body.stock, supplier_id=body.supplier_id, end_listings=body.end_listings
+    )
 
 
 def _data(body: ImportInput) -> bytes | str:
@@ -323,7 +333,7 @@ def _view(found: ImportDetail, problems: Any) -> ImportView:
         id=found.id, name=found.name, source=found.source, stage=found.stage.value, format=found.look.format,
         columns=[ColumnView(head=head, meaning=meaning) for head, meaning in found.look.columns],
         rows=c.rows, products=c.products, new=c.new, changed=c.changed, unchanged=c.unchanged, refused=c.refused,
-        created=c.variants_new, updated=c.variants_changed, stock_set=c.stock_set,
+        archived=c.archived, created=c.variants_new, updated=c.variants_changed, stock_set=c.stock_set,
         problems=[RowProblemView.model_validate(p) for p in problems], problem_count=c.problems,
         dry_run=found.stage in (Stage.LOOKING, Stage.LOOKED), error=found.error, actor=found.actor,
         created_at=found.created_at, finished_at=found.finished_at,

@@ -22,7 +22,14 @@ from entrepot.catalog.pricing import PriceRule, Rate
 from entrepot.channels import facade as channels
 from entrepot.database.pool import Tx
 from entrepot.identity import facade as identity
+from entrepot.sync import price_moves
 
+Confirmed = Annotated[
+    int,
+    Field(
+        ge=0, le=10**9, description="So many prices may move by more than the limit, as the error `prices-move` said"
+    ),
+]
 Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 
 
@@ -66,6 +73,7 @@ class PriceListBody(Input):
     end: Annotated[Amount, Field(description="What prices end in, such as 0.99 with a step of 1.00")] = Decimal(0)
     rounding: Literal["nearest", "up", "down"] = "nearest"
     active: bool = True
+    confirmed_prices: Confirmed = 0
 
     def given(self) -> PriceListInput:
         """Return it as the catalog has it. Raises TooManyDecimals."""
@@ -102,6 +110,7 @@ class PricesInput(Input):
     """Prices to be set by hand, or to be taken off."""
 
     prices: Annotated[list[PriceInput], Field(min_length=1, max_length=5000)]
+    confirmed_prices: Confirmed = 0
 
 
 class ChannelPrice(Resource):
@@ -181,10 +190,14 @@ async def get_price_list(price_list_id: UUID, call: CallDep) -> Response:
 
 
 async def create_price_list(body: PriceListBody, call: CallDep) -> Response:
-    """Make a price list."""
+    """Make a price list.
+
+    If prices on channels would move by more than the limit, nothing is saved and the error `prices-move` says how many
+    (`prices`): send that number as `confirmedPrices` to let them.
+    """
 
     async def work(tx: Tx) -> Answer:
-        id = await price_lists.create_price_list(tx, body.given())
+        id = await price_moves.create(tx, call.actor, body.given(), body.confirmed_prices)
         made = await _one(tx, id)
         after = made.price_list.model_dump(mode="json")
         await identity.record(tx, call.actor, "price-list.create", "price_list", id, None, after)
@@ -194,10 +207,10 @@ async def create_price_list(body: PriceListBody, call: CallDep) -> Response:
 
 
 async def update_price_list(price_list_id: UUID, body: PriceListBody, call: CallDep) -> Response:
-    """Change a price list as a whole."""
+    """Change a price list as a whole; see how one is made for `confirmedPrices`."""
     async with call.transaction() as tx:
         before = await _one(tx, price_list_id)
-        await price_lists.change_price_list(tx, price_list_id, body.given())
+        await price_moves.change(tx, call.actor, price_list_id, body.given(), body.confirmed_prices)
         after = await _one(tx, price_list_id)
         await identity.record(
             tx, call.actor, "price-list.update", "price_list", price_list_id,
@@ -206,11 +219,15 @@ async def update_price_list(price_list_id: UUID, body: PriceListBody, call: Call
         return respond(after)
 
 
-async def delete_price_list(price_list_id: UUID, call: CallDep) -> Response:
-    """Delete a price list with the prices set in it."""
+async def delete_price_list(
+    price_list_id: UUID,
+    call: CallDep,
+    confirmed_prices: Annotated[int, Query(ge=0, le=10**9, alias="confirmedPrices")] = 0,
+) -> Response:
+    """Delete a price list with the prices set in it; see how one is made for `confirmedPrices`."""
     async with call.transaction() as tx:
         before = await _one(tx, price_list_id)
-        await price_lists.delete_price_list(tx, price_list_id)
+        await price_moves.delete(tx, call.actor, price_list_id, confirmed_prices)
         shown = before.price_list.model_dump(mode="json")
         await identity.record(tx, call.actor, "price-list.delete", "price_list", price_list_id, shown)
     return empty()
@@ -232,7 +249,10 @@ async def list_explicit(price_list_id: UUID, call: CallDep, paging: PagingDep) -
 
 
 async def set_explicit(price_list_id: UUID, body: PricesInput, call: CallDep) -> Response:
-    """Set prices by hand; one without a price is taken off. Those not named stay."""
+    """Set prices by hand; one without a price is taken off. Those not named stay.
+
+    See how a list is made for `confirmedPrices`.
+    """
     async with call.transaction() as tx:
         currency = (await price_lists.get_price_list(tx, price_list_id)).rule.currency
         ids = await variants_of(tx, body.prices)
@@ -242,7 +262,7 @@ async def set_explicit(price_list_id: UUID, body: PricesInput, call: CallDep) ->
             else (minor(each.price, currency), optional_minor(each.compare_at_price, currency))
             for id, each in zip(ids, body.prices, strict=True)
         }
-        await price_lists.set_prices(tx, price_list_id, prices)
+        await price_moves.set_prices(tx, call.actor, price_list_id, prices, body.confirmed_prices)
         after = {str(id): price for id, price in list(prices.items())[:100]} | {"prices": len(prices)}
         await identity.record(tx, call.actor, "price-list.prices", "price_list", price_list_id, None, after)
         return respond(await _one(tx, price_list_id))

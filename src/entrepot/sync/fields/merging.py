@@ -23,7 +23,7 @@ from entrepot.identity.facade import system_actor
 from entrepot.jobs.lanes import LaneKey
 from entrepot.sync import progress
 from entrepot.sync.context import SyncContext
-from entrepot.sync.fields import conflict_store, first_contact, questions, store
+from entrepot.sync.fields import conflict_store, first_contact, own_store, policy_store, questions, store
 from entrepot.sync.fields.conflict_store import Decided, Found
 from entrepot.sync.fields.ours import Offer, Takeovers, can_take, changed_at, no_price, ours_of, subject_of
 from entrepot.sync.fields.policies import FieldPolicy, field_policies
@@ -73,13 +73,13 @@ async def merge_listings(tx: Tx, here: Here, listing_ids: Sequence[UUID]) -> Non
     """Merge the fields of these listings of a connection. The caller holds `store.lock_connection`."""
     rows = await store.rows_of(tx, listing_ids, lock=True)
     offers = {row["listing_id"]: row for row in await catalog.offers(tx, listing_ids)}
-    policies = field_policies(await store.policies_for(tx, here.connection.id), here.connection.id)
+    policies = field_policies(await policy_store.policies_for(tx, here.connection.id), here.connection.id)
     subjects = {i for o in offers.values() for i in (o["product_id"], o["variant_id"])}
     prices = await catalog.channel_prices(tx, here.connection.id, [o["variant_id"] for o in offers.values()])
     first = await first_contact.choices_of(tx, here.connection.id)
     round_ = _Round(
-        here, offers, prices, policies, first, await store.overrides_of(tx, listing_ids),
-        await store.origins_of(tx, sorted(subjects)),
+        here, offers, prices, policies, first, await own_store.overrides_of(tx, listing_ids),
+        await own_store.origins_of(tx, sorted(subjects)),
     )  # fmt: skip
     before = {key: copy.copy(row) for key, row in rows.items()}
     contested = [(row, why) for row in rows.values() if (why := round_.consider(row)) is not None]
@@ -93,7 +93,7 @@ async def merge_listings(tx: Tx, here: Here, listing_ids: Sequence[UUID]) -> Non
     await conflict_store.put(tx, round_.conflicts)
     await conflict_store.decided(tx, round_.decided, POLICY, here.now)
     await conflict_store.end(tx, [key for key in ended if key not in {d[:2] for d in round_.decided}])
-    await store.put_overrides(tx, round_.overrides)
+    await own_store.put_overrides(tx, round_.overrides)
     await store.put_rows(tx, [row for k, row in rows.items() if row != before[k]])
     if any(row.state == "out" for row in rows.values()):
         tx.hint(f"fields:{here.connection.id}")
@@ -279,7 +279,7 @@ async def _take_over(tx: Tx, round_: _Round) -> None:
     """Write into the catalog what came in; what somebody changed at this moment is merged again."""
     here = round_.here
     free = await catalog.take_over(tx, list(round_.takeovers.found.values())) if round_.takeovers.found else set()
-    origins: list[store.Origin] = []
+    origins: list[own_store.Origin] = []
     actor = system_actor(here.connection.organisation_id, here.connection.name)
     for each in round_.pending:
         row, subject = each.row, subject_of(each.offer, each.row.field)
@@ -300,7 +300,7 @@ async def _take_over(tx: Tx, round_: _Round) -> None:
         await identity.record(
             tx, actor, "listing.take_over", kind, subject, {row.field: before}, {row.field: each.value}
         )
-    await store.put_origins(tx, origins)
+    await own_store.put_origins(tx, origins)
     await store.want_merge(tx, sorted(round_.again))
     if round_.again:
         tx.hint(f"merge:{here.connection.id}")

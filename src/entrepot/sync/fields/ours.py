@@ -24,11 +24,7 @@ def ours_of(offer: Offer, listed: ChannelPrice | None) -> dict[str, Value]:
     """
     names: Sequence[str] = offer["option_names"]
     chosen: Sequence[str] = offer["option_values"]
-    price = before = None
-    if listed is not None and not no_price(offer, listed):
-        currency = listed.price.currency
-        price = values.minor(listed.price.minor, currency)
-        before = values.minor(listed.compare_at_minor, currency) or EMPTY
+    prices = prices_of(offer, listed)
     return {
         "title": values.text(offer["title"]),
         "description": values.html(offer["description"]),
@@ -36,11 +32,20 @@ def ours_of(offer: Offer, listed: ChannelPrice | None) -> dict[str, Value]:
         "product_type": values.text(offer["product_type"]),
         "tags": values.tags(offer["tags"]),
         "images": values.images(image["url"] for image in offer["images"]),
-        "price": price,
-        "compare_at": before,
+        "price": prices["price"],
+        "compare_at": prices["compare_at"],
         "barcode": values.text(offer["barcode"]),
         "options": values.options(zip(names, chosen, strict=False)),
     }
+
+
+def prices_of(offer: Offer, listed: ChannelPrice | None) -> dict[str, Value]:
+    """Return the price and what it is compared with. Of the offer only the currency of the listing is looked at."""
+    if listed is None or no_price(offer, listed):
+        return {"price": None, "compare_at": None}
+    currency = listed.price.currency
+    before = values.minor(listed.compare_at_minor, currency) or EMPTY
+    return {"price": values.minor(listed.price.minor, currency), "compare_at": before}
 
 
 def no_price(offer: Offer, listed: ChannelPrice) -> str:

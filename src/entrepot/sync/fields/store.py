@@ -1,4 +1,4 @@
-"""Statements of listing fields: readings, states, overrides, origins, policies."""
+"""Statements of listing fields: readings, what is to be merged, states."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from entrepot.database.pool import Tx
-from entrepot.kernel.ids import new_id
 from entrepot.sync.merge.fields import FIELDS, Level
 from entrepot.sync.merge.rules import FieldState
 from entrepot.sync.merge.values import Value
@@ -289,6 +288,38 @@ async def rows_of(tx: Tx, listing_ids: Sequence[UUID], *, lock: bool = False) ->
     return {(record["listing_id"], record["field"]): _row(record) for record in found}
 
 
+async def listings_with_prices(tx: Tx, connection_id: UUID, variant_ids: Sequence[UUID] | None) -> list[UUID]:
+    """Return the matched listings on sale of a connection, of all variants or of these, by id."""
+    rows = await tx.fetch(
+        "select id from listing where organisation_id = $1 and connection_id = $2 and active and variant_id is not null"
+        " and ($3::uuid[] is null or variant_id = any($3)) order by id",
+        tx.organisation,
+        connection_id,
+        None if variant_ids is None else list(variant_ids),
+    )
+    return [row[0] for row in rows]
+
+
+async def price_rows(tx: Tx, listing_ids: Sequence[UUID]) -> list[tuple[Row, Any]]:
+    """Return the price fields of these listings that are not their own, locked in the one order, each with variant_id, sku and
+    listing_currency."""
+    found = await tx.fetch(
+        f"""
+        select {", ".join(f"f.{c}" for c in ("listing_id", "field", "connection_id", *_COLUMNS))}, l.variant_id,
+               l.currency as listing_currency, v.sku as variant_sku
+        from listing_field f join listing l on l.organisation_id = $1 and l.id = f.listing_id
+        join variant v on v.organisation_id = $1 and v.id = l.variant_id
+        where f.organisation_id = $1 and f.listing_id = any($2::uuid[]) and f.field in ('price', 'compare_at')
+          and not exists (select 1 from listing_override o where o.organisation_id = $1
+                          and o.listing_id = f.listing_id and o.field = f.field)
+        order by f.listing_id, f.field for no key update of f
+        """,
+        tx.organisation,
+        listing_ids,
+    )
+    return [(_row(record), record) for record in found]
+
+
 async def put_rows(tx: Tx, rows: Sequence[Row]) -> None:
     """Store fields."""
     if rows:
@@ -310,145 +341,3 @@ async def prices_going_out(tx: Tx, listing_ids: Sequence[UUID]) -> set[UUID]:
         listing_ids,
     )
     return {row[0] for row in rows}
-
-
-# ---- overrides and origins -------------------------------------------------------------------------------
-
-
-async def overrides_of(tx: Tx, listing_ids: Sequence[UUID]) -> dict[tuple[UUID, str], Any]:
-    """Return what listings have of their own, by (listing, field): value, set_by, set_at."""
-    rows = await tx.fetch(
-        "select listing_id, field, value, set_by, set_at from listing_override"
-        " where organisation_id = $1 and listing_id = any($2::uuid[])",
-        tx.organisation,
-        listing_ids,
-    )
-    return {(row["listing_id"], row["field"]): row for row in rows}
-
-
-async def put_overrides(tx: Tx, rows: Sequence[tuple[UUID, str, Value, str, datetime]]) -> None:
-    """Give listings values of their own: (listing, field, value, by whom, when)."""
-    if rows:
-        await tx.execute(
-            """
-            insert into listing_override (organisation_id, listing_id, field, value, set_by, set_at)
-            select $1, (i->>0)::uuid, i->>1, i->2, i->>3, (i->>4)::timestamptz from jsonb_array_elements($2::jsonb) i
-            order by 2, 3
-            on conflict (organisation_id, listing_id, field) do update set
-                value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at
-            """,
-            tx.organisation,
-            rows,
-        )
-
-
-async def remove_override(tx: Tx, listing_id: UUID, field_name: str) -> bool:
-    """Let a listing have the catalog's value again; return whether it had one of its own."""
-    return bool(
-        await tx.execute(
-            "delete from listing_override where organisation_id = $1 and listing_id = $2 and field = $3",
-            tx.organisation,
-            listing_id,
-            field_name,
-        )
-    )
-
-
-async def origins_of(tx: Tx, subject_ids: Sequence[UUID]) -> dict[tuple[UUID, str], Any]:
-    """Return where values of products and variants came from, by (subject, field)."""
-    rows = await tx.fetch(
-        "select subject_id, field, value, connection_id, source, changed_by, changed_at from value_origin"
-        " where organisation_id = $1 and subject_id = any($2::uuid[])",
-        tx.organisation,
-        subject_ids,
-    )
-    return {(row["subject_id"], row["field"]): row for row in rows}
-
-
-Origin = tuple[UUID, str, Value, UUID | None, str, str, datetime]
-"""(product or variant, field, value, connection, source, by whom, when by our clock)"""
-
-
-async def put_origins(tx: Tx, rows: Sequence[Origin]) -> None:
-    """Remember where values came from."""
-    if rows:
-        await tx.execute(
-            """
-            insert into value_origin (organisation_id, subject_id, field, value, connection_id, source, changed_by,
-                changed_at)
-            select $1, (i->>0)::uuid, i->>1, i->2, (i->>3)::uuid, i->>4, i->>5, (i->>6)::timestamptz
-            from jsonb_array_elements($2::jsonb) i order by 2, 3
-            on conflict (organisation_id, subject_id, field) do update set value = excluded.value,
-                connection_id = excluded.connection_id, source = excluded.source, changed_by = excluded.changed_by,
-                changed_at = excluded.changed_at
-            """,
-            tx.organisation,
-            rows,
-        )
-
-
-# ---- policies --------------------------------------------------------------------------------------------
-
-
-async def policies_for(tx: Tx, connection_id: UUID) -> list[Any]:
-    """Return the policies that may hold for a connection."""
-    return await tx.fetch(
-        "select connection_id, field, flow, policy, swing_percent from resolution_policy"
-        " where organisation_id = $1 and (connection_id is null or connection_id = $2)",
-        tx.organisation,
-        connection_id,
-    )
-
-
-async def list_policies(tx: Tx) -> list[Any]:
-    """Return all policies with the names of their connections, the general ones first."""
-    return await tx.fetch(
-        "select p.id, p.connection_id, c.name as connection_name, p.field, p.flow, p.policy, p.swing_percent, p.set_by,"
-        " p.set_at from resolution_policy p"
-        " left join connection c on c.organisation_id = $1 and c.id = p.connection_id"
-        " where p.organisation_id = $1 order by c.name nulls first, p.field",
-        tx.organisation,
-    )
-
-
-async def put_policy(
-    tx: Tx,
-    connection_id: UUID | None,
-    field_name: str,
-    flow: str,
-    policy: str,
-    swing_percent: Any,
-    by: str,
-    now: datetime,
-) -> None:
-    """Set the policy of a field (empty: every one) on a connection (None: every one)."""
-    await tx.execute(
-        """
-        insert into resolution_policy (organisation_id, id, connection_id, field, flow, policy, swing_percent, set_by, set_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-        on conflict (organisation_id, connection_id, field) do update set flow = excluded.flow, policy = excluded.policy,
-            swing_percent = excluded.swing_percent, set_by = excluded.set_by, set_at = excluded.set_at
-        """,
-        tx.organisation,
-        new_id(),
-        connection_id,
-        field_name,
-        flow,
-        policy,
-        swing_percent,
-        by,
-        now,
-    )
-
-
-async def remove_policy(tx: Tx, connection_id: UUID | None, field_name: str) -> bool:
-    """Remove a policy, so that the more general one holds again; return whether there was one."""
-    return bool(
-        await tx.execute(
-            "delete from resolution_policy where organisation_id = $1 and connection_id is not distinct from $2"
-            " and field = $3",
-            tx.organisation,
-            connection_id,
-            field_name,
-        )
-    )

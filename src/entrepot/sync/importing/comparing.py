@@ -30,10 +30,19 @@ async def compare_part(tx: Tx, found: ImportDetail, products: Sequence[FileProdu
     if apply:
         await catalog.tell_matched(tx, taken.matched_listings)
         await catalog.tell_changed(tx, taken.products)
+        if found.options.end_listings:
+            archived = [f.product_id for f in taken.findings if f.product_id and archives(f)]
+            await catalog.tell_archived(tx, archived, f"{found.actor}, import")
         await catalog.tell_filed(tx, [f.product_id for f in taken.findings if f.product_id and _files_anew(f)])
         if taken.new_variants:
             await orders.settle_exceptions(tx, taken.new_variants)
     return Compared(tuple(findings), stock_set, len(taken.matched_listings))
+
+
+def archives(finding: Finding) -> bool:
+    """Return whether a product that was there is archived now."""
+    archived = any(not sku and name == "status" and after == "archived" for sku, name, _, after in finding.changes)
+    return finding.outcome is Outcome.CHANGED and archived
 
 
 def _files_anew(finding: Finding) -> bool:

@@ -57,7 +57,7 @@ class ImportOptions(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `currency`: where the file names none (ISO 4217). `decimal`: the decimal separator. `stock`: take it for `new` variants
     only, `set` it for all that the file tells, or `leave` it. `connection_id`: the channel that is read. `supplier_id`:
-    whose price list it is.
+    whose price list it is. `end_listings`: products that it archives end on their channels as well.
     """
 
     currency: str
@@ -65,10 +65,14 @@ class ImportOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     stock: Literal["new", "set", "leave"] = "new"
     connection_id: UUID | None = None
     supplier_id: UUID | None = None
+    end_listings: bool = True
 
 
 class Counts(msgspec.Struct):
-    """What an import did or would do. `variants`, `images`, `blank`: rows of that kind; `problems`: all that were found."""
+    """What an import did or would do. `variants`, `images`, `blank`: rows of that kind; `problems`: all that were found.
+
+    `archived`: products that were in use or drafts before.
+    """
 
     rows: int = 0
     variants: int = 0
@@ -83,6 +87,7 @@ class Counts(msgspec.Struct):
     variants_changed: int = 0
     stock_set: int = 0
     listings_matched: int = 0
+    archived: int = 0
     problems_read: int = 0
     problems_compared: int = 0
 
@@ -94,7 +99,7 @@ class Counts(msgspec.Struct):
     def begin_comparing(self) -> None:
         """Forget what an earlier comparison found."""
         for name in ("new", "changed", "unchanged", "refused", "variants_new", "variants_changed", "stock_set",
-                     "listings_matched", "problems_compared"):  # fmt: skip
+                     "listings_matched", "archived", "problems_compared"):  # fmt: skip
             setattr(self, name, 0)
 
 

@@ -25,7 +25,7 @@ from entrepot.jobs.facade import JobRun
 from entrepot.kernel.errors import InvalidInput
 from entrepot.sync.importing import store
 from entrepot.sync.importing.channel import products_of
-from entrepot.sync.importing.comparing import compare_part
+from entrepot.sync.importing.comparing import archives, compare_part
 from entrepot.sync.importing.contracts import OVER, Compared, Counts, ImportDetail, ImportNotFound, ProductImport, Stage
 from entrepot.sync.importing.files import open_file, stored_file
 from entrepot.sync.importing.reading import import_detail
@@ -212,6 +212,7 @@ async def _note(tx: Tx, import_id: UUID, numbers: Sequence[int], compared: Compa
         setattr(counts, name, getattr(counts, name) + 1)
         counts.variants_new += len(finding.variants_new)
         counts.variants_changed += finding.variants_changed
+        counts.archived += archives(finding)
     counts.problems_compared += len(problems)
     counts.stock_set += compared.stock_set
     counts.listings_matched += compared.listings_matched

@@ -12,7 +12,7 @@ from entrepot.channels import facade as channels
 from entrepot.channels.contract import Capability, EndKind, Manifest
 from entrepot.channels.contracts import Connection, ConnectionState, FindConnector
 from entrepot.database.pool import Tx
-from entrepot.identity.facade import Actor
+from entrepot.identity.facade import Actor, system_actor
 from entrepot.kernel.clock import utc_now
 from entrepot.sync.publishing import asking, store
 from entrepot.sync.publishing.choosing import can_hide_variants
@@ -20,6 +20,8 @@ from entrepot.sync.publishing.contracts import Ask, Ending, Wanted
 
 GENTLE = (Wanted.ARCHIVE, Wanted.UNPUBLISH)
 """What may be done without asking: both can be taken back. Nothing is deleted by archiving."""
+HUB = "the hub"
+"""Who asks for what follows from a match."""
 WORDS = {
     Wanted.ARCHIVE: "archived there, once it shows no stock",
     Wanted.UNPUBLISH: "unpublished, once it shows no stock",
@@ -58,6 +60,25 @@ def _ending(connection: Connection, manifest: Manifest) -> Ending:
         if EndKind(str(wanted)) in ends:
             return Ending(connection.id, connection.name, wanted, WORDS[wanted])
     return Ending(connection.id, connection.name, None, "it can only be deleted there, so it stays and shows no stock")
+
+
+async def listings_matched(tx: Tx, find: FindConnector, listing_ids: Sequence[UUID]) -> None:
+    """Listings have another variant now: that of one out of use closes and, where the channel can, ends, as if it went out of
+    use there; one that was closed for another variant opens again.
+
+    One of an archived product ends as the product did there. If nobody asked for that there, it stays, as the others of it do.
+    """
+    products = await catalog_publishing.products_of_listings(tx, listing_ids)
+    if products:
+        await variants_changed(tx, find, products)
+    on_sale = await catalog_publishing.archived_on_sale(tx, listing_ids)
+    ended = await store.have_ended(tx, sorted({row["product_id"] for row in on_sale})) if on_sale else {}
+    actor = system_actor(tx.organisation, HUB)
+    for row in on_sale:
+        wanted = ended.get((row["connection_id"], row["product_id"]))
+        if wanted is not None:
+            asked = Ask(Wanted(wanted), (row["connection_id"],))
+            await asking.ask(tx, actor, find, bulk.selection([row["product_id"]]), asked)
 
 
 async def variants_changed(tx: Tx, find: FindConnector, product_ids: Sequence[UUID]) -> None:

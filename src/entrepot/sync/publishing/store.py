@@ -115,6 +115,21 @@ async def are_ending(tx: Tx, product_ids: Sequence[UUID]) -> set[tuple[UUID, UUI
     return {(row[0], row[1]) for row in rows}
 
 
+async def have_ended(tx: Tx, product_ids: Sequence[UUID]) -> dict[tuple[UUID, UUID], str]:
+    """Return what somebody asked of those of these products that ended for it, by (connection, product).
+
+    Those on connections that are disconnected are left out: nothing can be asked of them.
+    """
+    rows = await tx.fetch(
+        "select i.connection_id, i.product_id, i.wanted from listing_intent i"
+        " join connection c on c.organisation_id = $1 and c.id = i.connection_id and c.state <> 'disconnected'"
+        " where i.organisation_id = $1 and i.product_id = any($2::uuid[]) and i.wanted <> 'publish' and i.state = 'ended'",
+        tx.organisation,
+        list(product_ids),
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
 END_VARIANTS = """
 insert into listing_intent as i (organisation_id, id, connection_id, product_id, wanted, state, asked_by, asked_at)
 select $1, n.id, n.connection_id, n.product_id, 'publish', 'ending', 'the hub', $2

@@ -78,8 +78,9 @@ async def submit(visit: Visit) -> Response:
     try:
         if source == "channel":
             options = ImportOptions(
-                visit.organisation.currency, stock=_stock(fields.get("stock")), connection_id=_id(fields, "connection")
-            )
+                visit.organisation.currency, stock=_stock(fields.get("stock")), connection_id=_id(fields, "connection"),
+                end_listings=fields.get("end_listings") == "yes",
+            )  # fmt: skip
             async with visit.transaction() as tx:
                 import_id = await importing.take_from_channel(tx, visit.actor, options, apply=apply_now)
             return visit.go(f"/products/import/{import_id}")
@@ -96,7 +97,10 @@ async def _taken(visit: Visit, fields: Any, source: str, *, apply_now: bool) -> 
     if decimal not in DECIMALS:
         raise InvalidInput("The decimal separator is a point or a comma.")
     supplier = _id(fields, "supplier") if source == "supplier" else None
-    options = ImportOptions(visit.organisation.currency, decimal, _stock(fields.get("stock")), supplier_id=supplier)
+    options = ImportOptions(
+        visit.organisation.currency, decimal, _stock(fields.get("stock")), supplier_id=supplier,
+        end_listings=fields.get("end_listings") == "yes",
+    )  # fmt: skip
     name, data = "Pasted rows", cast(Any, fields.get("rows", ""))
     if source != "paste":
         upload: UploadFile = upload_of(await visit.files(), "file")

@@ -140,8 +140,9 @@ async def apply(visit: Visit) -> Response:
     chosen, form = await _typed(visit)
     try:
         id = await bulk.take_on(
-            visit.services.database, visit.actor, _selection(visit, chosen), forms.changes_typed(form)
-        )
+            visit.services.database, visit.actor, _selection(visit, chosen), forms.changes_typed(form),
+            end_listings=form.get("end_listings") == "yes",
+        )  # fmt: skip
     except EntrepotError as error:
         return await _form(visit, chosen, typed=form, error=error.detail)
     return visit.go(f"/products/bulk/{id}")
@@ -170,7 +171,9 @@ async def _detail(visit: Visit, id: UUID, error: str = "") -> Response:
         job = None if job_id is None else await _job(tx, job_id)
         choices = await _choices(tx)
         told = {item.product_id: await _told(tx, item, choices) for item in items}
+    archives = bulk_rules.archives([Change(**change) for change in row.changes])
     context: dict[str, Any] = {
+        "ends": archives and row.end_listings, "stay": archives and not row.end_listings,
         "row": row, "items": items, "told": told, "job": job, "cursor": cursor, "state": state or "", "error": error,
         "words": [Change(**change).words for change in row.changes], "tab": "bulk",
     }  # fmt: skip

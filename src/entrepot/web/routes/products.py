@@ -14,6 +14,7 @@ from entrepot.identity import facade as identity
 from entrepot.identity.facade import ActorKind, AuditEntry, Scope
 from entrepot.kernel.errors import EntrepotError, NotAllowed
 from entrepot.stock import reading as stock
+from entrepot.sync import own_prices
 from entrepot.sync import reading as sync
 from entrepot.sync.importing import FORMATS
 from entrepot.sync.publishing import reading as publishing
@@ -104,11 +105,12 @@ async def detail(visit: Visit) -> Response:
         category = next((c for c in await category_tree.list_categories(tx) if c.id == product.category_id), None)
         groups = [each for each in await collections.list_collections(tx) if each.id in product.collections]
         intents = await publishing.of_product(tx, product.row.id)
+        own = sum(each.count for each in await own_prices.count_own(tx, product.row.id))
         history = []
         if visit.actor.may(Scope.ADMIN):
             history = await identity.list_audit(tx, limit=10, subject_kind="product", subject_id=str(product.row.id))
     return await visit.page(
-        "product.html", intents=intents, wanted=WANTED,
+        "product.html", intents=intents, own=own, wanted=WANTED,
         product=product, levels=levels, cells=cells, cell_text=patches.cell_text, category=category,
         groups=groups, history=history, told=lambda entry: _told(entry, flat(product)),
     )  # fmt: skip
