@@ -11,7 +11,7 @@ from uuid import UUID
 from entrepot.catalog import facade as catalog
 from entrepot.database.pool import Tx
 from entrepot.kernel.errors import NotFound
-from entrepot.sync.fields import store
+from entrepot.sync.fields import own_store
 from entrepot.sync.fields.ours import ours_of
 from entrepot.sync.merge.fields import FIELDS, field_of
 from entrepot.sync.merge.values import parse
@@ -119,7 +119,7 @@ async def listing_value(tx: Tx, listing_id: UUID, field: str, given: Any) -> Lis
     [offer] = await catalog.offers(tx, [listing_id]) or [None]
     if offer is None:
         raise NotFound("There is no such listing, or it has no variant.")
-    row = (await store.overrides_of(tx, [listing_id])).get((listing_id, field))
+    row = (await own_store.overrides_of(tx, [listing_id])).get((listing_id, field))
     own = None if row is None else row["value"]
     catalogs = (await _ours(tx, offer))[field]
     new = catalogs if given is None else parse(found.kind, given, offer["listing_currency"] or offer["currency"])
