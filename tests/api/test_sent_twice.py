@@ -90,6 +90,10 @@ BODIES: dict[str, Any] = {
     "/v1/publications/retry": {},
     "/v1/products/import": {"source": "csv", "data": "sku,title,price\nA-1,Mug,1\n"},
     "/v1/orders/{order_id}/shipments": {},
+    "/v1/fulfilment-orders/{fulfilment_order_id}/shipments": {"carrier": "Post"},
+    "/v1/fulfilment-orders/{fulfilment_order_id}/move": {"locationId": PLACE},
+    "/v1/routing-rules": {"rules": {"rules": []}},
+    "/v1/routing-rules/try": {"rules": {"rules": []}},
     "/v1/stock-adjustments": {"changes": [{"sku": "A-1", "delta": 1}]},
     "/v1/locations": {"name": "Attic"},
     "/v1/transfers": {"fromLocationId": PLACE, "toLocationId": PLACE, "lines": SKUS},
@@ -125,7 +129,7 @@ async def test_every_path_gives_the_first_answer_again(
 ) -> None:
     """Where an answer is kept, nothing is done: not even looked whether what the path names exists."""
     actor = await identity.Authenticator(database, b"k" * 32).authenticate(client.headers["Authorization"])
-    url = re.sub(r"\{\w+\}", str(new_id()), path.path)
+    url = re.sub(r"\{\w+\}", str(new_id()), path.path.replace("{number}", "1"))
     body = body_of(path)
     if path.lean:
         await client.post("/v1/products", json=BODIES["/v1/products"])
