@@ -90,7 +90,7 @@ def test_no_request_breaks_it(served: dict[str, Any], schema: Any, path: Path) -
     modes = [schemathesis.GenerationMode.POSITIVE] if bare else list(schemathesis.GenerationMode)
 
     @settings(
-        max_examples=5, deadline=None, database=None, phases=[Phase.generate], derandomize=True,
+        max_examples=3, deadline=None, database=None, phases=[Phase.generate], derandomize=True,
         suppress_health_check=list(HealthCheck), verbosity=Verbosity.quiet,
     )  # fmt: skip
     @given(st.data())
