@@ -95,9 +95,14 @@ async def _cancel(tx: Tx, shop: Shop, n: int, chance: random.Random) -> object:
 
 
 async def _place(tx: Tx, shop: Shop, n: int, chance: random.Random) -> object:
-    return await stock.place_sales(
-        tx, {shop.lines[n]: {shop.store: 1}, shop.lines[-n - 1]: {shop.main: 1}}, actor="test"
-    )
+    """Sell, and send from elsewhere, beside moving an old line that may be gone by now."""
+    line, variant = new_id(), chance.choice(shop.variants)
+    await stock.lock_for_sales(tx, [shop.lines[n], shop.lines[-n - 1]], [variant])
+    await stock.claim_sales(tx, [SaleClaim(line, variant, 1)], actor="test")
+    wanted = {line: {chance.choice((shop.main, shop.store)): 1}}
+    if chance.random() < 0.5:
+        wanted |= {shop.lines[n]: {shop.store: 1}, shop.lines[-n - 1]: {shop.main: 1}}
+    return await stock.place_sales(tx, wanted, actor="test")
 
 
 async def _ship(tx: Tx, shop: Shop, n: int, chance: random.Random) -> object:

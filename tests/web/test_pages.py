@@ -294,7 +294,7 @@ def test_the_ledger_names_the_order_and_the_audit_log_what_it_is_about(site: Sit
     for path in (f"/stock/{variant_id}", f"/stock/movements?sku={sku}"):
         row = re.search(r"<td>Reserved</td>(?:(?!</tr>).)*</tr>", client.get(path).text, re.DOTALL)
         assert row is not None
-        assert re.search(r'href="/orders/[0-9a-f-]{36}">Order ', row[0])
+        assert re.search(r'href="/orders/[0-9a-f-]{36}" title="Order ', row[0])
         assert "Shopify EU" in row[0]
     assert f'href="/channels/{shop}"' in client.get("/settings/audit?kind=connection").text
     assert f'href="/channels/{shop}"' in client.get(f"/settings/audit?about={shop}").text
