@@ -30,6 +30,29 @@ _TREE_OF = "/get_default_category_tree_id"
 _SELL, _FULFIL, _NOTE = "/sell/inventory/v1", "/sell/fulfillment/v1", "/commerce/notification/v1"
 
 
+_SELL_ROWS = (
+    ("GET", "/inventory_item", "getInventoryItems", inventory.get_items),
+    ("POST", "/bulk_get_inventory_item", "bulkGetInventoryItem", inventory.bulk_get),
+    ("GET", "/inventory_item/{sku:path}", "getInventoryItem", inventory.get_item),
+    ("PUT", "/inventory_item/{sku:path}", "createOrReplaceInventoryItem", inventory.put_item),
+    ("DELETE", "/inventory_item/{sku:path}", "deleteInventoryItem", inventory.delete_item),
+    ("GET", "/inventory_item_group/{key}", "getInventoryItemGroup", inventory.get_group),
+    ("PUT", "/inventory_item_group/{key}", "createOrReplaceInventoryItemGroup", inventory.put_group),
+    ("DELETE", "/inventory_item_group/{key}", "deleteInventoryItemGroup", inventory.delete_group),
+    ("POST", "/bulk_update_price_quantity", "bulkUpdatePriceQuantity", offers.bulk_update),
+    ("POST", "/offer/publish_by_inventory_item_group", "publishOfferByInventoryItemGroup", offers.publish_group),
+    ("POST", "/offer/withdraw_by_inventory_item_group", "withdrawOfferByInventoryItemGroup", offers.withdraw_group),
+    ("GET", "/offer", "getOffers", offers.get_offers),
+    ("POST", "/offer", "createOffer", offers.create_offer),
+    ("PUT", "/offer/{offer_id}", "updateOffer", offers.update_offer),
+    ("DELETE", "/offer/{offer_id}", "deleteOffer", offers.delete_offer),
+    ("POST", "/offer/{offer_id}/publish", "publishOffer", offers.publish),
+    ("POST", "/offer/{offer_id}/withdraw", "withdrawOffer", offers.withdraw),
+    ("GET", "/location", "getInventoryLocations", account.get_locations),
+)
+"""Operations of the Inventory API: method, path, name, handler."""
+
+
 class Ebay:
     """One seller on one marketplace."""
 
@@ -186,36 +209,6 @@ class Ebay:
     def _rows(self) -> list[_Row]:
         """Return every operation: method, path, name, API (for the quota), whose token, handler."""
         notes, ledger = self.notifications, self.ledger
-        sell = [
-            ("GET", "/inventory_item", "getInventoryItems", inventory.get_items),
-            ("POST", "/bulk_get_inventory_item", "bulkGetInventoryItem", inventory.bulk_get),
-            ("GET", "/inventory_item/{sku:path}", "getInventoryItem", inventory.get_item),
-            ("PUT", "/inventory_item/{sku:path}", "createOrReplaceInventoryItem", inventory.put_item),
-            ("DELETE", "/inventory_item/{sku:path}", "deleteInventoryItem", inventory.delete_item),
-            ("GET", "/inventory_item_group/{key}", "getInventoryItemGroup", inventory.get_group),
-            ("PUT", "/inventory_item_group/{key}", "createOrReplaceInventoryItemGroup", inventory.put_group),
-            ("DELETE", "/inventory_item_group/{key}", "deleteInventoryItemGroup", inventory.delete_group),
-            ("POST", "/bulk_update_price_quantity", "bulkUpdatePriceQuantity", offers.bulk_update),
-            (
-                "POST",
-                "/offer/publish_by_inventory_item_group",
-                "publishOfferByInventoryItemGroup",
-                offers.publish_group,
-            ),
-            (
-                "POST",
-                "/offer/withdraw_by_inventory_item_group",
-                "withdrawOfferByInventoryItemGroup",
-                offers.withdraw_group,
-            ),
-            ("GET", "/offer", "getOffers", offers.get_offers),
-            ("POST", "/offer", "createOffer", offers.create_offer),
-            ("PUT", "/offer/{offer_id}", "updateOffer", offers.update_offer),
-            ("DELETE", "/offer/{offer_id}", "deleteOffer", offers.delete_offer),
-            ("POST", "/offer/{offer_id}/publish", "publishOffer", offers.publish),
-            ("POST", "/offer/{offer_id}/withdraw", "withdrawOffer", offers.withdraw),
-            ("GET", "/location", "getInventoryLocations", account.get_locations),
-        ]
         fulfil = [
             ("GET", "/order", "getOrders", self._search),
             ("GET", "/order/{order_id}/shipping_fulfillment", "getShippingFulfillments", orders.get_parcels),
@@ -239,7 +232,7 @@ class Ebay:
         tree = "/commerce/taxonomy/v1"
         finances = "/sell/finances/v1"
         rows: list[_Row] = []
-        rows += [(method, _SELL + path, name, "inventory", USER, answer) for method, path, name, answer in sell]
+        rows += [(method, _SELL + path, name, "inventory", USER, answer) for method, path, name, answer in _SELL_ROWS]
         rows += [(method, _FULFIL + path, name, "fulfillment", USER, answer) for method, path, name, answer in fulfil]
         rows += [
             (method, _NOTE + path, name, "notification", APPLICATION, answer) for method, path, name, answer in of_app
